@@ -1,0 +1,3 @@
+//! Backends: the servers behind the router.
+
+pub mod connect;

@@ -1,0 +1,1 @@
+//! Commands: the first byte of a request.

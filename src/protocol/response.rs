@@ -1,0 +1,1 @@
+//! OK, ERR and EOF packets.

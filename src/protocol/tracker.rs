@@ -1,0 +1,1 @@
+//! Where does this response end, and what did it change?

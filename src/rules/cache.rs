@@ -1,0 +1,1 @@
+//! Plans by statement text and digest, per worker, bounded.

@@ -1,0 +1,1 @@
+//! One rule, as the configuration gives it.
