@@ -23,9 +23,7 @@ impl Header {
     #[inline]
     pub fn read(bytes: &[u8]) -> Option<Header> {
         match *bytes {
-            [a, b, c, sequence, ..] => {
-                Some(Header { length: u32::from_le_bytes([a, b, c, 0]) as usize, sequence })
-            }
+            [a, b, c, sequence, ..] => Some(Header { length: u32::from_le_bytes([a, b, c, 0]) as usize, sequence }),
             _ => None,
         }
     }
@@ -174,6 +172,12 @@ impl<'a> Reader<'a> {
         self.bytes(1)?;
         Ok(head)
     }
+
+    /// A string that ends with a zero byte, or with the payload where the zero was left out.
+    #[inline]
+    pub fn nul_or_rest(&mut self) -> &'a [u8] {
+        self.nul_bytes().unwrap_or_else(|Truncated| std::mem::take(&mut self.rest))
+    }
 }
 
 #[cfg(test)]
@@ -196,7 +200,9 @@ mod tests {
 
     #[test]
     fn a_length_beyond_the_end_is_truncated_not_a_panic() {
-        for bytes in [&b"\xfe\xff\xff\xff\xff\xff\xff\xff\xffabc"[..], b"\xfd\xff\xff\xff", b"\x05abcd", b"\xfb", b"\xff"] {
+        for bytes in
+            [&b"\xfe\xff\xff\xff\xff\xff\xff\xff\xffabc"[..], b"\xfd\xff\xff\xff", b"\x05abcd", b"\xfb", b"\xff"]
+        {
             assert_eq!(Reader::new(bytes).lenenc_bytes(), Err(Truncated));
         }
         assert_eq!(Reader::new(b"abc").nul_bytes(), Err(Truncated));
