@@ -125,10 +125,20 @@ enum Phase {
     Head,
     PrepareHead,
     /// Parameter definitions of a prepared statement, then `columns` column definitions.
-    Parameters { left: u64, columns: u64 },
-    ParametersEnd { columns: u64 },
-    Columns { left: u64, prepare: bool },
-    ColumnsEnd { prepare: bool },
+    Parameters {
+        left: u64,
+        columns: u64,
+    },
+    ParametersEnd {
+        columns: u64,
+    },
+    Columns {
+        left: u64,
+        prepare: bool,
+    },
+    ColumnsEnd {
+        prepare: bool,
+    },
     Rows,
     Text,
     /// The client is sending a file; the server is silent.

@@ -1,14 +1,26 @@
 //! Bytes into tokens, by the rules of MariaDB's and MySQL's own lexers.
 //!
-//! A token is a kind and a byte range; nothing is copied. The lexer never fails: what a server would refuse (an open
-//! string, an open comment) is a token of kind [`TokenKind::Unterminated`] that reaches to the end of the text.
+//! A token is a kind and a byte range; nothing is copied. The lexer never fails and never panics: what a server would
+//! refuse (an open string, an open comment), or what servers are known to cut in different ways, is one token of kind
+//! [`TokenKind::Unterminated`] that reaches to the end of the text. It refuses to look at meaning: a keyword is a
+//! [`TokenKind::Word`] like any other; [`super::digest`] and [`super::classify`] read further.
+//!
+//! Rules that surprise, all of them the servers' own (MariaDB 10.11 and MySQL 9.7 seen):
+//!
+//! - An identifier may begin with digits (`2024_calls`, `1e`, `0xZZ`, and `0X1F`: only a small `x` makes a number), and
+//!   one that follows a `.` directly is an identifier whatever it looks like (`t.1a`, `t.x'`).
+//! - `1e5FROM t` is a number and a word; `1.e(` is read differently by different versions, so it is `Unterminated`.
+//! - `--` begins a comment only before white space, a control character or the end.
+//! - A NUL ends a `#` or `--` comment, and is an operator of its own that no server accepts.
+//! - `\N` is NULL to MariaDB and old MySQL, and ends there: `\NFROM` is two tokens.
 
 use super::LexMode;
+use memchr::{memchr, memchr2};
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenKind {
-    /// An unquoted identifier or a keyword.
+    /// An unquoted identifier or a keyword; also `\N`.
     Word,
     /// `` `x` ``, or `"x"` under `ANSI_QUOTES`.
     QuotedIdent,
@@ -28,11 +40,12 @@ pub enum TokenKind {
     ExecutableOpen,
     /// The `*/` that ends an executable comment.
     ExecutableClose,
-    /// An optimizer hint, `/*+ … */`, whole.
+    /// An optimizer hint, `/*+ … */`, whole, wherever it stands.
     Hint,
     /// A routing hint for Switchboard, `/* switchboard: … */`, whole.
     RouteHint,
-    /// A string, quoted identifier or comment that the text ends inside of.
+    /// A string, quoted identifier or comment that the text ends inside of, or text that servers do not agree how to
+    /// cut. Always the last token; it reaches to the end of the text.
     Unterminated,
 }
 
@@ -49,32 +62,415 @@ pub struct Token {
 
 impl Token {
     /// The token's bytes in `sql`, the text that it was lexed from.
+    #[inline]
     pub fn text<'a>(&self, sql: &'a [u8]) -> &'a [u8] {
         sql.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 }
 
+/// What a byte can begin, and (in the high bit) whether it may stand inside an identifier.
+mod class {
+    pub const IDENT_BIT: u8 = 0x80;
+    pub const MASK: u8 = 0x7f;
+    pub const OTHER: u8 = 0;
+    pub const SPACE: u8 = 1;
+    pub const IDENT: u8 = 2;
+    pub const DIGIT: u8 = 3;
+    /// `x` and `b`: an identifier, or a number in quotes.
+    pub const QUOTED_NUMBER: u8 = 4;
+    /// `n`: an identifier, or a national string.
+    pub const NATIONAL: u8 = 5;
+    pub const SINGLE: u8 = 6;
+    pub const DOUBLE: u8 = 7;
+    pub const BACKTICK: u8 = 8;
+    pub const AT: u8 = 9;
+    pub const DOT: u8 = 10;
+    /// A mark that stands alone whatever follows: `( ) , ;` and the like.
+    pub const MARK: u8 = 11;
+    pub const HASH: u8 = 12;
+    pub const QUESTION: u8 = 13;
+
+    /// The class of every byte.
+    pub const TABLE: [u8; 256] = {
+        let mut table = [OTHER; 256];
+        let mut b = 0;
+        while b < 256 {
+            let byte = b as u8;
+            table[b] = match byte {
+                b'\t'..=b'\r' | b' ' => SPACE,
+                b'0'..=b'9' => DIGIT | IDENT_BIT,
+                b'x' | b'X' | b'b' | b'B' => QUOTED_NUMBER | IDENT_BIT,
+                b'n' | b'N' => NATIONAL | IDENT_BIT,
+                b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' | 0x80..=0xff => IDENT | IDENT_BIT,
+                b'\'' => SINGLE,
+                b'"' => DOUBLE,
+                b'`' => BACKTICK,
+                b'@' => AT,
+                b'.' => DOT,
+                b'(' | b')' | b',' | b';' | b'+' | b'%' | b'^' | b'~' | b'{' | b'}' | b'[' | b']' => MARK,
+                b'#' => HASH,
+                b'?' => QUESTION,
+                _ => OTHER,
+            };
+            b += 1;
+        }
+        table
+    };
+}
+
+/// True for bytes that may stand inside an unquoted identifier.
+#[inline]
+pub(crate) fn is_ident_byte(byte: u8) -> bool {
+    class::TABLE[byte as usize] & class::IDENT_BIT != 0
+}
+
+/// What the byte before the cursor says about the token at the cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expect {
+    /// Nothing: any token.
+    Any,
+    /// The cursor is at a `.` that separates two parts of a name, however much the rest looks like a number.
+    Separator,
+    /// The cursor is at an identifier, whatever it looks like.
+    Identifier,
+}
+
 /// Iterates over the tokens of a text. Plain comments and white space are skipped.
 #[derive(Clone, Debug)]
 pub struct Lexer<'a> {
-    #[allow(dead_code)]
     sql: &'a [u8],
-    #[allow(dead_code)]
     pos: usize,
-    #[allow(dead_code)]
     mode: LexMode,
+    expect: Expect,
+    /// Inside an executable comment: its `*/` is a token.
+    executable: bool,
+    /// The whole text cannot be trusted (see [`LexMode::foreign_charset`]).
+    untrusted: bool,
 }
 
 impl<'a> Lexer<'a> {
     /// A lexer at the start of `sql`. Texts of 4 GiB and more are not statements; only their first 2^32-1 bytes are read.
+    #[inline]
     pub fn new(sql: &'a [u8], mode: LexMode) -> Self {
-        Self { sql, pos: 0, mode }
+        let sql = &sql[..sql.len().min(u32::MAX as usize)];
+        let untrusted = mode.foreign_charset && has_foreign_byte(sql);
+        Self { sql, pos: 0, mode, expect: Expect::Any, executable: false, untrusted }
+    }
+
+    #[inline]
+    fn peek(&self, at: usize) -> Option<u8> {
+        self.sql.get(at).copied()
+    }
+
+    /// The token from `start` to `end`, where the cursor goes.
+    #[inline]
+    fn token(&mut self, kind: TokenKind, start: usize, end: usize) -> Token {
+        self.pos = end;
+        // Both fit: `new` cut the text to u32::MAX bytes.
+        Token { kind, start: start as u32, end: end as u32 }
+    }
+
+    #[cold]
+    fn unterminated(&mut self, start: usize) -> Token {
+        self.expect = Expect::Any;
+        self.token(TokenKind::Unterminated, start, self.sql.len())
+    }
+
+    /// The first byte at or after `at` that cannot stand in an identifier.
+    #[inline]
+    fn ident_end(&self, at: usize) -> usize {
+        let mut end = at;
+        while end < self.sql.len() && is_ident_byte(self.sql[end]) {
+            end += 1;
+        }
+        end
+    }
+
+    #[inline]
+    fn digits_end(&self, at: usize) -> usize {
+        let mut end = at;
+        while end < self.sql.len() && self.sql[end].is_ascii_digit() {
+            end += 1;
+        }
+        end
+    }
+
+    /// An identifier or keyword that has been seen up to `from`.
+    #[inline]
+    fn word(&mut self, start: usize, from: usize) -> Token {
+        let end = self.ident_end(from);
+        self.expect = if self.peek(end) == Some(b'.') && self.peek(end + 1).is_some_and(is_ident_byte) {
+            Expect::Separator
+        } else {
+            Expect::Any
+        };
+        self.token(TokenKind::Word, start, end)
+    }
+
+    /// The end of a quoted text whose content begins at `from`, after its closing `quote`; none if it stays open.
+    #[inline]
+    fn quoted_end(&self, from: usize, quote: u8, escapes: bool) -> Option<usize> {
+        let mut at = from;
+        loop {
+            let rest = self.sql.get(at..)?;
+            let found = if escapes { memchr2(quote, b'\\', rest)? } else { memchr(quote, rest)? };
+            at += found;
+            if self.sql[at] != quote {
+                at += 2; // a backslash and what it escapes
+            } else if self.peek(at + 1) == Some(quote) {
+                at += 2;
+            } else {
+                return Some(at + 1);
+            }
+        }
+    }
+
+    #[inline]
+    fn quoted(&mut self, kind: TokenKind, start: usize, from: usize, quote: u8) -> Token {
+        let escapes = kind == TokenKind::String && !self.mode.no_backslash_escapes;
+        match self.quoted_end(from, quote, escapes) {
+            Some(end) => self.token(kind, start, end),
+            None => self.unterminated(start),
+        }
+    }
+
+    /// `x'1F'` and `b'01'`: what stands between the quotes is the server's to check.
+    fn quoted_number(&mut self, start: usize) -> Token {
+        match self.quoted_end(start + 2, b'\'', false) {
+            Some(end) => self.token(TokenKind::Number, start, end),
+            None => self.unterminated(start),
+        }
+    }
+
+    /// A number, or an identifier that begins with a digit.
+    fn number_or_word(&mut self, start: usize) -> Token {
+        if self.sql[start] == b'0' {
+            let digits: fn(&u8) -> bool = match self.peek(start + 1) {
+                Some(b'x') => u8::is_ascii_hexdigit,
+                Some(b'b') => |b| matches!(b, b'0' | b'1'),
+                _ => |_| false,
+            };
+            let length = self.sql[start + 1..].iter().skip(1).take_while(|b| digits(b)).count();
+            if length > 0 {
+                let end = start + 2 + length;
+                return if self.peek(end).is_some_and(is_ident_byte) {
+                    self.word(start, end)
+                } else {
+                    self.token(TokenKind::Number, start, end)
+                };
+            }
+        }
+        let end = self.digits_end(start);
+        match self.peek(end) {
+            Some(b'.') => self.fraction(start, end + 1),
+            Some(b'e' | b'E') => {
+                let sign = usize::from(matches!(self.peek(end + 1), Some(b'+' | b'-')));
+                let exponent = end + 1 + sign;
+                match self.digits_end(exponent) {
+                    done if done > exponent => self.token(TokenKind::Number, start, done),
+                    _ => self.word(start, end + 1),
+                }
+            }
+            Some(byte) if is_ident_byte(byte) => self.word(start, end),
+            _ => self.token(TokenKind::Number, start, end),
+        }
+    }
+
+    /// A number whose point has been read; `from` is after the point.
+    fn fraction(&mut self, start: usize, from: usize) -> Token {
+        let end = self.digits_end(from);
+        if !matches!(self.peek(end), Some(b'e' | b'E')) {
+            return self.token(TokenKind::Number, start, end);
+        }
+        let exponent = end + 1 + usize::from(matches!(self.peek(end + 1), Some(b'+' | b'-')));
+        match self.digits_end(exponent) {
+            done if done > exponent => self.token(TokenKind::Number, start, done),
+            // `1.e(`: some versions swallow the `1.e`, some refuse it.
+            _ => self.unterminated(start),
+        }
+    }
+
+    /// `@x`, `@'x'`, `@@x`, `@@session.x`.
+    fn variable(&mut self, start: usize) -> Token {
+        let kind = TokenKind::UserVariable;
+        match self.peek(start + 1) {
+            Some(b'@') => self.system_variable(start),
+            Some(b'`') => self.quoted(kind, start, start + 2, b'`'),
+            Some(quote @ (b'\'' | b'"')) => {
+                let identifier = quote == b'"' && self.mode.ansi_quotes;
+                match self.quoted_end(start + 2, quote, !identifier && !self.mode.no_backslash_escapes) {
+                    Some(end) => self.token(kind, start, end),
+                    None => self.unterminated(start),
+                }
+            }
+            _ => {
+                let rest = &self.sql[start + 1..];
+                let length = rest.iter().take_while(|&&b| is_ident_byte(b) || b == b'.').count();
+                self.token(kind, start, start + 1 + length)
+            }
+        }
+    }
+
+    fn system_variable(&mut self, start: usize) -> Token {
+        let mut end = start + 2;
+        loop {
+            end = match self.peek(end) {
+                Some(b'`') => match self.quoted_end(end + 1, b'`', false) {
+                    Some(end) => end,
+                    None => return self.unterminated(start),
+                },
+                _ => self.ident_end(end),
+            };
+            let more =
+                self.peek(end) == Some(b'.') && self.peek(end + 1).is_some_and(|b| is_ident_byte(b) || b == b'`');
+            if !more {
+                return self.token(TokenKind::SystemVariable, start, end);
+            }
+            end += 1;
+        }
+    }
+
+    /// The end of a line comment: its line feed, a NUL, or the end of the text.
+    fn line_end(&self, from: usize) -> usize {
+        let rest = self.sql.get(from..).unwrap_or_default();
+        memchr2(b'\n', 0, rest).map_or(self.sql.len(), |found| from + found)
+    }
+
+    /// A `/*` at `start`: a token, or none where it was a plain comment (the cursor is then behind it).
+    fn block_comment(&mut self, start: usize) -> Option<Token> {
+        let executable = match (self.peek(start + 2), self.peek(start + 3)) {
+            (Some(b'!'), _) => Some(start + 3),
+            (Some(b'M'), Some(b'!')) => Some(start + 4),
+            _ => None,
+        };
+        if let Some(from) = executable {
+            return Some(self.executable_open(start, from));
+        }
+        let Some(close) = memchr::memmem::find(&self.sql[start + 2..], b"*/") else {
+            return Some(self.unterminated(start));
+        };
+        let (body, end) = (start + 2, start + 4 + close);
+        if self.sql[body] == b'+' {
+            return Some(self.token(TokenKind::Hint, start, end));
+        }
+        if route_hint_body(&self.sql[body..body + close]).is_some() {
+            return Some(self.token(TokenKind::RouteHint, start, end));
+        }
+        self.pos = end;
+        None
+    }
+
+    /// `/*!` or `/*M!` with its version number. Five digits are a version to every server; a sixth is one to some and
+    /// content to others, which is told apart from what follows only if that cannot melt into the sixth digit.
+    fn executable_open(&mut self, start: usize, from: usize) -> Token {
+        let digits = self.digits_end(from) - from;
+        let end = match digits {
+            0..=4 => from,
+            5 => from + 5,
+            6 if !self.peek(from + 6).is_some_and(|b| is_ident_byte(b) || b == b'.') => from + 6,
+            _ => return self.unterminated(start),
+        };
+        self.executable = true;
+        self.token(TokenKind::ExecutableOpen, start, end)
+    }
+
+    /// Operators of more than one byte, comments that begin with `/` or `-`, and stray bytes.
+    fn operator(&mut self, start: usize) -> Option<Token> {
+        let length = match (self.sql[start], self.peek(start + 1), self.peek(start + 2)) {
+            (b'/', Some(b'*'), _) => return self.block_comment(start),
+            (b'-', Some(b'-'), next) if next.is_none_or(|b| b.is_ascii_control() || b == b' ') => {
+                self.pos = self.line_end(start + 2);
+                return None;
+            }
+            (b'*', Some(b'/'), _) if self.executable => {
+                self.executable = false;
+                return Some(self.token(TokenKind::ExecutableClose, start, start + 2));
+            }
+            (b'\\', Some(b'N'), _) => return Some(self.token(TokenKind::Word, start, start + 2)),
+            (b'<', Some(b'='), Some(b'>')) | (b'-', Some(b'>'), Some(b'>')) => 3,
+            (b'<', Some(b'=' | b'>' | b'<'), _)
+            | (b'>', Some(b'=' | b'>'), _)
+            | (b'!' | b':', Some(b'='), _)
+            | (b'|', Some(b'|'), _)
+            | (b'&', Some(b'&'), _)
+            | (b'-', Some(b'>'), _) => 2,
+            _ => 1,
+        };
+        Some(self.token(TokenKind::Operator, start, start + length))
+    }
+
+    /// A `.`: between two names, or before the digits of a number.
+    fn dot(&mut self, start: usize) -> Token {
+        match self.peek(start + 1) {
+            Some(byte) if self.expect == Expect::Any && byte.is_ascii_digit() => self.fraction(start, start + 1),
+            next => {
+                let named = next.is_some_and(is_ident_byte);
+                self.expect = if named { Expect::Identifier } else { Expect::Any };
+                self.token(TokenKind::Operator, start, start + 1)
+            }
+        }
     }
 }
 
 impl Iterator for Lexer<'_> {
     type Item = Token;
+
+    #[inline]
     fn next(&mut self) -> Option<Token> {
-        None
+        if self.untrusted {
+            self.untrusted = false;
+            return Some(self.unterminated(0));
+        }
+        loop {
+            let start = self.pos;
+            let byte = *self.sql.get(start)?;
+            if self.expect == Expect::Identifier {
+                return Some(self.word(start, start));
+            }
+            let token = match class::TABLE[byte as usize] & class::MASK {
+                class::SPACE => {
+                    self.pos += 1;
+                    continue;
+                }
+                class::IDENT => self.word(start, start + 1),
+                class::MARK => self.token(TokenKind::Operator, start, start + 1),
+                class::DIGIT => self.number_or_word(start),
+                class::QUOTED_NUMBER if self.peek(start + 1) == Some(b'\'') => self.quoted_number(start),
+                class::NATIONAL if self.peek(start + 1) == Some(b'\'') => {
+                    self.quoted(TokenKind::String, start, start + 2, b'\'')
+                }
+                class::QUOTED_NUMBER | class::NATIONAL => self.word(start, start + 1),
+                class::SINGLE => self.quoted(TokenKind::String, start, start + 1, b'\''),
+                class::DOUBLE if self.mode.ansi_quotes => self.quoted(TokenKind::QuotedIdent, start, start + 1, b'"'),
+                class::DOUBLE => self.quoted(TokenKind::String, start, start + 1, b'"'),
+                class::BACKTICK => self.quoted(TokenKind::QuotedIdent, start, start + 1, b'`'),
+                class::AT => self.variable(start),
+                class::DOT => self.dot(start),
+                class::QUESTION => self.token(TokenKind::Param, start, start + 1),
+                class::HASH => {
+                    self.pos = self.line_end(start + 1);
+                    continue;
+                }
+                _ => match self.operator(start) {
+                    Some(token) => token,
+                    None => continue,
+                },
+            };
+            return Some(token);
+        }
     }
+}
+
+/// True if a text holds a byte that a foreign client character set may read as something else than ASCII does.
+#[cold]
+fn has_foreign_byte(sql: &[u8]) -> bool {
+    sql.iter().any(|b| !b.is_ascii() || b"@[\\]^`{|}~".contains(b))
+}
+
+/// What stands after `switchboard:` in the body of a comment (what is between `/*` and `*/`), if it is a routing hint.
+pub(crate) fn route_hint_body(body: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = b"switchboard:";
+    let body = body.trim_ascii_start();
+    let (name, rest) = body.split_at_checked(NAME.len())?;
+    name.eq_ignore_ascii_case(NAME).then_some(rest)
 }

@@ -20,9 +20,22 @@ pub struct LexMode {
     pub ansi_quotes: bool,
     /// `NO_BACKSLASH_ESCAPES`: a backslash in a string is a character like any other.
     pub no_backslash_escapes: bool,
+    /// The client's character set (`character_set_client`) may hide an ASCII byte inside another character: see
+    /// [`LexMode::is_foreign_charset`]. A text with any byte that it could read differently is then never proven.
+    pub foreign_charset: bool,
 }
 
 impl LexMode {
+    /// True for a client character set in which the bytes of a text may not mean what they mean in ASCII: the second
+    /// byte of a character may be a backslash or a backquote (`big5`, `cp932`, `gbk`, `gb18030`, `sjis`), or letters
+    /// stand where ASCII has marks (`swe7`). Names that are not known are foreign.
+    pub fn is_foreign_charset(name: &str) -> bool {
+        const KEEP_ASCII: &str = "armscii8 ascii binary cp1250 cp1251 cp1256 cp1257 cp850 cp852 cp866 dec8 eucjpms \
+            euckr gb2312 geostd8 greek hebrew hp8 keybcs2 koi8r koi8u latin1 latin2 latin5 latin7 macce macroman \
+            tis620 ujis utf8 utf8mb3 utf8mb4";
+        !KEEP_ASCII.split_ascii_whitespace().any(|known| name.eq_ignore_ascii_case(known))
+    }
+
     /// Reads the bits out of a `sql_mode` value as the server reports it (comma-separated names, any case).
     ///
     /// The combination modes that imply `ANSI_QUOTES` (`ANSI`, `ORACLE`, `MSSQL`, `DB2`, `POSTGRESQL`, `MAXDB`) count:
