@@ -6,7 +6,7 @@
 
 use super::mariadb::{common_arguments, joined, user};
 use super::options::{Options, Tls};
-use super::place::{RunDir, cache, copy_dir, find_program, lock};
+use super::place::{RunDir, cache, copy_dir, find_program, lock, uid};
 use super::port::Port;
 use super::process::run;
 use super::server::{Engine, Prepared};
@@ -51,6 +51,10 @@ fn unpacked() -> Result<PathBuf> {
         ["--quiet", "--variant=extract", "--include=mysql-server-core"].map(Into::into).into();
     // A mirror's index may have expired where mirrors are frozen. Its signature is still checked.
     args.push(r#"--aptopt=Acquire::Check-Valid-Until "false""#.into());
+    if uid() != 0 {
+        // Nothing is run inside the tree, so no chroot is needed, nor a privilege to make one.
+        args.push("--mode=chrootless".into());
+    }
     args.push("sid".into());
     args.push(making.clone().into());
     run(&mmdebstrap, &args, None).map_err(with_advice)?;

@@ -1,0 +1,172 @@
+//! The house's one rule of order: imports point down only. Every path of ours in `src/` is held against the table below,
+//! which is the table of `docs/architecture.md`. To change who may import whom, change both, and say why there.
+
+use regex::Regex;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Each module and what it may import of ours.
+const TABLE: [(&str, &[&str]); 13] = [
+    // Pure: bytes, text and sockets know nothing of what they are used for.
+    ("protocol", &[]),
+    ("sql", &[]),
+    ("net", &[]),
+    // A leaf of its own, open to all but those three.
+    ("telemetry", &[]),
+    ("rules", &["sql", "telemetry"]),
+    ("auth", &["protocol", "telemetry"]),
+    // Never each other.
+    ("backend", &["net", "auth", "protocol", "telemetry"]),
+    ("frontend", &["net", "auth", "protocol", "telemetry"]),
+    ("session", &["frontend", "backend", "protocol", "sql", "rules", "telemetry"]),
+    // The others' settings types, to read them from files.
+    ("config", &["session", "frontend", "backend", "auth", "rules", "net", "protocol", "sql", "telemetry"]),
+    ("admin", &["session", "backend", "rules", "config", "telemetry"]),
+    // The composition root. Nothing below may import it.
+    ("app", BELOW_APP),
+    // The commands. Only the program itself stands above them.
+    ("cli", BELOW_CLI),
+];
+
+const BELOW_APP: &[&str] =
+    &["protocol", "sql", "net", "telemetry", "rules", "auth", "backend", "frontend", "session", "config", "admin"];
+const BELOW_CLI: &[&str] = &[
+    "app",
+    "protocol",
+    "sql",
+    "net",
+    "telemetry",
+    "rules",
+    "auth",
+    "backend",
+    "frontend",
+    "session",
+    "config",
+    "admin",
+];
+
+/// Files that stand above the table: the library's list of modules and the program's entry.
+const ABOVE: [&str; 2] = ["lib.rs", "main.rs"];
+
+fn allowed(module: &str) -> Option<&'static [&'static str]> {
+    TABLE.iter().find(|(name, _)| *name == module).map(|(_, may)| *may)
+}
+
+/// All Rust files below a directory.
+fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The text without line comments, and with string literals emptied: neither imports anything.
+fn code_only(text: &str) -> String {
+    let noise = Regex::new(r#"(?m)//.*$|"(?:[^"\\]|\\.)*""#).unwrap();
+    noise.replace_all(text, "").into_owned()
+}
+
+/// The top-level modules that a file names: by `crate::`, in a list after `crate::`, or by climbing up with `super::`.
+/// `depth` is how many `super::` lead from the file's own module to the crate's root.
+fn imports(text: &str, depth: usize) -> Vec<String> {
+    let code = code_only(text);
+    let single = Regex::new(r"\bcrate\s*::\s*([a-z_]+)").unwrap();
+    let list = Regex::new(r"\bcrate\s*::\s*\{").unwrap();
+    let climb = Regex::new(r"\b((?:super\s*::\s*)+)([a-z_]+)").unwrap();
+    let mut found: Vec<String> = single.captures_iter(&code).map(|c| c[1].to_owned()).collect();
+    for start in list.find_iter(&code) {
+        found.extend(list_heads(&code[start.end()..]));
+    }
+    for c in climb.captures_iter(&code) {
+        // One more than the depth is what an inline module of tests needs to climb.
+        if c[1].matches("super").count() >= depth && allowed(&c[2]).is_some() {
+            found.push(c[2].to_owned());
+        }
+    }
+    found
+}
+
+/// The first names in a braced list, its nested braces passed over: `{net::x, protocol::{a, b}}` gives net, protocol.
+fn list_heads(text: &str) -> Vec<String> {
+    let (mut heads, mut nested, mut item) = (Vec::new(), 0u32, String::new());
+    for c in text.chars() {
+        match c {
+            '{' => nested += 1,
+            '}' if nested > 0 => nested -= 1,
+            ',' | '}' if nested == 0 => {
+                heads.push(item.split("::").next().unwrap_or("").trim().to_owned());
+                item.clear();
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => item.push(c),
+        }
+    }
+    heads.retain(|head| !head.is_empty());
+    heads
+}
+
+#[test]
+fn imports_point_down_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&root, &mut files);
+    let mut faults: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut seen = 0;
+    for file in files {
+        let inside = file.strip_prefix(&root).unwrap();
+        let shown = inside.display().to_string();
+        if ABOVE.contains(&shown.as_str()) {
+            continue;
+        }
+        let parts: Vec<String> =
+            inside.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        let module = parts[0].clone();
+        let Some(may) = allowed(&module) else {
+            faults.entry(shown).or_default().push(format!("the module `{module}` is not in the table"));
+            continue;
+        };
+        let depth = parts.len() - usize::from(parts.last().is_some_and(|last| last == "mod"));
+        for import in imports(&std::fs::read_to_string(&file).unwrap(), depth) {
+            seen += 1;
+            if import != module && !may.contains(&import.as_str()) {
+                faults.entry(shown.clone()).or_default().push(format!("`{module}` may not import `{import}`"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "imports that point up or across:\n{faults:#?}");
+    assert!(seen > 0, "no import was found at all: this test reads the wrong place");
+}
+
+#[test]
+fn the_table_has_no_circle() {
+    // Each module imports only what stands before it.
+    for (at, (module, may)) in TABLE.iter().enumerate() {
+        for import in *may {
+            let place = TABLE.iter().position(|(name, _)| name == import).expect("in the table");
+            assert!(place < at, "{module} imports {import}, which stands after it");
+        }
+    }
+}
+
+#[test]
+fn the_reader_of_imports_reads_every_form() {
+    let cases: [(&str, usize, &[&str]); 8] = [
+        ("use crate::net::Stream;", 1, &["net"]),
+        ("let x = crate::app::run();", 1, &["app"]),
+        ("use crate::{net::{Stream, tls}, protocol::*, sql};", 1, &["net", "protocol", "sql"]),
+        ("use super::session::Phase;", 1, &["session"]),
+        ("use super::session::Phase;", 2, &[]),
+        ("use super::super::session::Phase;", 2, &["session"]),
+        ("/// See [`crate::app`].\n//! crate::cli\nfn f() {}", 1, &[]),
+        (r#"println!("crate::app");"#, 1, &[]),
+    ];
+    for (text, depth, want) in cases {
+        assert_eq!(imports(text, depth), want, "{text}");
+    }
+}
