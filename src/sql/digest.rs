@@ -1,33 +1,462 @@
 //! A statement with its literals out, in one pass.
+//!
+//! The text follows ProxySQL's conventions with its default settings, so that `match_digest` patterns and habits carry
+//! over:
+//!
+//! - letters stay in their case, literals and NULL become `?`, and a sign directly before a literal goes with it;
+//! - comments go; white space becomes one space, and none at either end, after `(`, before `)`, and around `,` and `;`;
+//! - of five or more literals in a row, three stay and `...` stands for the rest: `IN (?,?,?,...)`;
+//! - of several equal rows the first stays: `VALUES (?,NOW()),...` (ProxySQL keeps up to ten);
+//! - identifiers stay as they are, quotes and digits included; a `;` at the end goes.
+//!
+//! What changes meaning stays: executable comments, optimizer hints and Switchboard's own hints with all their text.
+//! Two statements that a router must treat differently never have the same digest. Text that cannot be cut into tokens
+//! ends the digest with `/*`, which no whole statement's digest can hold, for it would itself be unterminated.
+//!
+//! This module refuses to judge: see [`super::classify`] for meaning and [`super::predicate`] for the literals' values.
 
 use super::LexMode;
+use super::lexer::{Lexer, Token, TokenKind};
+
+/// Literals beyond this many are not recorded; see [`Digest::truncated`].
+pub const MAX_LITERALS: usize = 16 * 1024;
+
+/// A text buffer that grew beyond this is given back before the next statement.
+const KEEP_TEXT: usize = 256 * 1024;
+
+/// Rows are folded down to this depth of parentheses.
+const MAX_DEPTH: usize = 16;
+
+/// A run of literals of at least this many is folded …
+const FOLD_FROM: u32 = 5;
+
+/// … to this many and `...`.
+const FOLD_TO: u32 = 3;
 
 /// One literal that the digest replaced, and where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Literal {
-    /// Which `?` of the digest it belongs to, counted from 0. A folded list shares one slot.
+    /// Which `?` of the digest it belongs to, counted from 0. What `...` stands for has the slot of the `?` before it;
+    /// a folded row has the slots of the row that stayed.
     pub slot: u32,
-    /// Byte offset of its first byte (a quote included).
+    /// Byte offset of its first byte (a quote or a sign included).
     pub start: u32,
-    /// Byte offset after its last byte.
+    /// Byte offset after its last byte. White space or comments may stand between a sign and its number.
     pub end: u32,
 }
 
+impl Literal {
+    /// The literal's bytes in `sql`, the text that the digest was made of.
+    pub fn text<'a>(&self, sql: &'a [u8]) -> &'a [u8] {
+        sql.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
 /// A digest and its literals, in buffers that are used again for every statement: no allocation in the steady state.
+///
+/// The buffers grow to what a statement needs (up to about 450 KiB are kept), so hold one for a thread, not for a session.
 #[derive(Clone, Debug, Default)]
 pub struct Digest {
     /// The digest's text.
     pub text: Vec<u8>,
-    /// The literals that went out, in the order of the text. Parameters (`?`) of prepared statements are slots too.
+    /// The literals that went out, in the order of the text: strings, numbers, `NULL`, and the parameters (`?`) of
+    /// prepared statements. At most [`MAX_LITERALS`] of them.
     pub literals: Vec<Literal>,
     /// 64-bit hash of `text`. The same text has the same hash in every process and version (operators write it in rules).
+    /// It can be forged: whoever looks a digest up by it compares the text too.
     pub hash: u64,
+    /// More literals than [`MAX_LITERALS`]: `literals` is not all of them.
+    pub truncated: bool,
+    /// Scratch of [`Digest::read`]: by depth of parentheses.
+    levels: Vec<Level>,
 }
 
 impl Digest {
     /// Makes the digest of `sql`, replacing what was here.
-    pub fn read(&mut self, _sql: &[u8], _mode: LexMode) {
+    pub fn read(&mut self, sql: &[u8], mode: LexMode) {
         self.text.clear();
         self.literals.clear();
+        self.levels.clear();
+        self.truncated = false;
+        if self.text.capacity() > KEEP_TEXT {
+            self.text = Vec::new();
+        }
+        let mut reader = Reader::new(sql, self);
+        for token in Lexer::new(sql, mode) {
+            reader.token(token);
+        }
+        reader.finish();
+        self.hash = hash(&self.text);
     }
 }
+
+/// The digest's hash of a digest's text: the same in every process and version of Switchboard.
+///
+/// Two multiplications for 16 bytes, each folded to its 64 bits: fast, well spread, not secret.
+pub fn hash(text: &[u8]) -> u64 {
+    const A: u64 = 0x9e37_79b9_7f4a_7c15;
+    const B: u64 = 0xd6e8_feb8_6659_fd93;
+    #[inline]
+    fn fold(a: u64, b: u64) -> u64 {
+        let product = u128::from(a) * u128::from(b);
+        (product as u64) ^ (product >> 64) as u64
+    }
+    #[inline]
+    fn pair(block: &[u8; 16]) -> (u64, u64) {
+        let both = u128::from_le_bytes(*block);
+        (both as u64, (both >> 64) as u64)
+    }
+    let mut state = A ^ (text.len() as u64);
+    let (low, high) = if let Some(last) = text.last_chunk::<16>() {
+        // All blocks but the last, which may overlap the one before it.
+        let (blocks, _) = text[..text.len() - 1].as_chunks::<16>();
+        for block in blocks {
+            let (low, high) = pair(block);
+            state = fold(state ^ low, B ^ high);
+        }
+        pair(last)
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+    } else {
+        (text.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0)
+    };
+    fold(fold(state ^ low, B ^ high), A)
+}
+
+/// An opened or closed pair of parentheses in the digest's text.
+#[derive(Clone, Copy, Debug, Default)]
+struct Group {
+    /// Offset of its `(` in the digest's text.
+    start: usize,
+    /// Offset after its `)`; 0 where there is none yet.
+    end: usize,
+    /// The slot that its first literal has.
+    slot: u32,
+    /// How many literals were recorded before it.
+    literals: usize,
+    /// It holds a subquery: rows of those stay.
+    subquery: bool,
+}
+
+/// One depth of parentheses.
+#[derive(Clone, Copy, Debug, Default)]
+struct Level {
+    /// The group that is open.
+    open: Group,
+    /// The group that was closed last.
+    closed: Group,
+}
+
+/// The state of one pass.
+struct Reader<'a> {
+    sql: &'a [u8],
+    out: &'a mut Digest,
+    /// Source bytes from here to `prev.end` belong to the digest as they are, but have not been copied yet.
+    pending: usize,
+    /// The token before.
+    prev: Token,
+    /// The token before takes no space after it (or there is none).
+    tight: bool,
+    /// Where a sign begins that belongs to a literal, if one follows.
+    sign: Option<u32>,
+    /// Literals since the last token that was neither literal nor comma.
+    run: u32,
+    /// The token before is a comma inside a run.
+    run_comma: bool,
+    /// The token before is a literal.
+    run_literal: bool,
+    /// Length of the digest's text after the last literal of a run that stays.
+    run_end: usize,
+    /// The slot of the next `?`.
+    slot: u32,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(sql: &'a [u8], out: &'a mut Digest) -> Self {
+        Self {
+            sql,
+            out,
+            pending: 0,
+            prev: Token { kind: TokenKind::Operator, start: 0, end: 0 },
+            tight: true,
+            sign: None,
+            run: 0,
+            run_comma: false,
+            run_literal: false,
+            run_end: 0,
+            slot: 0,
+            depth: 0,
+        }
+    }
+
+    #[inline]
+    fn token(&mut self, token: Token) {
+        let sign = self.sign.take();
+        match token.kind {
+            TokenKind::String | TokenKind::Number | TokenKind::Param => self.literal(token, sign),
+            TokenKind::Word => self.word(token, sign),
+            TokenKind::Operator => self.operator(token),
+            TokenKind::Unterminated => {
+                self.space(token, false);
+                self.flush(token.start);
+                self.out.text.extend_from_slice(b"/*");
+                self.pending = token.end as usize;
+                self.done(token, false);
+            }
+            _ => {
+                self.space(token, false);
+                self.done(token, false);
+            }
+        }
+    }
+
+    /// Copies what is pending, up to the source offset `end`.
+    #[inline]
+    fn flush(&mut self, end: u32) {
+        let end = end as usize;
+        if let Some(bytes) = self.sql.get(self.pending..end) {
+            self.out.text.extend_from_slice(bytes);
+        }
+        self.pending = end;
+    }
+
+    /// Puts what belongs between the token before and `token`; `tight` if `token` takes no space before it.
+    #[inline]
+    fn space(&mut self, token: Token, tight: bool) {
+        if token.start == self.prev.end {
+            return;
+        }
+        let wanted = !tight && !self.tight;
+        let one = token.start - self.prev.end == 1 && self.sql[self.prev.end as usize] == b' ';
+        if one && wanted {
+            return;
+        }
+        self.flush(self.prev.end);
+        if wanted {
+            self.out.text.push(b' ');
+        }
+        self.pending = token.start as usize;
+    }
+
+    /// `token` is part of the digest now.
+    #[inline]
+    fn done(&mut self, token: Token, tight: bool) {
+        self.prev = token;
+        self.tight = tight;
+        self.run_literal = false;
+        self.run_comma = false;
+    }
+
+    #[inline]
+    fn literal(&mut self, token: Token, sign: Option<u32>) {
+        let start = match sign {
+            Some(start) => start,
+            None => {
+                self.space(token, false);
+                token.start
+            }
+        };
+        self.run = if self.run_comma { self.run + 1 } else { 1 };
+        if self.run < FOLD_FROM {
+            self.flush(start);
+            self.out.text.push(b'?');
+            self.slot += 1;
+            if self.run == FOLD_TO {
+                self.run_end = self.out.text.len();
+            }
+        } else {
+            self.fold_run();
+        }
+        if self.out.literals.len() < MAX_LITERALS {
+            self.out.literals.push(Literal { slot: self.slot - 1, start, end: token.end });
+        } else {
+            self.out.truncated = true;
+        }
+        self.pending = token.end as usize;
+        self.done(token, false);
+        self.run_literal = true;
+    }
+
+    /// A literal belongs to what `...` stands for.
+    fn fold_run(&mut self) {
+        self.out.text.truncate(self.run_end);
+        self.out.text.extend_from_slice(b",...");
+        if self.run == FOLD_FROM {
+            // The ones between had slots of their own.
+            let between = FOLD_FROM - FOLD_TO - 1;
+            self.slot -= between;
+            if !self.out.truncated {
+                let from = self.out.literals.len() - between as usize;
+                self.out.literals[from..].iter_mut().for_each(|literal| literal.slot = self.slot - 1);
+            }
+        }
+    }
+
+    #[inline]
+    fn word(&mut self, token: Token, sign: Option<u32>) {
+        let text = token.text(self.sql);
+        let null = match text.len() {
+            2 => text == b"\\N",
+            4 => text.eq_ignore_ascii_case(b"null") && !self.after_point(),
+            6 if self.depth > 0 && text.eq_ignore_ascii_case(b"select") => {
+                self.out.levels.iter_mut().take(self.depth).for_each(|level| level.open.subquery = true);
+                false
+            }
+            _ => false,
+        };
+        if null {
+            self.literal(token, sign);
+        } else {
+            self.space(token, false);
+            self.done(token, false);
+        }
+    }
+
+    /// True if the token before is a `.`: what follows is a name.
+    fn after_point(&self) -> bool {
+        self.prev.kind == TokenKind::Operator && self.prev.text(self.sql) == b"."
+    }
+
+    #[inline]
+    fn operator(&mut self, token: Token) {
+        match token.text(self.sql) {
+            b"," => {
+                let run = self.run_literal;
+                self.space(token, true);
+                self.done(token, true);
+                self.run_comma = run;
+            }
+            b"(" => {
+                self.space(token, false);
+                self.done(token, true);
+                self.open_group(token);
+            }
+            b")" => {
+                self.space(token, true);
+                self.done(token, false);
+                self.close_group(token);
+            }
+            b";" => {
+                self.space(token, true);
+                self.done(token, true);
+            }
+            b"+" | b"-" if self.unary() => {
+                self.space(token, false);
+                let run = self.run_comma;
+                self.done(token, false);
+                self.run_comma = run;
+                self.sign = Some(token.start);
+            }
+            b"." => {
+                if self.after_point() && token.start == self.prev.end {
+                    // Three in a row must not look like a fold.
+                    self.flush(token.start);
+                    self.out.text.push(b' ');
+                }
+                self.space(token, false);
+                self.done(token, false);
+            }
+            _ => {
+                self.space(token, false);
+                self.done(token, false);
+            }
+        }
+    }
+
+    /// True if a sign here is not an operator between two operands.
+    fn unary(&self) -> bool {
+        let text = self.prev.text(self.sql);
+        match self.prev.kind {
+            TokenKind::Operator => text != b")",
+            TokenKind::Word => BEFORE_SIGN.iter().any(|word| text.eq_ignore_ascii_case(word)),
+            _ => false,
+        }
+    }
+
+    fn open_group(&mut self, token: Token) {
+        self.flush(token.end);
+        if self.depth < MAX_DEPTH {
+            let open = Group {
+                start: self.out.text.len() - 1,
+                end: 0,
+                slot: self.slot,
+                literals: self.out.literals.len(),
+                subquery: false,
+            };
+            match self.out.levels.get_mut(self.depth) {
+                Some(level) => level.open = open,
+                None => self.out.levels.push(Level { open, closed: Group::default() }),
+            }
+            if let Some(inner) = self.out.levels.get_mut(self.depth + 1) {
+                inner.closed = Group::default();
+            }
+        }
+        self.depth += 1;
+    }
+
+    fn close_group(&mut self, token: Token) {
+        self.flush(token.end);
+        self.depth = match self.depth.checked_sub(1) {
+            Some(depth) => depth,
+            None => return,
+        };
+        let Digest { text, literals, levels, .. } = &mut *self.out;
+        let Some(level) = levels.get_mut(self.depth) else { return };
+        let group = Group { end: text.len(), ..level.open };
+        let before = level.closed;
+        let between = text.get(before.end..group.start).unwrap_or_default();
+        let equal = before.end > 0
+            && !group.subquery
+            && (between == b"," || between == b",...,")
+            && text[before.start..before.end] == text[group.start..group.end];
+        if !equal {
+            level.closed = group;
+            return;
+        }
+        text.truncate(before.end);
+        text.extend_from_slice(b",...");
+        let shift = group.slot - before.slot;
+        if let Some(literals) = literals.get_mut(group.literals..) {
+            literals.iter_mut().for_each(|literal| literal.slot -= shift);
+        }
+        self.slot = group.slot;
+    }
+
+    fn finish(&mut self) {
+        self.flush(self.prev.end);
+        while matches!(self.out.text.last(), Some(b';' | b' ')) {
+            self.out.text.pop();
+        }
+    }
+}
+
+/// Words after which a `+` or `-` is a sign. A word that is missing here costs a second digest, nothing else.
+const BEFORE_SIGN: [&[u8]; 26] = [
+    b"select",
+    b"where",
+    b"and",
+    b"or",
+    b"xor",
+    b"not",
+    b"between",
+    b"like",
+    b"then",
+    b"else",
+    b"when",
+    b"case",
+    b"on",
+    b"having",
+    b"by",
+    b"interval",
+    b"div",
+    b"mod",
+    b"return",
+    b"default",
+    b"distinct",
+    b"all",
+    b"regexp",
+    b"rlike",
+    b"do",
+    b"value",
+];
