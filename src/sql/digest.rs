@@ -280,8 +280,10 @@ impl<'a> Reader<'a> {
 
     /// A literal belongs to what `...` stands for.
     fn fold_run(&mut self) {
-        self.out.text.truncate(self.run_end);
-        self.out.text.extend_from_slice(b",...");
+        if self.run == FOLD_FROM || self.out.text.len() != self.run_end + 4 {
+            self.out.text.truncate(self.run_end);
+            self.out.text.extend_from_slice(b",...");
+        }
         if self.run == FOLD_FROM {
             // The ones between had slots of their own.
             let between = FOLD_FROM - FOLD_TO - 1;
