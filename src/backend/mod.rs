@@ -1,3 +1,4 @@
 //! Backends: the servers behind the router.
 
 pub mod connect;
+pub mod settings;

@@ -1,3 +1,4 @@
 //! The side that clients see.
 
 pub mod login;
+pub mod settings;

@@ -1,5 +1,6 @@
 //! The decision itself.
 
+use std::fmt;
 use std::sync::Arc;
 
 /// A hostgroup's number, ProxySQL's word and range.
@@ -10,7 +11,7 @@ pub type HostgroupId = u32;
 pub enum Reason {
     /// A rule matched and named the hostgroups.
     Rule(u32),
-    /// No rule matched: the user's default hostgroup.
+    /// No rule matched (or none that did named a hostgroup): the user's default hostgroup.
     DefaultHostgroup,
     /// A rule (or a default) named a reader for a statement that is not proven safe there; the writer took it.
     UnsafeOnReader {
@@ -21,12 +22,42 @@ pub enum Reason {
     },
     /// A comment hint of the statement named the hostgroup.
     Hint(Box<str>),
+    /// No hostgroup of the route is known to hold every row that the statement reaches; it is refused.
+    BeyondHorizon {
+        /// The rule that named the hostgroups, if it was one.
+        rule: Option<u32>,
+    },
+    /// The rule's `error_msg` refuses the statement, or its `OK_msg` answers it.
+    Answered(u32),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Rule(id) => write!(f, "rule {id}"),
+            Reason::DefaultHostgroup => f.write_str("no rule names a hostgroup for it: the user's default hostgroup"),
+            Reason::UnsafeOnReader { rule: Some(id), why } => {
+                write!(f, "rule {id} names a reader, but {why}: the writer takes it")
+            }
+            Reason::UnsafeOnReader { rule: None, why } => {
+                write!(f, "the default hostgroup is a reader, but {why}: the writer takes it")
+            }
+            Reason::Hint(hint) => write!(f, "the statement's hint {hint}"),
+            Reason::BeyondHorizon { rule: Some(id) } => {
+                write!(f, "rule {id}: none of its hostgroups is proven to hold every row that the statement reaches")
+            }
+            Reason::BeyondHorizon { rule: None } => {
+                f.write_str("the default hostgroup is not proven to hold every row that the statement reaches")
+            }
+            Reason::Answered(id) => write!(f, "rule {id} answers it itself"),
+        }
+    }
 }
 
 /// Where a statement may go, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Hostgroups in order of preference. Never empty unless `refusal` is set.
+    /// Hostgroups in order of preference. Never empty unless `refusal` or `ok_msg` is set.
     pub tiers: Arc<[HostgroupId]>,
     /// Hostgroups that the rule named but that a horizon took out, for the error text and `EXPLAIN ROUTE`.
     pub excluded: Arc<[HostgroupId]>,
@@ -34,8 +65,33 @@ pub struct Route {
     pub reason: Reason,
     /// The rule that decided, if one did.
     pub rule_id: Option<u32>,
-    /// A rule's `error_msg`: the statement is answered with this text and goes nowhere.
+    /// The statement is answered with this error text and goes nowhere: a rule's `error_msg`, or
+    /// [`Reason::BeyondHorizon`].
+    ///
+    /// The second says that *outside of a transaction* no hostgroup could answer in full. In a transaction that is bound
+    /// to a backend, the session may run it there, as MySQL would: the transaction's own view is what it asked for.
     pub refusal: Option<Arc<str>>,
+    /// A rule's `OK_msg`: the statement is answered with an OK packet of this text and goes nowhere.
+    pub ok_msg: Option<Arc<str>>,
     /// True if the statement is proven safe on a reader (decides about retries, and about reads after writes).
     pub reader_safe: bool,
+    /// The writer that stands behind this route: where the session goes when its own state asks for the writer.
+    pub writer: HostgroupId,
+    /// True if that writer holds every row that this execution can touch. A session that would move a read to the writer
+    /// (it has just written) must not, where this is false: the answer would lack rows without a word.
+    pub writer_complete: bool,
+    /// The deciding rule asks for this statement to be logged.
+    pub log: bool,
+}
+
+impl Route {
+    /// True if nothing is to be sent to a backend for this execution.
+    pub fn is_answered(&self) -> bool {
+        self.refusal.is_some() || self.ok_msg.is_some()
+    }
+
+    /// True if the route lets the statement run on that hostgroup, at any tier, or on its complete writer.
+    pub fn allows(&self, hostgroup: HostgroupId) -> bool {
+        self.tiers.contains(&hostgroup) || (hostgroup == self.writer && self.writer_complete)
+    }
 }

@@ -1,0 +1,207 @@
+//! The settings of backends, their hostgroups, pools and health checks, as the configuration gives them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where a backend listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BackendAddress {
+    /// A host name or IP address (IPv6 without brackets), and a port.
+    Tcp {
+        /// The name or address.
+        host: Box<str>,
+        /// The port.
+        port: u16,
+    },
+    /// A unix domain socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for BackendAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// How a backend of a hostgroup is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Policy {
+    /// The fewest statements under way, in proportion to the weight.
+    #[default]
+    LeastOutstanding,
+    /// By chance, in proportion to the weight.
+    Weights,
+    /// One after the other.
+    RoundRobin,
+}
+
+impl Policy {
+    /// All of them, by the names that files use.
+    pub const NAMES: [(&'static str, Policy); 3] = [
+        ("least_outstanding", Policy::LeastOutstanding),
+        ("weights", Policy::Weights),
+        ("round_robin", Policy::RoundRobin),
+    ];
+}
+
+/// A hostgroup, as far as its backends are concerned. Its role and horizon are in the rules' own settings too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostgroupSettings {
+    /// Its number.
+    pub id: u32,
+    /// Its name, for people; may be empty.
+    pub name: Box<str>,
+    /// True for a writer: a backend that says it is read-only is not used.
+    pub writer: bool,
+    /// How one of its backends is chosen.
+    pub policy: Policy,
+}
+
+/// Whether the configuration lets a backend be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AdminStatus {
+    /// It is.
+    #[default]
+    Online,
+    /// Nothing new is sent to it; sessions that need it stay until they are done (ProxySQL's OFFLINE_SOFT).
+    Draining,
+    /// Nothing is sent to it (ProxySQL's OFFLINE_HARD).
+    Disabled,
+}
+
+impl AdminStatus {
+    /// All of them, by the names that files use; ProxySQL's are taken too.
+    pub const NAMES: [(&'static str, AdminStatus); 6] = [
+        ("online", AdminStatus::Online),
+        ("draining", AdminStatus::Draining),
+        ("disabled", AdminStatus::Disabled),
+        ("ONLINE", AdminStatus::Online),
+        ("OFFLINE_SOFT", AdminStatus::Draining),
+        ("OFFLINE_HARD", AdminStatus::Disabled),
+    ];
+}
+
+/// How a connection to a backend is protected. The words are those of MySQL's `--ssl-mode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TlsMode {
+    /// Never TLS.
+    Disabled,
+    /// TLS where the server offers it. Protects from listening, not from a false server.
+    #[default]
+    Preferred,
+    /// TLS or nothing; whoever answers is believed.
+    Required,
+    /// TLS, and the certificate is signed by the authority.
+    VerifyCa,
+    /// TLS, the certificate is signed by the authority, and it names the host.
+    VerifyIdentity,
+}
+
+impl TlsMode {
+    /// All of them, by the names that files use.
+    pub const NAMES: [(&'static str, TlsMode); 5] = [
+        ("disabled", TlsMode::Disabled),
+        ("preferred", TlsMode::Preferred),
+        ("required", TlsMode::Required),
+        ("verify_ca", TlsMode::VerifyCa),
+        ("verify_identity", TlsMode::VerifyIdentity),
+    ];
+}
+
+/// TLS towards a backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackendTls {
+    /// How much of it.
+    pub mode: TlsMode,
+    /// Certificates of the authorities to trust, PEM. None: the system's.
+    pub ca: Option<PathBuf>,
+    /// Our own certificate chain, PEM, for servers that ask. With `key`.
+    pub cert: Option<PathBuf>,
+    /// Its key, PEM.
+    pub key: Option<PathBuf>,
+    /// The name that the certificate must carry, where it is not the address's host.
+    pub server_name: Option<Box<str>>,
+}
+
+/// One backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendSettings {
+    /// The hostgroups that it is in; at least one.
+    pub hostgroups: Vec<u32>,
+    /// Where it listens.
+    pub address: BackendAddress,
+    /// Its share within a hostgroup, 1 to 10,000,000. 0 takes nothing while others are there.
+    pub weight: u32,
+    /// Connections to it at a time, of all workers together; at least 1.
+    pub max_connections: u32,
+    /// Where it stands, for choosing the nearest.
+    pub zone: Option<Box<str>>,
+    /// Whether it is used.
+    pub status: AdminStatus,
+    /// TLS towards it.
+    pub tls: BackendTls,
+    /// For people.
+    pub comment: Box<str>,
+}
+
+/// Connection pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// An idle connection older than this since its last use is closed.
+    pub idle_timeout: Duration,
+    /// A connection older than this is not used again.
+    pub max_lifetime: Duration,
+    /// How long a statement waits for a connection before it gets an error.
+    pub wait_timeout: Duration,
+    /// How long opening a connection, sign-in included, may take.
+    pub connect_timeout: Duration,
+    /// Idle connections kept per worker, backend, user and capability class.
+    pub max_idle: u32,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(60),
+            max_lifetime: Duration::from_secs(3600),
+            wait_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            max_idle: 64,
+        }
+    }
+}
+
+/// Health checks. The user and password for them, if any, are the configuration's own affair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthSettings {
+    /// Time between two checks of a backend that is well.
+    pub interval: Duration,
+    /// Time between two checks of one that is not.
+    pub retry_interval: Duration,
+    /// How long one check may take.
+    pub timeout: Duration,
+    /// Checks that fail one after the other before a backend is taken for down.
+    pub fall: u32,
+    /// Checks that succeed one after the other before it is taken for up again.
+    pub rise: u32,
+    /// Failures of traffic (connections refused, cut or timed out) within `interval` that make a backend suspect.
+    pub traffic_failures: u32,
+}
+
+impl Default for HealthSettings {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(2),
+            retry_interval: Duration::from_millis(500),
+            timeout: Duration::from_secs(1),
+            fall: 3,
+            rise: 2,
+            traffic_failures: 3,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The settings of the side that clients see, as the configuration gives them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// TLS towards clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrontendTls {
+    /// Our certificate chain, PEM.
+    pub cert: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+    /// Authorities whose certificates clients may show, PEM. None: clients are not asked.
+    pub client_ca: Option<PathBuf>,
+    /// Clients without TLS (and not on the unix socket) are refused, whoever they are.
+    pub required: bool,
+}
+
+/// Where and how clients are received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrontendSettings {
+    /// TCP addresses.
+    pub addresses: Vec<SocketAddr>,
+    /// The unix socket.
+    pub socket: Option<PathBuf>,
+    /// TLS. None: not offered.
+    pub tls: Option<FrontendTls>,
+    /// The version text of the greeting. None: what the first writer that answers says of itself.
+    pub server_version: Option<Box<str>>,
+    /// Clients at a time; more get error 1040.
+    pub max_clients: u32,
+    /// A client that has not signed in after this long is closed.
+    pub login_timeout: Duration,
+    /// Connections that the system may hold for us before they are accepted.
+    pub backlog: u32,
+}
+
+impl Default for FrontendSettings {
+    fn default() -> Self {
+        Self {
+            addresses: vec![SocketAddr::from(([127, 0, 0, 1], 6033))],
+            socket: None,
+            tls: None,
+            server_version: None,
+            max_clients: 100_000,
+            login_timeout: Duration::from_secs(10),
+            backlog: 4_096,
+        }
+    }
+}
