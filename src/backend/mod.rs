@@ -1,4 +1,3 @@
 //! Backends: the servers behind the router.
 
 pub mod connect;
-pub mod settings;

@@ -1,1 +1,4 @@
 //! config
+
+pub mod backends;
+pub mod listen;

@@ -1,4 +1,3 @@
 //! The side that clients see.
 
 pub mod login;
-pub mod settings;

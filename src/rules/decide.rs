@@ -17,7 +17,7 @@
 //! purged hostgroup will do. A rule's `error_msg` is not hinted away.
 
 use super::hostgroup::{Hostgroups, ReachClass, Role};
-use super::route::{HostgroupId, Reason, Route};
+use super::route::{Holds, HostgroupId, Reason, Route};
 use super::rule::Rule;
 use crate::sql::effects::{Effects, Facts, RouteHint};
 use std::fmt::Write as _;
@@ -115,7 +115,7 @@ impl Grounds {
             ok_msg,
             reader_safe: facts.reader_safe(),
             writer: draft.writer,
-            writer_complete: self.hostgroups.holds(draft.writer, class),
+            writer_holds: self.hostgroups.holds(draft.writer, class),
             log: outcome.log,
         }
     }
@@ -170,7 +170,7 @@ impl Grounds {
     }
 
     fn keep_complete(&self, facts: &Facts, rule: Option<u32>, class: ReachClass, draft: &mut Draft) {
-        let holds = |id: &HostgroupId| self.hostgroups.holds(*id, class);
+        let holds = |id: &HostgroupId| self.hostgroups.holds(*id, class) == Holds::Yes;
         if draft.tiers.iter().all(holds) {
             return;
         }

@@ -1,6 +1,6 @@
 //! Hostgroups as the routing decision sees them: a role, a horizon, a writer. Not which backends are in them.
 
-use super::route::HostgroupId;
+use super::route::{Holds, HostgroupId};
 use crate::sql::predicate::Reach;
 use jiff::{Span, Timestamp, tz::TimeZone};
 use std::fmt;
@@ -229,11 +229,13 @@ impl Hostgroups {
         }
     }
 
-    /// True if the hostgroup holds every row that a statement of this class can touch.
-    pub fn holds(&self, id: HostgroupId, class: ReachClass) -> bool {
-        match self.get(id).and_then(|g| g.horizon) {
-            None => true,
-            Some(horizon) => matches!(self.stands(class, horizon), Standing::Recent | Standing::Timeless),
+    /// Whether the hostgroup holds every row that a statement of this class can touch.
+    pub fn holds(&self, id: HostgroupId, class: ReachClass) -> Holds {
+        let Some(horizon) = self.get(id).and_then(|g| g.horizon) else { return Holds::Yes };
+        match self.stands(class, horizon) {
+            Standing::Recent | Standing::Timeless => Holds::Yes,
+            Standing::Historical => Holds::No,
+            Standing::Unknown => Holds::Unknown,
         }
     }
 }
@@ -301,7 +303,7 @@ mod tests {
         for (reach, expected) in cases {
             let class = class(reach);
             assert!(class.index() < groups.classes());
-            assert_eq!([10, 20, 30].map(|id| groups.holds(id, class)), expected, "{reach:?}");
+            assert_eq!([10, 20, 30].map(|id| groups.holds(id, class) == Holds::Yes), expected, "{reach:?}");
         }
         assert_eq!(
             groups.stands(class(Reach::Since(at("2026-10-01T00:00:00Z"))), Horizon::days(30)),

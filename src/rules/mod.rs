@@ -36,7 +36,7 @@ pub use cache::{CacheLimits, Lookup, PlanCache};
 pub use explain::{Explanation, explain};
 pub use hostgroup::{Horizon, Hostgroup, Role};
 pub use plan::{Execution, Plan};
-pub use route::{HostgroupId, Reason, Route};
+pub use route::{Holds, HostgroupId, Reason, Route};
 pub use rule::{HorizonKind, RuleSettings};
 pub use ruleset::{BuildFault, Item, RuleSet, RuleSetSettings, TableSettings};
 pub use subject::Subject;

@@ -54,6 +54,18 @@ impl fmt::Display for Reason {
     }
 }
 
+/// Whether a hostgroup holds every row that an execution can touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holds {
+    /// It does: it holds everything, or the execution is proven to stay inside its horizon, or answers from no rows that a
+    /// horizon is about.
+    Yes,
+    /// The execution's bounds reach beyond its horizon.
+    No,
+    /// Nothing is proven: it declares a horizon, and the execution has no lower bound on time.
+    Unknown,
+}
+
 /// Where a statement may go, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -77,9 +89,9 @@ pub struct Route {
     pub reader_safe: bool,
     /// The writer that stands behind this route: where the session goes when its own state asks for the writer.
     pub writer: HostgroupId,
-    /// True if that writer holds every row that this execution can touch. A session that would move a read to the writer
-    /// (it has just written) must not, where this is false: the answer would lack rows without a word.
-    pub writer_complete: bool,
+    /// Whether that writer holds every row that this execution can touch. A session that would move a read to the writer
+    /// (it has just written) must not, unless this is [`Holds::Yes`]: the answer could lack rows without a word.
+    pub writer_holds: Holds,
     /// The deciding rule asks for this statement to be logged.
     pub log: bool,
 }
@@ -90,8 +102,8 @@ impl Route {
         self.refusal.is_some() || self.ok_msg.is_some()
     }
 
-    /// True if the route lets the statement run on that hostgroup, at any tier, or on its complete writer.
+    /// True if the route lets the statement run on that hostgroup, at any tier, or on its writer if that holds all it needs.
     pub fn allows(&self, hostgroup: HostgroupId) -> bool {
-        self.tiers.contains(&hostgroup) || (hostgroup == self.writer && self.writer_complete)
+        self.tiers.contains(&hostgroup) || (hostgroup == self.writer && self.writer_holds == Holds::Yes)
     }
 }
