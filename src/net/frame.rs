@@ -4,7 +4,10 @@
 
 use super::Stream;
 use std::io;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+
+#[cfg(test)]
+mod tests;
 
 /// The largest payload of one frame; a packet of this size or more continues in the next frame.
 pub const MAX_FRAME: usize = 0xff_ff_ff;
@@ -65,4 +68,72 @@ pub async fn write_packet(stream: &mut Stream, payload: &[u8], sequence: u8) -> 
     stream.write_all(&out).await?;
     stream.flush().await?;
     Ok(next)
+}
+
+/// Room that a [`PacketReader`] starts with: most sign-in packets fit.
+const FIRST_READ: usize = 512;
+
+/// Reads small packets with one system call each, as a rule, by taking whatever is there.
+///
+/// What it read beyond a packet stays inside, so a stream must be read through the same reader until [`PacketReader::rest`]
+/// is empty, or the rest be taken along. Holds one packet at most, and no more room than its limit.
+#[derive(Debug, Default)]
+pub struct PacketReader {
+    buffer: Vec<u8>,
+    /// Where the next packet starts.
+    next: usize,
+}
+
+/// A packet that a [`PacketReader`] has read.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    /// Its sequence number.
+    pub sequence: u8,
+    /// Its payload.
+    pub payload: &'a [u8],
+}
+
+impl PacketReader {
+    /// A reader that has read nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads the next packet, of one frame and at most `limit` bytes. Not cancel safe, unless the reader is dropped too.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the peer closed; `ConnectionAborted` if it closed without a single byte of a packet;
+    /// `InvalidData` if the packet is longer than `limit`.
+    pub async fn read<S: AsyncRead + Unpin>(&mut self, stream: &mut S, limit: usize) -> io::Result<Incoming<'_>> {
+        self.buffer.drain(..self.next);
+        self.next = 0;
+        let mut want = 4;
+        loop {
+            if let [a, b, c, sequence, payload @ ..] = self.buffer.as_slice() {
+                let length = u32::from_le_bytes([*a, *b, *c, 0]) as usize;
+                if length > limit.min(MAX_FRAME - 1) {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "packet larger than allowed"));
+                }
+                want = 4 + length;
+                if payload.len() >= length {
+                    let sequence = *sequence;
+                    self.next = want;
+                    return Ok(Incoming { sequence, payload: &self.buffer[4..want] });
+                }
+            }
+            self.buffer.reserve(FIRST_READ.max(want.saturating_sub(self.buffer.len())));
+            if stream.read_buf(&mut self.buffer).await? == 0 {
+                let kind = match self.buffer.is_empty() {
+                    true => io::ErrorKind::ConnectionAborted,
+                    false => io::ErrorKind::UnexpectedEof,
+                };
+                return Err(kind.into());
+            }
+        }
+    }
+
+    /// What has been read beyond the last packet.
+    pub fn rest(&self) -> &[u8] {
+        &self.buffer[self.next..]
+    }
 }

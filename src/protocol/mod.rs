@@ -5,6 +5,7 @@
 
 pub mod capabilities;
 pub mod codec;
+pub mod collation;
 pub mod command;
 pub mod handshake;
 pub mod prepared;

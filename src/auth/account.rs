@@ -1,0 +1,223 @@
+//! The accounts that may sign in at the router.
+
+use super::credentials::{Credentials, Password};
+use super::password::{StoredPassword, Verifier};
+use super::plugin::Plugin;
+use super::scramble::{self, Scramble};
+use super::secret::Secret;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// An account as the configuration describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountSpec {
+    /// Name that clients sign in with. Compared byte by byte, as UTF-8.
+    pub name: String,
+    /// Passwords that are accepted; more than one while a password is being changed. None at all: nobody comes in.
+    pub passwords: Vec<StoredPassword>,
+    /// The plugin to insist on. `None`: the client's choice, where the stored form allows it.
+    pub plugin: Option<Plugin>,
+    /// Only over TLS.
+    pub require_tls: bool,
+    /// Schema of a session that names none.
+    pub default_schema: Option<String>,
+    /// Hostgroup of a statement that no rule matches.
+    pub default_hostgroup: Option<u32>,
+    /// Most sessions at a time; `None` for no limit.
+    pub max_connections: Option<u32>,
+    /// Who to be behind. `None`: the same name and password as in front.
+    pub backend: Option<BackendUser>,
+}
+
+/// An account's other self, behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendUser {
+    /// Name at the backends; `None` for the account's own.
+    pub username: Option<String>,
+    /// Password at the backends; `None` for what the account's own is, or has been learned to be.
+    pub password: Option<Secret>,
+}
+
+/// An account with its state. Lives as long as one version of the configuration; what it has learned, and its count of
+/// sessions, go on in the next version's.
+#[derive(Debug)]
+pub struct Account {
+    spec: AccountSpec,
+    verifiers: Vec<Verifier>,
+    sessions: Arc<AtomicU32>,
+}
+
+impl Account {
+    /// An account that nobody has used yet.
+    pub fn new(spec: AccountSpec) -> Self {
+        let verifiers = spec.passwords.iter().cloned().map(Verifier::new).collect();
+        Account { spec, verifiers, sessions: Arc::default() }
+    }
+
+    /// The description it was made from.
+    pub fn spec(&self) -> &AccountSpec {
+        &self.spec
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// Sessions that are signed in now.
+    pub fn sessions(&self) -> u32 {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn verifiers(&self) -> &[Verifier] {
+        &self.verifiers
+    }
+
+    /// Takes a place among the account's sessions; `Err` gives the limit, if all are taken.
+    ///
+    /// # Errors
+    /// The account's limit.
+    pub fn sit(&self) -> Result<Seat, u32> {
+        let limit = self.spec.max_connections.unwrap_or(u32::MAX);
+        let taken = self.sessions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then(|| n + 1));
+        taken.map(|_| Seat(Arc::clone(&self.sessions))).map_err(|_| limit)
+    }
+
+    /// What to sign in with behind. `None` as long as the account is stored as a hash and no client has shown enough to
+    /// sign in elsewhere: a client's native sign-in shows SHA1(pw), one over TLS, a unix socket or RSA the password.
+    pub fn credentials(&self) -> Option<Credentials> {
+        let backend = self.spec.backend.as_ref();
+        let username = backend.and_then(|b| b.username.clone()).unwrap_or_else(|| self.spec.name.clone());
+        if let Some(password) = backend.and_then(|b| b.password.clone()) {
+            return Some(Credentials::new(username, password));
+        }
+        let known_clear = self.verifiers.iter().find_map(Verifier::known_clear);
+        let known_once = || self.verifiers.iter().find_map(Verifier::known_once);
+        let empty = || self.verifiers.iter().any(|v| v.stored == StoredPassword::Empty);
+        let password = match known_clear {
+            Some(password) => Password::Clear(password.clone()),
+            None => match known_once() {
+                Some(once) => Password::NativeSha1(*once),
+                None if empty() => Password::None,
+                None => return None,
+            },
+        };
+        Some(Credentials { username, password })
+    }
+}
+
+/// A place among an account's sessions; given back when dropped.
+#[derive(Debug)]
+pub struct Seat(Arc<AtomicU32>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// All accounts of one version of the configuration, by name.
+#[derive(Debug)]
+pub struct Accounts {
+    by_name: HashMap<Box<str>, Arc<Account>>,
+    /// One for each stored form in use: what unknown names are measured against.
+    decoys: Vec<Arc<Account>>,
+}
+
+/// Accounts that cannot be used together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccountsError {
+    /// Two accounts have one name.
+    #[error("there are two accounts named {0:?}")]
+    Duplicate(String),
+}
+
+impl Accounts {
+    /// Builds the accounts of a new version. What the `previous` version's accounts have learned of passwords that stay the
+    /// same, and how many sessions they have, goes over.
+    ///
+    /// # Errors
+    /// [`AccountsError::Duplicate`].
+    pub fn build(
+        specs: impl IntoIterator<Item = AccountSpec>,
+        previous: Option<&Accounts>,
+    ) -> Result<Self, AccountsError> {
+        let mut by_name = HashMap::new();
+        for spec in specs {
+            let name = spec.name.clone();
+            let mut account = Account::new(spec);
+            if let Some(old) = previous.and_then(|p| p.by_name.get(name.as_str())) {
+                account.sessions = Arc::clone(&old.sessions);
+                for verifier in &account.verifiers {
+                    old.verifiers.iter().for_each(|older| verifier.inherit(older));
+                }
+            }
+            if by_name.insert(name.clone().into_boxed_str(), Arc::new(account)).is_some() {
+                return Err(AccountsError::Duplicate(name));
+            }
+        }
+        let decoys = decoys(by_name.values().map(|a| a.spec()));
+        Ok(Accounts { by_name, decoys })
+    }
+
+    /// The account of that name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Account>> {
+        self.by_name.get(name)
+    }
+
+    /// All accounts, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.by_name.values()
+    }
+
+    /// The account to measure a client against, and whether it is real. A name that does not exist gets a decoy, always the
+    /// same for the same name, so that the exchange does not tell which names exist.
+    pub(super) fn find(&self, name: &[u8]) -> (Arc<Account>, bool) {
+        let known = std::str::from_utf8(name).ok().and_then(|n| self.by_name.get(n));
+        match known {
+            Some(account) => (Arc::clone(account), true),
+            None => {
+                static KEY: OnceLock<RandomState> = OnceLock::new();
+                let hash = KEY.get_or_init(RandomState::new).hash_one(name);
+                (Arc::clone(&self.decoys[hash as usize % self.decoys.len()]), false)
+            }
+        }
+    }
+}
+
+/// Accounts that nobody can sign in to, one for each way in which a real account's exchange may look.
+fn decoys<'a>(specs: impl Iterator<Item = &'a AccountSpec>) -> Vec<Arc<Account>> {
+    // The order must not depend on the map's, or the same name would meet another decoy after a reload.
+    let mut shapes: BTreeMap<(u8, u32), AccountSpec> = BTreeMap::new();
+    for spec in specs {
+        let (stored, form) = decoy_password(spec.passwords.first());
+        let plugin = spec.plugin.map_or(0, |p| 1 + p as u8);
+        shapes.entry((plugin, form)).or_insert_with(|| AccountSpec {
+            plugin: spec.plugin,
+            passwords: vec![stored],
+            ..AccountSpec::default()
+        });
+    }
+    if shapes.is_empty() {
+        shapes.insert((0, 0), AccountSpec { passwords: vec![decoy_password(None).0], ..AccountSpec::default() });
+    }
+    shapes.into_values().map(|spec| Arc::new(Account::new(spec))).collect()
+}
+
+/// A password that nobody knows, in the same form as `like`; and a number that tells forms apart.
+fn decoy_password(like: Option<&StoredPassword>) -> (StoredPassword, u32) {
+    let random = *Scramble::random().bytes();
+    match like {
+        Some(StoredPassword::Native(_)) => (StoredPassword::Native(scramble::native_stored(&random)), 1),
+        Some(StoredPassword::CachingSha2 { rounds, .. }) => {
+            let digest = std::array::from_fn(|i| b'a' + random[i % random.len()] % 26);
+            let salt = *Scramble::random().bytes();
+            (StoredPassword::CachingSha2 { rounds: *rounds, salt, digest }, *rounds)
+        }
+        Some(StoredPassword::Clear(_) | StoredPassword::Empty) | None => {
+            (StoredPassword::Clear(Secret::from(random)), 0)
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The forms in which an account's password may be stored, and what each can judge.
+
+use super::plugin::Plugin;
+use super::scramble::{self, Scramble, Sha1, Sha256};
+use super::secret::Secret;
+use super::sha_crypt;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use std::sync::OnceLock;
+
+/// The longest password that is looked at, in bytes: MySQL's own limit for `caching_sha2_password`. The slow hash takes
+/// time quadratic in the length, so an unbounded one would let a client choose how long a thread works.
+pub const MAX_PASSWORD: usize = 256;
+
+/// What starts the stored form of `caching_sha2_password`; the digits are thousands of rounds, in hexadecimal.
+const SHA2_PREFIX: &[u8] = b"$A$";
+/// Bytes of its salt.
+const SALT: usize = 20;
+
+/// A password as the configuration holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoredPassword {
+    /// No password: the client must send none.
+    Empty,
+    /// The password itself.
+    Clear(Secret),
+    /// `*` and 40 hexadecimal digits, as `mysql_native_password` stores it: SHA1(SHA1(pw)).
+    Native(Sha1),
+    /// `$A$005$`, 20 bytes of salt and 43 characters of digest, as `caching_sha2_password` stores it.
+    CachingSha2 {
+        /// Rounds of the hash; 5,000 unless the server was told otherwise.
+        rounds: u32,
+        /// Salt.
+        salt: [u8; SALT],
+        /// Digest, encoded.
+        digest: [u8; sha_crypt::ENCODED],
+    },
+}
+
+/// A stored password that is no password form at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordFormError {
+    /// It starts like a native hash, but is none.
+    #[error("a mysql_native_password hash is `*` and 40 hexadecimal digits")]
+    Native,
+    /// It starts like a caching_sha2 hash, but is none.
+    #[error(
+        "a caching_sha2_password hash is `$A$005$`, 20 bytes of salt and 43 characters of digest, \
+         or all of these as hexadecimal digits after `0x`"
+    )]
+    CachingSha2,
+    /// Longer than any client may send.
+    #[error("a password has at most 256 bytes")]
+    TooLong,
+}
+
+impl StoredPassword {
+    /// A password in clear. The empty one means that there is none.
+    ///
+    /// # Errors
+    /// [`PasswordFormError::TooLong`].
+    pub fn clear(password: impl Into<Secret>) -> Result<Self, PasswordFormError> {
+        let password = password.into();
+        match password.expose().len() {
+            0 => Ok(StoredPassword::Empty),
+            1..=MAX_PASSWORD => Ok(StoredPassword::Clear(password)),
+            _ => Err(PasswordFormError::TooLong),
+        }
+    }
+
+    /// A stored hash, as `SHOW CREATE USER` or `mysql.user` gives it: native, caching_sha2, or caching_sha2 in `0x…` form.
+    /// The empty text means that there is no password.
+    ///
+    /// # Errors
+    /// A text that is neither form.
+    pub fn hash(text: &[u8]) -> Result<Self, PasswordFormError> {
+        if text.is_empty() {
+            return Ok(StoredPassword::Empty);
+        }
+        if let Some(digits) = text.strip_prefix(b"*") {
+            let bytes = unhex(digits).and_then(|b| b.try_into().ok());
+            return bytes.map(StoredPassword::Native).ok_or(PasswordFormError::Native);
+        }
+        if let Some(digits) = text.strip_prefix(b"0x").or_else(|| text.strip_prefix(b"0X")) {
+            let bytes = unhex(digits).ok_or(PasswordFormError::CachingSha2)?;
+            return Self::caching_sha2(&bytes).ok_or(PasswordFormError::CachingSha2);
+        }
+        Self::caching_sha2(text).ok_or(PasswordFormError::CachingSha2)
+    }
+
+    /// True if the text can only be a stored hash, and not a password that somebody chose.
+    pub fn looks_like_hash(text: &[u8]) -> bool {
+        text.len() > 40 && Self::hash(text).is_ok()
+    }
+
+    fn caching_sha2(bytes: &[u8]) -> Option<Self> {
+        let rest = bytes.strip_prefix(SHA2_PREFIX)?;
+        let (thousands, rest) = rest.split_first_chunk::<3>()?;
+        let rest = rest.strip_prefix(b"$")?;
+        let thousands = u32::from_str_radix(std::str::from_utf8(thousands).ok()?, 16).ok()?;
+        let (salt, digest) = rest.split_first_chunk::<SALT>()?;
+        let digest = digest.try_into().ok()?;
+        (thousands > 0).then_some(StoredPassword::CachingSha2 { rounds: thousands * 1000, salt: *salt, digest })
+    }
+}
+
+fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
+    if !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    let value = |d: &u8| char::from(*d).to_digit(16).map(|v| v as u8);
+    digits.chunks_exact(2).map(|pair| Some(value(&pair[0])? << 4 | value(&pair[1])?)).collect()
+}
+
+/// A stored password with what has been learned of it from clients that proved to know it. What was learned belongs to
+/// this stored form: another password is another `Verifier`, so nothing has to be forgotten.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    pub stored: StoredPassword,
+    /// SHA256(SHA256(pw)): the warm cache of `caching_sha2_password`. At most one entry a password, so it is bounded.
+    fast: OnceLock<Sha256>,
+    /// SHA1(pw), for backends that use `mysql_native_password`.
+    once: OnceLock<Sha1>,
+    /// The password, seen over TLS, a unix socket or RSA.
+    clear: OnceLock<Secret>,
+}
+
+impl Verifier {
+    pub fn new(stored: StoredPassword) -> Self {
+        let verifier = Verifier { stored, fast: OnceLock::new(), once: OnceLock::new(), clear: OnceLock::new() };
+        if let StoredPassword::Clear(password) = &verifier.stored {
+            let _ = verifier.fast.set(scramble::fast_stored(password.expose()));
+        }
+        verifier
+    }
+
+    /// Takes over what an older verifier of the same stored form has learned.
+    pub fn inherit(&self, older: &Verifier) {
+        if self.stored == older.stored {
+            older.fast.get().map(|v| self.fast.set(*v));
+            older.once.get().map(|v| self.once.set(*v));
+            older.clear.get().map(|v| self.clear.set(v.clone()));
+        }
+    }
+
+    /// True if the plugin can come to a verdict with this form, over a channel that is `secure` or not.
+    pub fn can_use(&self, plugin: Plugin, secure: bool) -> bool {
+        match (plugin, &self.stored) {
+            (Plugin::Native, StoredPassword::CachingSha2 { .. }) => false,
+            // Needs the password itself; over plain TCP most clients would refuse to ask for the RSA key.
+            (Plugin::CachingSha2, StoredPassword::Native(_)) => secure || self.fast.get().is_some(),
+            _ => true,
+        }
+    }
+
+    /// Judges an answer of `mysql_native_password`.
+    pub fn native(&self, scramble: &Scramble, answer: &[u8]) -> bool {
+        let stored = match &self.stored {
+            StoredPassword::Native(stored) => *stored,
+            StoredPassword::Clear(password) => scramble::native_stored(password.expose()),
+            StoredPassword::Empty | StoredPassword::CachingSha2 { .. } => return false,
+        };
+        match scramble::native_verify(scramble, &stored, answer) {
+            Some(once) => {
+                let _ = self.once.set(once);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Judges an answer of the fast path of `caching_sha2_password`; `None` if nothing is kept to judge it by.
+    pub fn fast(&self, scramble: &Scramble, answer: &[u8]) -> Option<bool> {
+        self.fast.get().map(|kept| scramble::fast_verify(scramble, kept, answer))
+    }
+
+    /// Judges a password in clear, and learns it. Slow for the stored form of `caching_sha2_password`.
+    pub fn clear(&self, password: &[u8]) -> bool {
+        if password.len() > MAX_PASSWORD {
+            return false;
+        }
+        let right = match &self.stored {
+            StoredPassword::Empty => return password.is_empty(),
+            // Digests are compared, so that the time does not tell the length.
+            StoredPassword::Clear(_) => {
+                let kept = self.fast.get();
+                kept.is_some_and(|kept| equal(&scramble::fast_stored(password), kept))
+            }
+            StoredPassword::Native(stored) => equal(&scramble::native_stored(password), stored),
+            StoredPassword::CachingSha2 { rounds, salt, digest } => {
+                equal(&sha_crypt::digest(password, salt, *rounds), digest)
+            }
+        };
+        if right {
+            let _ = self.fast.set(scramble::fast_stored(password));
+            let _ = self.clear.set(Secret::from(password));
+        }
+        right
+    }
+
+    /// The password, if it is known in clear.
+    pub fn known_clear(&self) -> Option<&Secret> {
+        match &self.stored {
+            StoredPassword::Clear(password) => Some(password),
+            _ => self.clear.get(),
+        }
+    }
+
+    /// SHA1(pw), if a native sign-in has shown it.
+    pub fn known_once(&self) -> Option<&Sha1> {
+        self.once.get()
+    }
+
+    /// True if judging a password in clear takes long.
+    pub fn is_slow(&self) -> bool {
+        matches!(self.stored, StoredPassword::CachingSha2 { .. })
+    }
+}
+
+fn equal(a: &[u8], b: &[u8]) -> bool {
+    verify_slices_are_equal(a, b).is_ok()
+}

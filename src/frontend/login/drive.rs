@@ -1,0 +1,288 @@
+//! Carries the packets of a sign-in between a client and `auth::server`.
+
+use super::talk::Talk;
+use super::{Login, LoginContext, LoginError};
+use crate::auth::server::{self, Accepted, Opening, Step};
+use crate::auth::{Account, Offload, Scramble, Seat};
+use crate::net::Stream;
+use crate::net::stream::Plain;
+use crate::net::tls;
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::handshake::{ChangeUser, Greeting, HandshakeError, HandshakeResponse, Reply};
+use crate::protocol::status::Status;
+use std::borrow::BorrowMut;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// Greets a client and signs it in; see the module's page. The future is a pointer: what it needs while it runs is on the
+/// heap, and gone when it ends. Dropping it closes the connection.
+///
+/// # Errors
+/// [`LoginError`]; the client has been told whatever it can be told.
+pub fn login<'a>(
+    plain: Plain,
+    context: &'a LoginContext<'a>,
+) -> Pin<Box<dyn Future<Output = Result<Login, LoginError>> + Send + 'a>> {
+    Box::pin(async move {
+        let mut talk = Talk::new(Stream::from(plain), 0);
+        let result = tokio::time::timeout(context.timeout, come_in(&mut talk, context)).await;
+        let error = match result.unwrap_or(Err(LoginError::TimedOut)) {
+            Ok(entry) => match talk.finish() {
+                Ok((stream, sequence)) => return Ok(entry.into_login(stream, sequence)),
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        let error = talk.tell(error).await;
+        talk.close().await;
+        Err(error)
+    })
+}
+
+/// What is known of a client that has proved who it is.
+struct Entry {
+    accepted: Accepted,
+    seat: Seat,
+    schema: Option<String>,
+    capabilities: Capabilities,
+    collation: u16,
+    attributes: Box<[u8]>,
+    max_packet: u32,
+}
+
+impl Entry {
+    fn into_login(self, stream: Stream, sequence: u8) -> Login {
+        let Entry { accepted, seat, schema, capabilities, collation, attributes, max_packet } = self;
+        let Accepted { account, before_ok, scramble } = accepted;
+        Login {
+            stream,
+            account,
+            seat,
+            schema,
+            capabilities,
+            collation,
+            attributes,
+            max_packet,
+            scramble,
+            sequence,
+            before_ok,
+        }
+    }
+}
+
+async fn come_in(talk: &mut Talk<Stream>, context: &LoginContext<'_>) -> Result<Entry, LoginError> {
+    let scramble = Scramble::random();
+    let offered = match context.tls {
+        Some(_) => context.capabilities | Capabilities::SSL,
+        None => context.capabilities.difference(Capabilities::SSL),
+    };
+    talk.send(&greeting(context, offered, &scramble)).await?;
+    let mut first = talk.read().await.map_err(|e| match e {
+        LoginError::Io(e) if is_silence(&e) => LoginError::Silent,
+        other => other,
+    })?;
+    if let Reply::Ssl(_) = Reply::decode(&first).map_err(unreadable)? {
+        let config = context.tls.ok_or(LoginError::Protocol("TLS was not offered"))?;
+        start_tls(talk, config).await?;
+        first = talk.read().await?;
+    }
+    let Reply::Response(response) = Reply::decode(&first).map_err(unreadable)? else {
+        return Err(LoginError::Protocol("TLS asked for twice"));
+    };
+    prove(talk, context, &response, offered, scramble).await
+}
+
+async fn prove(
+    talk: &mut Talk<Stream>,
+    context: &LoginContext<'_>,
+    response: &HandshakeResponse<'_>,
+    offered: Capabilities,
+    scramble: Scramble,
+) -> Result<Entry, LoginError> {
+    let opening = Opening {
+        user: response.user,
+        plugin: response.plugin,
+        answer: response.auth,
+        scramble,
+        channel: talk.channel(),
+        fallback: context.plugin,
+        uncertain_scramble: false,
+    };
+    let accepted = ask(talk, context, &opening).await?;
+    let seat = sit(&accepted.account)?;
+    let schema = schema(response.schema).or_else(|| accepted.account.spec().default_schema.clone());
+    Ok(Entry {
+        seat,
+        schema,
+        capabilities: response.capabilities & offered,
+        collation: response.collation,
+        attributes: response.attributes.0.into(),
+        max_packet: response.max_packet,
+        accepted,
+    })
+}
+
+fn greeting(context: &LoginContext<'_>, offered: Capabilities, scramble: &Scramble) -> Vec<u8> {
+    let greeting = Greeting {
+        version: context.server_version.as_bytes(),
+        thread_id: context.connection_id,
+        scramble: scramble.bytes().to_vec(),
+        capabilities: offered,
+        collation: context.collation as u8,
+        status: Status::AUTOCOMMIT,
+        plugin: context.plugin.name().as_bytes(),
+    };
+    let mut payload = Vec::with_capacity(128);
+    greeting.encode(&mut payload);
+    payload
+}
+
+/// Puts TLS around the client's stream. A client may send its hello together with its wish for TLS.
+async fn start_tls(talk: &mut Talk<Stream>, config: &Arc<rustls::ServerConfig>) -> Result<(), LoginError> {
+    let (stream, reader) = talk.take().ok_or(LoginError::Protocol("no connection"))?;
+    let plain = match stream {
+        Stream::Tcp(stream) => Plain::Tcp(stream),
+        Stream::Unix(stream) => Plain::Unix(stream),
+        Stream::TlsServer(_) | Stream::TlsClient(_) => return Err(LoginError::Protocol("TLS asked for inside TLS")),
+    };
+    let stream = tls::accept(plain, config, reader.rest()).await.map_err(LoginError::Tls)?;
+    talk.put(stream);
+    Ok(())
+}
+
+/// Asks the client what `auth::server` wants to know, until the verdict.
+async fn ask<S: BorrowMut<Stream>>(
+    talk: &mut Talk<S>,
+    context: &LoginContext<'_>,
+    opening: &Opening<'_>,
+) -> Result<Accepted, LoginError> {
+    let mut step = server::begin(context.accounts, context.rsa, opening);
+    loop {
+        step = match step {
+            Step::Ask(payload, exchange) => {
+                talk.send(&payload).await?;
+                exchange.answer(&talk.read().await?)
+            }
+            Step::Work(work) => run_elsewhere(context.offload, work).await?,
+            Step::Accepted(accepted) => return Ok(accepted),
+            Step::Denied(denied) => {
+                return Err(LoginError::Denied {
+                    user: String::from_utf8_lossy(opening.user).into_owned(),
+                    host: context.host.to_owned(),
+                    using_password: denied.using_password,
+                    reason: denied.reason,
+                });
+            }
+        };
+    }
+}
+
+async fn run_elsewhere(offload: &Offload, work: server::Work) -> Result<Step, LoginError> {
+    offload.run(move || work.run()).await.ok_or(LoginError::Stopping)
+}
+
+fn sit(account: &Account) -> Result<Seat, LoginError> {
+    account.sit().map_err(|limit| LoginError::TooManySessions { user: account.name().to_owned(), limit })
+}
+
+fn schema(named: Option<&[u8]>) -> Option<String> {
+    named.map(|s| String::from_utf8_lossy(s).into_owned())
+}
+
+fn unreadable(error: HandshakeError) -> LoginError {
+    match error {
+        HandshakeError::TooOld => LoginError::TooOld,
+        _ => LoginError::Protocol("the first packet is no sign-in"),
+    }
+}
+
+/// True if the connection ended without a byte: nobody tried to sign in.
+fn is_silence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
+/// What COM_CHANGE_USER made of a session.
+#[derive(Debug)]
+pub struct ChangedUser {
+    /// Who the client is now.
+    pub account: Arc<Account>,
+    /// Its place among the account's sessions; drop the old one.
+    pub seat: Seat,
+    /// The schema that it named, or its account's; not checked.
+    pub schema: Option<String>,
+    /// The collation that it asked for, if it did.
+    pub collation: Option<u16>,
+    /// Connection attributes, as sent.
+    pub attributes: Box<[u8]>,
+    /// The scramble that it saw last.
+    pub scramble: Scramble,
+    /// The sequence number of our next packet.
+    pub sequence: u8,
+    /// A packet that goes before the OK, if the plugin wants one.
+    pub before_ok: Option<Vec<u8>>,
+}
+
+/// Signs a client in anew. `command` is the whole payload of its COM_CHANGE_USER, which had the sequence number 0; `scramble`
+/// the one that it saw last; `capabilities` those agreed on.
+///
+/// Send the OK with [`ChangedUser::sequence`], after `before_ok` if there is one. Not cancel safe.
+///
+/// # Errors
+/// [`LoginError`]; the client has been told. Close the connection then: servers do so, and clients expect it.
+pub fn change_user<'a>(
+    stream: &'a mut Stream,
+    command: &'a [u8],
+    capabilities: Capabilities,
+    scramble: Scramble,
+    context: &'a LoginContext<'a>,
+) -> Pin<Box<dyn Future<Output = Result<ChangedUser, LoginError>> + Send + 'a>> {
+    Box::pin(async move {
+        let mut talk = Talk::new(stream, 1);
+        let change = change(&mut talk, command, capabilities, scramble, context);
+        let result = tokio::time::timeout(context.timeout, change).await.unwrap_or(Err(LoginError::TimedOut));
+        let error = match result {
+            Ok(mut changed) => match talk.finish() {
+                Ok((_, sequence)) => {
+                    changed.sequence = sequence;
+                    return Ok(changed);
+                }
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        Err(talk.tell(error).await)
+    })
+}
+
+async fn change(
+    talk: &mut Talk<&mut Stream>,
+    command: &[u8],
+    capabilities: Capabilities,
+    scramble: Scramble,
+    context: &LoginContext<'_>,
+) -> Result<ChangedUser, LoginError> {
+    let command = ChangeUser::decode(command, capabilities)
+        .map_err(|_| LoginError::Protocol("COM_CHANGE_USER is shorter than its fields"))?;
+    let opening = Opening {
+        user: command.user,
+        plugin: command.plugin,
+        answer: command.auth,
+        scramble,
+        channel: talk.channel(),
+        fallback: context.plugin,
+        uncertain_scramble: true,
+    };
+    let Accepted { account, before_ok, scramble } = ask(talk, context, &opening).await?;
+    let seat = sit(&account)?;
+    Ok(ChangedUser {
+        seat,
+        schema: schema(command.schema).or_else(|| account.spec().default_schema.clone()),
+        collation: command.collation,
+        attributes: command.attributes.0.into(),
+        scramble,
+        sequence: 0,
+        before_ok,
+        account,
+    })
+}
