@@ -10,7 +10,7 @@
 //!
 //! A password never reaches a log: [`Secret`] prints as stars, and errors name user, host and plugin only.
 
-mod account;
+pub mod account;
 pub mod client;
 mod credentials;
 mod offload;
