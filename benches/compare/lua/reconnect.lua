@@ -1,0 +1,17 @@
+-- A new connection for every query: what a proxy pays for sign-in, and what its pool saves the server.
+
+sysbench.cmdline.options = {
+   tables = {"Number of tables", 1},
+   table_size = {"Rows in each table", 10000},
+}
+
+function thread_init()
+   drv = sysbench.sql.driver()
+end
+
+function event()
+   local con = drv:connect()
+   con:query(string.format("SELECT c FROM sbtest%d WHERE id = %d", sysbench.rand.uniform(1, sysbench.opt.tables),
+                           sysbench.rand.uniform(1, sysbench.opt.table_size)))
+   con:disconnect()
+end
