@@ -107,8 +107,8 @@ impl ConnectError {
         self.server_error().is_some_and(|e| matches!(e.code, 1040 | 1203 | 1226))
     }
 
-    /// True if the server could not be spoken to at all: what a health check counts against it.
-    pub fn is_unreachable(&self) -> bool {
+    /// True if it speaks against the server: it could not be spoken to, or spoke nonsense. Health counts it.
+    pub fn says_unwell(&self) -> bool {
         match &self.trouble {
             Trouble::Io(_)
             | Trouble::TimedOut
