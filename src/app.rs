@@ -1,1 +1,211 @@
-//! app
+//! The composition root: binds the sockets, starts the threads, and ends them in order.
+//!
+//! ```text
+//!   control thread                workers (one thread and one runtime each)
+//!   ─ health checks               ─ worker 0 accepts, and deals clients out
+//!   ─ signals, reload             ─ every worker signs its clients in and serves them
+//!   ─ drain                       ─ housekeeping once a second
+//! ```
+//!
+//! Nothing imports this module but `cli`. What can be reloaded is one [`Snapshot`], published as a whole.
+
+pub mod control;
+pub mod gate;
+pub mod setup;
+
+use crate::session::registry::Activity;
+use crate::session::worker::{Published, Worker};
+use arc_swap::ArcSwap;
+use gate::{Gate, Listener, Reception};
+use setup::Setup;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// The router could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listening address could not be had.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address or socket path.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A thread or a runtime could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// How the router ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every session had finished.
+    Drained,
+    /// The deadline passed; so many sessions were cut off.
+    CutOff(usize),
+}
+
+/// A router that runs.
+pub struct Router {
+    /// The addresses that it listens on, with the ports that it got.
+    pub addresses: Vec<SocketAddr>,
+    /// The unix socket.
+    pub socket: Option<PathBuf>,
+    gate: Arc<Gate>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Router {
+    /// Binds the sockets and starts the workers. Returns once clients can connect.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub fn start(setup: &Setup, published: Published) -> Result<Self, StartError> {
+        let (tcp, addresses) = bind_tcp(setup)?;
+        let unix = bind_unix(setup)?;
+        let workers = setup.workers.max(1);
+        let (gate, mailboxes) = Gate::new(published, workers);
+        let gate = Arc::new(gate);
+        let mut threads = Vec::new();
+        let mut listeners = Some((tcp, unix));
+        for (id, mailbox) in mailboxes.into_iter().enumerate() {
+            let gate = Arc::clone(&gate);
+            let listeners = listeners.take();
+            let limits = setup.caches.clone();
+            let thread = std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
+                match runtime {
+                    Ok(runtime) => runtime.block_on(work(id, gate, mailbox, limits, listeners)),
+                    Err(error) => tracing::error!(%error, "a worker has no runtime"),
+                }
+            })?;
+            threads.push(thread);
+        }
+        Ok(Self { addresses, socket: setup.socket.clone(), gate, threads })
+    }
+
+    /// Clients connected now.
+    pub fn clients(&self) -> usize {
+        self.gate.clients()
+    }
+
+    /// The published configuration.
+    pub fn published(&self) -> &Published {
+        &self.gate.published
+    }
+
+    /// Stops accepting, lets what runs finish, and ends what is idle; cuts the rest off at the deadline.
+    pub fn drain(self, deadline: Duration) -> Ending {
+        self.gate.draining.store(true, Relaxed);
+        let until = Instant::now() + deadline;
+        while self.gate.clients() > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let left = self.gate.clients();
+        self.gate.cut_off.store(true, Relaxed);
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+        if let Some(path) = &self.socket {
+            let _ = std::fs::remove_file(path);
+        }
+        if left == 0 { Ending::Drained } else { Ending::CutOff(left) }
+    }
+}
+
+/// A worker's life.
+async fn work(
+    id: usize,
+    gate: Arc<Gate>,
+    mailbox: tokio::sync::mpsc::Receiver<gate::Arrival>,
+    limits: crate::rules::CacheLimits,
+    listeners: Option<(Vec<std::net::TcpListener>, Option<std::os::unix::net::UnixListener>)>,
+) {
+    let worker = Rc::new(Worker::new(id, &gate.published, limits, Arc::clone(&gate.rsa), gate.offload.clone()));
+    let reception = Rc::new(Reception::new(Rc::clone(&worker), Arc::clone(&gate)));
+    tokio::task::spawn_local(Rc::clone(&reception).work(mailbox));
+    if let Some((tcp, unix)) = listeners {
+        let tcp = tcp.into_iter().map(|l| tokio::net::TcpListener::from_std(l).map(Listener::Tcp));
+        let unix = unix.into_iter().map(|l| tokio::net::UnixListener::from_std(l).map(Listener::Unix));
+        for listener in tcp.chain(unix) {
+            match listener {
+                Ok(listener) => {
+                    tokio::task::spawn_local(gate::accept(listener, Arc::clone(&gate), Rc::clone(&reception)));
+                }
+                Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
+            }
+        }
+    }
+    let mut tick = tokio::time::interval(TICK);
+    let mut ticks = 0u32;
+    loop {
+        tick.tick().await;
+        ticks = ticks.wrapping_add(1);
+        if ticks.is_multiple_of(TICKS_A_SECOND) {
+            worker.housekeep();
+        }
+        if gate.draining.load(Relaxed) {
+            reception.registry.end(|_, activity| activity == Activity::Idle);
+            if reception.registry.is_empty() {
+                return;
+            }
+            if gate.cut_off.load(Relaxed) {
+                reception.registry.end(|_, _| true);
+                return;
+            }
+        }
+    }
+}
+
+/// How often a worker looks whether the router drains. An idle router wakes this often and no more.
+const TICK: Duration = Duration::from_millis(100);
+const TICKS_A_SECOND: u32 = 10;
+
+fn bind_tcp(setup: &Setup) -> Result<(Vec<std::net::TcpListener>, Vec<SocketAddr>), StartError> {
+    let mut sockets = Vec::new();
+    let mut addresses = Vec::new();
+    for address in &setup.listen {
+        let bound = bind_one(*address, setup.backlog)
+            .and_then(|socket| socket.local_addr().map(|local| (socket, local)))
+            .map_err(|source| StartError::Listen { address: address.to_string(), source })?;
+        sockets.push(bound.0);
+        addresses.push(bound.1);
+    }
+    Ok((sockets, addresses))
+}
+
+fn bind_one(address: SocketAddr, backlog: i32) -> std::io::Result<std::net::TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+/// A socket file that nobody listens on any more is taken over; one that is in use is an error.
+fn bind_unix(setup: &Setup) -> Result<Option<std::os::unix::net::UnixListener>, StartError> {
+    let Some(path) = &setup.socket else { return Ok(None) };
+    let fail = |source| StartError::Listen { address: path.display().to_string(), source };
+    if path.exists() {
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(fail(std::io::ErrorKind::AddrInUse.into()));
+        }
+        std::fs::remove_file(path).map_err(fail)?;
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path).map_err(fail)?;
+    listener.set_nonblocking(true).map_err(fail)?;
+    Ok(Some(listener))
+}
+
+/// Publishes a first snapshot.
+pub fn publish(snapshot: crate::session::snapshot::Snapshot) -> Published {
+    Arc::new(ArcSwap::from_pointee(snapshot))
+}

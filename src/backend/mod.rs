@@ -1,3 +1,13 @@
-//! Backends: the servers behind the router.
+//! Backends: the servers behind the router, grouped into hostgroups, their health, and connections to them.
+//!
+//! What a connection carries (session state, prepared statements) is the session's affair: [`pool`] keeps whatever the
+//! session hands it. This module refuses to know SQL, rules or clients.
 
 pub mod connect;
+pub mod health;
+pub mod hostgroup;
+pub mod pool;
+pub mod server;
+
+pub use hostgroup::{Hostgroup, Topology};
+pub use server::{Backend, Engine, Lease};

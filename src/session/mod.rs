@@ -1,1 +1,237 @@
-//! session
+//! One client's life, from sign-in to goodbye, across as many backends as its statements need.
+//!
+//! ```text
+//!            ┌──────────────── next command ◀──────────────────────┐
+//!            ▼                                                     │
+//!   waiting for the client ─▶ plan ─▶ place ─▶ link ─▶ relay ─▶ settle
+//!            │                                                     │
+//!            └─▶ left, broke, drained                 pins, state, link to pool
+//! ```
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`registry`] | the sessions of a worker, seen from outside |
+//! | [`worker`] | what the sessions of one thread share |
+//! | [`snapshot`] | one version of the configuration |
+//! | [`inbox`] | commands off the client's socket |
+//! | [`statement`] | COM_QUERY: plan, place, run, again elsewhere if that is safe |
+//! | [`prepared`] | prepared statements, which belong to the session and not to a backend |
+//! | [`commands`] | the other commands |
+//! | [`place`] | where a statement goes once the session's state has its say |
+//! | [`checkout`] | a link to a backend: from the pool, or new, or after a wait |
+//! | [`sync`] | bringing a link to the session's state |
+//! | [`relay`] | the bytes |
+//! | [`settle`] | what a response changed: pins, state, who keeps the link |
+//! | [`state`], [`variables`], [`pin`] | what a session has set, and what holds it |
+//! | [`explain`] | `EXPLAIN ROUTE` |
+//! | [`answer`], [`error`] | the router's own answers |
+//!
+//! It refuses to decide what a statement does (`sql`), what the rules say (`rules`), and which backend is well (`backend`).
+
+pub mod answer;
+pub mod buffers;
+pub mod checkout;
+pub mod commands;
+pub mod error;
+pub mod explain;
+pub mod inbox;
+pub mod infile;
+pub mod link;
+pub mod pin;
+pub mod place;
+pub mod prepared;
+pub mod registry;
+pub mod relay;
+pub mod settings;
+pub mod settle;
+pub mod snapshot;
+pub mod state;
+pub mod statement;
+pub mod sync;
+pub mod variables;
+pub mod worker;
+
+use crate::auth::{Account, Scramble, Seat};
+use crate::net::Stream;
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::command::Command;
+use crate::protocol::status::Status;
+use crate::rules::Subject;
+use error::{SessionEnd, StatementError};
+use link::Link;
+use pin::Pins;
+use registry::{Activity, Ticket};
+use state::{Portable, State};
+use std::rc::Rc;
+use std::sync::Arc;
+use worker::Worker;
+
+/// What sign-in found out about a client.
+pub struct Client {
+    /// Its stream, after sign-in, the final OK not yet sent.
+    pub stream: Stream,
+    /// Whom it signed in as.
+    pub account: Arc<Account>,
+    /// Its place among the account's sessions.
+    pub seat: Seat,
+    /// The schema it asked for.
+    pub schema: Option<String>,
+    /// What it and we agreed on.
+    pub capabilities: Capabilities,
+    /// Its collation, by number.
+    pub collation: u16,
+    /// The scramble that it saw last: COM_CHANGE_USER needs it.
+    pub scramble: Scramble,
+    /// The number in its greeting, and in its answers to KILL and processlists.
+    pub connection_id: u32,
+    /// Where it comes from, and where it came to.
+    pub subject: Subject,
+    /// Its place in the worker's registry.
+    pub ticket: Ticket,
+}
+
+/// A signed-in client.
+pub struct Session {
+    worker: Rc<Worker>,
+    /// A number of its own on this worker: who used a link last.
+    serial: u64,
+    /// The number that the client knows.
+    connection_id: u32,
+    client: Stream,
+    account: Arc<Account>,
+    seat: Seat,
+    /// The account's number in pool keys.
+    account_number: u32,
+    capabilities: Capabilities,
+    collation: u16,
+    scramble: Scramble,
+    subject: Subject,
+    ticket: Ticket,
+    state: Rc<State>,
+    /// The connection with the session's lasting pins.
+    home: Option<Box<Link>>,
+    home_pins: Pins,
+    /// The connection of the previous statement, kept for what the next may ask of it.
+    last: Option<Box<Link>>,
+    last_pins: Pins,
+    /// Where the previous statement ran: its link's number.
+    previous: u64,
+    previous_at_home: bool,
+    /// `LAST_INSERT_ID()` of a home that was given back.
+    insert_id: Option<u64>,
+    /// When the session last wrote (worker's milliseconds), while that matters.
+    wrote_at: Option<u64>,
+    /// The open transaction has written.
+    transaction_wrote: bool,
+    /// The status flags that the client last saw.
+    status: Status,
+    inbox: inbox::Inbox,
+    prepared: Option<Box<prepared::Statements>>,
+}
+
+/// Status flags that the router's own answers repeat.
+const LASTING: Status = Status::IN_TRANSACTION
+    .union(Status::AUTOCOMMIT)
+    .union(Status::NO_BACKSLASH_ESCAPES)
+    .union(Status::IN_TRANSACTION_READ_ONLY)
+    .union(Status::ANSI_QUOTES);
+
+impl Session {
+    /// A session for a client that has just proved who it is.
+    pub fn new(worker: Rc<Worker>, client: Client) -> Self {
+        let Client {
+            stream,
+            account,
+            seat,
+            schema,
+            capabilities,
+            collation,
+            scramble,
+            connection_id,
+            mut subject,
+            ticket,
+        } = client;
+        subject.set_schema(schema.as_deref());
+        let state = worker.states.intern(Portable { schema: schema.map(Into::into), ..Portable::default() });
+        let account_number = worker.account_number(&account);
+        Self {
+            serial: worker.next_serial(),
+            worker,
+            connection_id,
+            client: stream,
+            account,
+            seat,
+            account_number,
+            capabilities,
+            collation,
+            scramble,
+            subject,
+            ticket,
+            state,
+            home: None,
+            home_pins: Pins::empty(),
+            last: None,
+            last_pins: Pins::empty(),
+            previous: 0,
+            previous_at_home: false,
+            insert_id: None,
+            wrote_at: None,
+            transaction_wrote: false,
+            status: Status::AUTOCOMMIT,
+            inbox: inbox::Inbox::default(),
+            prepared: None,
+        }
+    }
+
+    /// The name that the client signed in with.
+    pub fn user_name(&self) -> String {
+        self.account.name().to_owned()
+    }
+
+    /// Serves the client until it leaves or cannot be served any more. Sends the OK of the sign-in first, after making
+    /// sure that the schema it asked for exists.
+    pub async fn run(mut self, sequence: u8, before_ok: Option<Vec<u8>>) -> SessionEnd {
+        let end = match Box::pin(self.open(sequence, before_ok)).await {
+            Ok(()) => self.serve().await,
+            Err(end) => end,
+        };
+        Box::pin(self.close()).await;
+        end
+    }
+
+    async fn serve(&mut self) -> SessionEnd {
+        loop {
+            let waits = if self.home.is_none() { Activity::Idle } else { Activity::Holding };
+            self.ticket.activity.set(waits);
+            let command = match self.next_command().await {
+                Ok(command) => command,
+                Err(end) => return end,
+            };
+            self.ticket.activity.set(Activity::Busy);
+            self.worker.counters.statements.inc();
+            if let Err(end) = self.obey(command).await {
+                return end;
+            }
+            self.inbox.done(&self.worker.buffers);
+        }
+    }
+
+    /// Runs one command. An error that the session outlives is answered here.
+    async fn obey(&mut self, command: Option<Command>) -> Result<(), SessionEnd> {
+        let result = match command {
+            Some(Command::Query) => self.query().await,
+            Some(Command::Execute) => self.execute().await,
+            Some(Command::Quit) => return Err(SessionEnd::Left),
+            Some(other) => Box::pin(self.other_command(other)).await,
+            None => Err(StatementError::UnknownCommand.into()),
+        };
+        match result {
+            Err(SessionEnd::Statement(error)) => {
+                self.worker.counters.errors.inc();
+                self.send_error(&error, self.inbox.sequence().wrapping_add(1)).await?;
+                if error.ends_session() { Err(error.into()) } else { Ok(()) }
+            }
+            other => other,
+        }
+    }
+}

@@ -1,1 +1,55 @@
-//! telemetry
+//! What the router knows of itself: counters, kept per worker and merged when somebody reads them.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A counter with one writer. Counting is a plain load, add and store: no locked instruction, no shared cache line.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `n`. To be called by the owning worker alone.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        self.add(1);
+    }
+
+    /// Takes `n` away (for gauges).
+    #[inline]
+    pub fn sub(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_sub(n), Relaxed);
+    }
+
+    /// The present value; any thread may ask.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// One worker's counters.
+#[derive(Debug, Default)]
+pub struct WorkerCounters {
+    /// Clients connected now.
+    pub clients: Counter,
+    /// Clients that signed in.
+    pub sign_ins: Counter,
+    /// Clients that were turned away.
+    pub sign_in_failures: Counter,
+    /// Statements (and executions) received.
+    pub statements: Counter,
+    /// Statements that went to a writer although nothing proved that they had to.
+    pub unproven: Counter,
+    /// Statements answered by an error of the router's own.
+    pub errors: Counter,
+    /// Reads tried again on another backend.
+    pub retries: Counter,
+    /// Backend connections made.
+    pub connects: Counter,
+    /// SET and USE sent to bring a connection to a session's state.
+    pub syncs: Counter,
+}

@@ -110,7 +110,8 @@ impl<'a> StateChanges<'a> {
                     continue;
                 }
                 1 => StateChange::Schema(r.lenenc_bytes()?),
-                2 => StateChange::State(r.lenenc_bytes()? == b"1"),
+                // One character, with no length of its own: so both servers send it, whatever the manual says.
+                2 => StateChange::State(r.u8()? == b'1'),
                 3 => {
                     r.u8()?;
                     StateChange::Gtids(r.lenenc_bytes()?)

@@ -79,7 +79,7 @@ fn an_ok_without_session_track_keeps_all_but_the_changes() {
 }
 
 /// What MySQL 9.7 says after `SET NAMES utf8mb4; USE bigdb; BEGIN`, in one block here; and MariaDB's two variables in one.
-const CHANGES: &[u8] = b"\x00\x1d\x14character_set_client\x07utf8mb4\x01\x06\x05bigdb\x02\x02\x011\x05\x09\x08T_______\
+const CHANGES: &[u8] = b"\x00\x1d\x14character_set_client\x07utf8mb4\x01\x06\x05bigdb\x02\x011\x05\x09\x08T_______\
     \x04\x13\x12START TRANSACTION;\x03\x07\x00\x05a:1-2\x00\x0a\x01a\x011\x02bb\x0222\x63\x02zz";
 
 #[test]

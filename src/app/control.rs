@@ -1,0 +1,1 @@
+//! The control thread: health checks, signals, reload.

@@ -1,0 +1,279 @@
+//! From the listening socket to a session: accepting, dealing clients to workers, signing them in.
+
+use crate::auth::{Offload, RsaKey};
+use crate::frontend::login::{self, Fault, LoginContext, LoginError};
+use crate::net::stream::Plain;
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::response::ErrPacket;
+use crate::rules::Subject;
+use crate::session::error::SessionEnd;
+use crate::session::registry::{Registry, Ticket};
+use crate::session::worker::{Published, Worker};
+use crate::session::{Client, Session};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use tokio::sync::mpsc;
+
+/// What all workers share about receiving clients.
+pub struct Gate {
+    /// The present configuration.
+    pub published: Published,
+    /// The key for passwords over plain TCP.
+    pub rsa: Arc<RsaKey>,
+    /// Where the slow arithmetic of sign-ins runs.
+    pub offload: Offload,
+    /// Set once: no more clients.
+    pub draining: AtomicBool,
+    /// Set once, after [`Gate::draining`]: sessions that are still there are ended.
+    pub cut_off: AtomicBool,
+    /// Clients of each worker, from accept to goodbye.
+    pub loads: Vec<AtomicUsize>,
+    /// The mailboxes of the workers.
+    pub mailboxes: Vec<mpsc::Sender<Arrival>>,
+    next_connection: AtomicU32,
+}
+
+/// A client that has just connected.
+pub struct Arrival {
+    /// Its socket, not bound to any runtime.
+    pub socket: Socket,
+    /// Its number.
+    pub connection_id: u32,
+    /// Where it came from, and the local address it came to; none for a unix socket.
+    pub addresses: Option<(SocketAddr, SocketAddr)>,
+}
+
+/// A connected socket, non-blocking.
+pub enum Socket {
+    /// TCP.
+    Tcp(std::net::TcpStream),
+    /// A unix socket.
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// A listening socket on a worker's runtime.
+pub enum Listener {
+    /// TCP.
+    Tcp(tokio::net::TcpListener),
+    /// A unix socket.
+    Unix(tokio::net::UnixListener),
+}
+
+impl Gate {
+    /// A gate for so many workers, and the workers' ends of their mailboxes.
+    pub fn new(published: Published, workers: usize) -> (Self, Vec<mpsc::Receiver<Arrival>>) {
+        let (mailboxes, receivers) = (0..workers).map(|_| mpsc::channel(1024)).unzip();
+        let gate = Self {
+            published,
+            rsa: Arc::new(RsaKey::generated()),
+            offload: Offload::new(1),
+            draining: AtomicBool::new(false),
+            cut_off: AtomicBool::new(false),
+            loads: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
+            mailboxes,
+            next_connection: AtomicU32::new(1),
+        };
+        (gate, receivers)
+    }
+
+    /// Clients at all workers.
+    pub fn clients(&self) -> usize {
+        self.loads.iter().map(|l| l.load(Relaxed)).sum()
+    }
+
+    fn lightest(&self) -> usize {
+        self.loads.iter().enumerate().min_by_key(|(_, l)| l.load(Relaxed)).map_or(0, |(i, _)| i)
+    }
+}
+
+/// Accepts clients until the listener fails for good, and deals each to the worker that has the fewest.
+///
+/// Runs on the first worker: its own clients need no other thread to wake.
+pub async fn accept(listener: Listener, gate: Arc<Gate>, own: Rc<Reception>) {
+    loop {
+        let (plain, addresses) = match next(&listener).await {
+            Ok(arrived) => arrived,
+            Err(error) => {
+                // Out of descriptors, or a client that gave up: the listener itself is in order.
+                tracing::warn!(%error, "a client could not be accepted");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        if gate.draining.load(Relaxed) {
+            continue;
+        }
+        let connection_id = gate.next_connection.fetch_add(1, Relaxed);
+        let worker = gate.lightest();
+        gate.loads[worker].fetch_add(1, Relaxed);
+        if worker == own.worker.id {
+            own.receive(plain, connection_id, addresses);
+            continue;
+        }
+        let socket = match plain {
+            Plain::Tcp(s) => s.into_std().map(Socket::Tcp),
+            Plain::Unix(s) => s.into_std().map(Socket::Unix),
+        };
+        let Ok(socket) = socket else {
+            gate.loads[worker].fetch_sub(1, Relaxed);
+            continue;
+        };
+        if gate.mailboxes[worker].send(Arrival { socket, connection_id, addresses }).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn next(listener: &Listener) -> std::io::Result<(Plain, Option<(SocketAddr, SocketAddr)>)> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, peer) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let local = stream.local_addr()?;
+            Ok((Plain::Tcp(stream), Some((peer, local))))
+        }
+        Listener::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            Ok((Plain::Unix(stream), None))
+        }
+    }
+}
+
+/// A worker's side of the gate.
+pub struct Reception {
+    /// The worker.
+    pub worker: Rc<Worker>,
+    /// Its sessions.
+    pub registry: Rc<Registry>,
+    gate: Arc<Gate>,
+}
+
+impl Reception {
+    /// The reception of one worker.
+    pub fn new(worker: Rc<Worker>, gate: Arc<Gate>) -> Self {
+        Self { worker, registry: Rc::default(), gate }
+    }
+
+    /// Takes clients out of the worker's mailbox until the gate is gone.
+    pub async fn work(self: Rc<Self>, mut mailbox: mpsc::Receiver<Arrival>) {
+        while let Some(arrival) = mailbox.recv().await {
+            let plain = match arrival.socket {
+                Socket::Tcp(s) => tokio::net::TcpStream::from_std(s).map(Plain::Tcp),
+                Socket::Unix(s) => tokio::net::UnixStream::from_std(s).map(Plain::Unix),
+            };
+            match plain {
+                Ok(plain) => self.receive(plain, arrival.connection_id, arrival.addresses),
+                Err(_) => {
+                    self.gate.loads[self.worker.id].fetch_sub(1, Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Starts a client's task.
+    fn receive(self: &Rc<Self>, plain: Plain, connection_id: u32, addresses: Option<(SocketAddr, SocketAddr)>) {
+        let reception = Rc::clone(self);
+        let seat = LoadSeat { gate: Arc::clone(&self.gate), worker: self.worker.id };
+        self.registry.spawn(connection_id, move |ticket| async move {
+            let _seat = seat;
+            if let Some((session, sequence, before_ok)) =
+                reception.sign_in(plain, connection_id, addresses, &ticket).await
+            {
+                let user = session.user_name();
+                let end = session.run(sequence, before_ok).await;
+                log_end(connection_id, &user, &end);
+            }
+        });
+    }
+
+    async fn sign_in(
+        &self,
+        plain: Plain,
+        connection_id: u32,
+        addresses: Option<(SocketAddr, SocketAddr)>,
+        ticket: &Ticket,
+    ) -> Option<(Session, u8, Option<Vec<u8>>)> {
+        let snapshot = self.worker.snapshot();
+        if self.gate.clients() > snapshot.frontend.max_clients {
+            let full = ErrPacket::new(1040, b"08004", "Too many connections");
+            let _ = login::turn_away(plain, &full).await;
+            return None;
+        }
+        let client_ip: Option<IpAddr> = addresses.map(|(peer, _)| peer.ip());
+        let host = client_ip.map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
+        let mut capabilities = Capabilities::COMMON;
+        capabilities.set(Capabilities::LOCAL_FILES, snapshot.settings.local_infile);
+        let version = snapshot.frontend.server_version();
+        let context = LoginContext {
+            connection_id,
+            host: &host,
+            server_version: &version,
+            capabilities,
+            collation: snapshot.frontend.collation,
+            accounts: &snapshot.accounts,
+            rsa: &self.gate.rsa,
+            tls: snapshot.frontend.tls.as_ref(),
+            plugin: snapshot.frontend.plugin,
+            offload: &self.gate.offload,
+            timeout: snapshot.settings.sign_in_timeout,
+        };
+        let login = match login::login(plain, &context).await {
+            Ok(login) => login,
+            Err(error) => {
+                self.worker.counters.sign_in_failures.inc();
+                log_failure(&host, &error);
+                return None;
+            }
+        };
+        self.worker.counters.sign_ins.inc();
+        let subject = Subject::new(login.account.name()).with_addresses(
+            client_ip,
+            addresses.map(|(_, local)| local.ip()),
+            addresses.map_or(0, |(_, local)| local.port()),
+        );
+        let (sequence, before_ok) = (login.sequence, login.before_ok);
+        let client = Client {
+            stream: login.stream,
+            account: login.account,
+            seat: login.seat,
+            schema: login.schema,
+            capabilities: login.capabilities,
+            collation: login.collation,
+            scramble: login.scramble,
+            connection_id,
+            subject,
+            ticket: ticket.clone(),
+        };
+        Some((Session::new(Rc::clone(&self.worker), client), sequence, before_ok))
+    }
+}
+
+/// Counts a client among its worker's, for as long as it lives.
+struct LoadSeat {
+    gate: Arc<Gate>,
+    worker: usize,
+}
+
+impl Drop for LoadSeat {
+    fn drop(&mut self) {
+        self.gate.loads[self.worker].fetch_sub(1, Relaxed);
+    }
+}
+
+fn log_failure(host: &str, error: &LoginError) {
+    if error.fault() != Fault::Nobody {
+        tracing::info!(host, %error, "sign-in failed");
+    } else {
+        tracing::debug!(host, %error, "no sign-in");
+    }
+}
+
+fn log_end(connection_id: u32, user: &str, end: &SessionEnd) {
+    match end {
+        SessionEnd::Left | SessionEnd::Drained => {}
+        SessionEnd::ClientBroke(error) => tracing::debug!(connection_id, user, %error, "client lost"),
+        end => tracing::info!(connection_id, user, %end, "session ended"),
+    }
+}

@@ -1,0 +1,114 @@
+//! Hostgroups: interchangeable backends under one number, and the choice among them.
+
+use super::server::{Backend, BackendId};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How a hostgroup chooses among its backends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// The fewest statements under way for its weight; ties in turn. What serves most.
+    #[default]
+    LeastOutstanding,
+    /// By weight, in turn.
+    RoundRobin,
+}
+
+/// A backend's place in a hostgroup.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The server.
+    pub backend: Arc<Backend>,
+    /// Its share; 0 means only when all others are gone.
+    pub weight: u32,
+}
+
+/// Interchangeable backends.
+#[derive(Clone, Debug)]
+pub struct Hostgroup {
+    /// Its number.
+    pub id: u32,
+    /// What people call it.
+    pub name: Box<str>,
+    /// True if writes may go there.
+    pub writer: bool,
+    /// Its members.
+    pub members: Vec<Member>,
+    /// How it chooses.
+    pub balance: Balance,
+}
+
+impl Hostgroup {
+    /// The backend for the next statement: usable, not among `tried`, and by the hostgroup's balance the best.
+    ///
+    /// `turn` is the worker's own counter, so that workers do not move in step.
+    pub fn pick(&self, tried: &[BackendId], turn: &Cell<u32>) -> Option<&Arc<Backend>> {
+        let usable = |m: &&Member| m.backend.is_usable() && !tried.contains(&m.backend.id);
+        if let [only] = self.members.as_slice() {
+            return Some(only).filter(usable).map(|m| &m.backend);
+        }
+        let start = turn.get();
+        turn.set(start.wrapping_add(1));
+        let heaviest = self.members.iter().filter(usable).map(|m| m.weight).max()?;
+        let candidates = || self.members.iter().filter(usable).filter(|m| m.weight > 0 || heaviest == 0);
+        match self.balance {
+            Balance::LeastOutstanding => {
+                let count = self.members.len();
+                // Starting elsewhere each time turns ties round; `min_by` keeps the first of equals.
+                let offset = start as usize % count;
+                let order = |m: &Member| (u64::from(m.backend.busy()) + 1) * 1_000_000 / u64::from(m.weight.max(1));
+                let (tail, head) = self.members.split_at(offset);
+                head.iter()
+                    .chain(tail)
+                    .filter(usable)
+                    .filter(|m| m.weight > 0 || heaviest == 0)
+                    .min_by_key(|m| order(m))
+                    .map(|m| &m.backend)
+            }
+            Balance::RoundRobin => {
+                let total: u64 = candidates().map(|m| u64::from(m.weight.max(1))).sum();
+                let mut place = u64::from(start) % total;
+                for member in candidates() {
+                    let weight = u64::from(member.weight.max(1));
+                    if place < weight {
+                        return Some(&member.backend);
+                    }
+                    place -= weight;
+                }
+                None
+            }
+        }
+    }
+}
+
+/// All hostgroups of one configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Topology {
+    hostgroups: BTreeMap<u32, Hostgroup>,
+}
+
+impl Topology {
+    /// A topology of these hostgroups; a later one with the same number takes the earlier one's place.
+    pub fn new(hostgroups: impl IntoIterator<Item = Hostgroup>) -> Self {
+        Self { hostgroups: hostgroups.into_iter().map(|h| (h.id, h)).collect() }
+    }
+
+    /// The hostgroup with this number.
+    pub fn hostgroup(&self, id: u32) -> Option<&Hostgroup> {
+        self.hostgroups.get(&id)
+    }
+
+    /// All hostgroups, by number.
+    pub fn hostgroups(&self) -> impl Iterator<Item = &Hostgroup> {
+        self.hostgroups.values()
+    }
+
+    /// Every backend once.
+    pub fn backends(&self) -> Vec<Arc<Backend>> {
+        let mut all: Vec<_> = self.hostgroups().flat_map(|h| &h.members).map(|m| Arc::clone(&m.backend)).collect();
+        all.sort_by_key(|b| b.id);
+        all.dedup_by_key(|b| b.id);
+        all
+    }
+}

@@ -1,0 +1,156 @@
+//! One server: where it is, how it fares, and how many connections to it are open.
+//!
+//! Shared by every worker and the control thread; all of it that changes is atomic, because the statement path reads it.
+
+use super::health::{Cause, Health, State};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// Which of the two engines a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Engine {
+    /// Nobody has signed in there yet.
+    Unknown = 0,
+    /// MariaDB.
+    MariaDb = 1,
+    /// MySQL, Aurora, Percona Server.
+    MySql = 2,
+}
+
+/// A server's number, unique for the life of the process (a backend that a reload keeps keeps it).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BackendId(pub u32);
+
+/// One MySQL or MariaDB server.
+#[derive(Debug)]
+pub struct Backend {
+    /// Its number.
+    pub id: BackendId,
+    /// `host:port` or the socket's path, for people.
+    pub name: Box<str>,
+    /// Where and how to connect.
+    pub target: super::connect::Target,
+    /// The most connections that all workers together may have open.
+    pub max_connections: u32,
+    /// How it fares.
+    pub health: Health,
+    engine: AtomicU8,
+    open: AtomicU32,
+    busy: AtomicU32,
+    waiting: AtomicU32,
+    statements: AtomicU64,
+}
+
+impl Backend {
+    /// A backend that nobody has spoken to yet.
+    pub fn new(id: BackendId, target: super::connect::Target, max_connections: u32, health: Health) -> Self {
+        Self {
+            id,
+            name: target.address.to_string().into(),
+            target,
+            max_connections,
+            health,
+            engine: AtomicU8::new(Engine::Unknown as u8),
+            open: AtomicU32::new(0),
+            busy: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+            statements: AtomicU64::new(0),
+        }
+    }
+
+    /// The engine, as learnt from its greeting.
+    pub fn engine(&self) -> Engine {
+        match self.engine.load(Relaxed) {
+            1 => Engine::MariaDb,
+            2 => Engine::MySql,
+            _ => Engine::Unknown,
+        }
+    }
+
+    /// Notes what its greeting said.
+    pub fn learn_engine(&self, is_mariadb: bool) {
+        self.engine.store(if is_mariadb { Engine::MariaDb } else { Engine::MySql } as u8, Relaxed);
+    }
+
+    /// Room for one more connection, if the limit leaves any. The room is given back when the lease is dropped.
+    pub fn lease(self: &Arc<Self>) -> Option<Lease> {
+        self.open
+            .fetch_update(Relaxed, Relaxed, |open| (open < self.max_connections).then_some(open + 1))
+            .ok()
+            .map(|_| Lease { backend: Arc::clone(self) })
+    }
+
+    /// Open connections, idle ones included.
+    pub fn open(&self) -> u32 {
+        self.open.load(Relaxed)
+    }
+
+    /// Connections that a session is using right now.
+    pub fn busy(&self) -> u32 {
+        self.busy.load(Relaxed)
+    }
+
+    /// Statements sent to it since the start.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Relaxed)
+    }
+
+    /// A session took a connection to it.
+    pub fn begin(&self) {
+        self.busy.fetch_add(1, Relaxed);
+    }
+
+    /// A session gave a connection back.
+    pub fn end(&self) {
+        self.busy.fetch_sub(1, Relaxed);
+    }
+
+    /// Counts a statement.
+    pub fn count_statement(&self) {
+        self.statements.fetch_add(1, Relaxed);
+    }
+
+    /// Sessions (of any worker) that wait for room.
+    pub fn waiting(&self) -> u32 {
+        self.waiting.load(Relaxed)
+    }
+
+    /// A session began or ceased to wait for room.
+    pub fn wait(&self, more: bool) {
+        if more {
+            self.waiting.fetch_add(1, Relaxed)
+        } else {
+            self.waiting.fetch_sub(1, Relaxed)
+        };
+    }
+
+    /// True if new statements may go there.
+    pub fn is_usable(&self) -> bool {
+        matches!(self.health.state(), State::Up | State::Suspect)
+    }
+
+    /// The traffic saw it fail: a refused or broken connection.
+    pub fn failed(&self, cause: Cause) {
+        self.health.passive_failure(&self.name, cause);
+    }
+}
+
+/// Room for one connection to a backend.
+#[derive(Debug)]
+pub struct Lease {
+    backend: Arc<Backend>,
+}
+
+impl Lease {
+    /// The backend that the room is at.
+    pub fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.backend.open.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,108 @@
+//! The router's own answers: OK, ERR, and small results.
+
+use super::buffers::write_all;
+use super::error::{SessionEnd, StatementError};
+use super::{LASTING, Session};
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::codec::{put_lenenc, put_lenenc_bytes, put_packet};
+use crate::protocol::response::{EofPacket, OkPacket};
+use crate::protocol::status::Status;
+
+impl Session {
+    /// Sends one packet.
+    pub(super) async fn send_packet(
+        &mut self,
+        encode: impl FnOnce(&mut Vec<u8>),
+        sequence: u8,
+    ) -> Result<(), SessionEnd> {
+        let mut payload = self.worker.buffers.take();
+        encode(&mut payload);
+        let mut out = self.worker.buffers.take();
+        put_packet(&mut out, &payload, sequence);
+        let written = write_all(&mut self.client, &out).await;
+        self.worker.buffers.give(payload);
+        self.worker.buffers.give(out);
+        written.map_err(|e| SessionEnd::ClientBroke(e.source))
+    }
+
+    /// Sends an error as the whole answer to the present request.
+    pub(super) async fn send_error(&mut self, error: &StatementError, sequence: u8) -> Result<(), SessionEnd> {
+        let packet = error.packet();
+        self.send_packet(|out| packet.encode(out), sequence).await
+    }
+
+    /// The status flags for an answer of our own.
+    pub(super) fn own_status(&self) -> Status {
+        self.status & LASTING
+    }
+
+    /// Sends OK as the whole answer to the present request.
+    pub(super) async fn send_ok(&mut self, info: &[u8]) -> Result<(), SessionEnd> {
+        let ok = OkPacket { status: self.own_status(), info, ..OkPacket::default() };
+        let (capabilities, sequence) = (self.capabilities, self.inbox.sequence().wrapping_add(1));
+        self.send_packet(|out| ok.encode(out, capabilities), sequence).await
+    }
+
+    /// Sends what ends rows (COM_SET_OPTION's whole answer).
+    pub(super) async fn send_end(&mut self) -> Result<(), SessionEnd> {
+        let (capabilities, status) = (self.capabilities, self.own_status());
+        let sequence = self.inbox.sequence().wrapping_add(1);
+        self.send_packet(|out| put_end(out, capabilities, status), sequence).await
+    }
+
+    /// Sends a result set of text columns.
+    pub(super) async fn send_rows(&mut self, columns: &[&str], rows: &[Vec<Option<String>>]) -> Result<(), SessionEnd> {
+        let mut out = Vec::new();
+        let mut payload = Vec::new();
+        let mut sequence = self.inbox.sequence().wrapping_add(1);
+        let mut put = |out: &mut Vec<u8>, payload: &mut Vec<u8>| {
+            sequence = put_packet(out, payload, sequence);
+            payload.clear();
+        };
+        put_lenenc(&mut payload, columns.len() as u64);
+        put(&mut out, &mut payload);
+        for column in columns {
+            put_text_column(&mut payload, column);
+            put(&mut out, &mut payload);
+        }
+        let (capabilities, status) = (self.capabilities, self.own_status());
+        if !capabilities.contains(Capabilities::DEPRECATE_EOF) {
+            put_end(&mut payload, capabilities, status);
+            put(&mut out, &mut payload);
+        }
+        for row in rows {
+            for value in row {
+                match value {
+                    Some(text) => put_lenenc_bytes(&mut payload, text.as_bytes()),
+                    None => payload.push(0xfb),
+                }
+            }
+            put(&mut out, &mut payload);
+        }
+        put_end(&mut payload, capabilities, status);
+        put(&mut out, &mut payload);
+        write_all(&mut self.client, &out).await.map_err(|e| SessionEnd::ClientBroke(e.source))
+    }
+}
+
+/// The packet that ends rows: EOF, or OK with header 0xfe.
+fn put_end(out: &mut Vec<u8>, capabilities: Capabilities, status: Status) {
+    if capabilities.contains(Capabilities::DEPRECATE_EOF) {
+        OkPacket { header: 0xfe, status, ..OkPacket::default() }.encode(out, capabilities);
+    } else {
+        EofPacket { warnings: 0, status }.encode(out);
+    }
+}
+
+/// A column definition: VARCHAR in utf8mb4, as wide as a client may want to know.
+fn put_text_column(out: &mut Vec<u8>, name: &str) {
+    put_lenenc_bytes(out, b"def");
+    for text in ["", "", "", name, name] {
+        put_lenenc_bytes(out, text.as_bytes());
+    }
+    out.push(0x0c);
+    out.extend_from_slice(&45u16.to_le_bytes());
+    out.extend_from_slice(&(65_535u32).to_le_bytes());
+    out.push(0xfd);
+    out.extend_from_slice(&[0, 0, 0, 0, 0]);
+}

@@ -1,0 +1,305 @@
+//! A link to a backend: from the pool, or new, or after a wait.
+
+use super::Session;
+use super::error::StatementError;
+use super::link::Link;
+use super::snapshot::Snapshot;
+use super::state::{Portable, transition};
+use super::sync::{TalkError, talk};
+use crate::backend::Hostgroup;
+use crate::backend::connect::{self, ConnectOptions};
+use crate::backend::health::Cause;
+use crate::backend::pool::Key;
+use crate::backend::server::{Backend, BackendId, Lease};
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::command::Command;
+use crate::protocol::status::Status;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often a session that waits for room looks whether another worker has left some.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// What every backend connection is told first: report every variable and every change of state.
+const TRACK_EVERYTHING: &[u8] =
+    b"SET session_track_system_variables='*', session_track_schema=1, session_track_state_change=1";
+
+/// Backends that a statement has tried in vain, and what the last of them said.
+#[derive(Default)]
+pub struct Tried {
+    /// Their numbers.
+    pub backends: Vec<BackendId>,
+    /// What stood in the way of the last.
+    pub why: String,
+    /// An error of a server about the session's own state or sign-in, better than "no backend" if nothing else helps.
+    pub refusal: Option<StatementError>,
+}
+
+/// Why no link could be had from one backend.
+enum NoLink {
+    /// Try another.
+    Other(String),
+    /// The server refuses the session's state or its account; another may take it.
+    Refused(StatementError),
+    /// Waited too long for room.
+    Timeout(Duration),
+}
+
+impl Session {
+    fn key(&self, backend: &Backend) -> Key {
+        Key {
+            backend: backend.id,
+            account: self.account_number,
+            collation: self.collation,
+            shape: self.capabilities & Capabilities::SHAPE,
+        }
+    }
+
+    /// A link that is there, idle, alive and in the session's state already: the way of nearly every statement.
+    #[inline]
+    pub(super) fn ready_link(&self, tiers: &[u32], snapshot: &Snapshot) -> Option<Box<Link>> {
+        let hostgroup = snapshot.topology.hostgroup(*tiers.first()?)?;
+        let backend = hostgroup.pick(&[], &self.worker.turn)?;
+        let key = self.key(backend);
+        let mut pool = self.worker.pool.borrow_mut();
+        let link =
+            pool.take(&key, |link| (Rc::ptr_eq(&link.state, &self.state) && !link.is_disturbed()).then_some(0))?;
+        drop(pool);
+        Some(self.begin(link, hostgroup))
+    }
+
+    fn begin(&self, mut link: Box<Link>, hostgroup: &Hostgroup) -> Box<Link> {
+        link.hostgroup = hostgroup.id;
+        link.writer = hostgroup.writer;
+        link.set_busy(true);
+        link
+    }
+
+    /// A link to the first backend of `tiers` that can be had, in the session's state.
+    ///
+    /// # Errors
+    /// When no tier has one. `tried` then holds all that was tried; a caller that retries hands it in again.
+    pub(super) async fn obtain(
+        &self,
+        tiers: &[u32],
+        snapshot: &Snapshot,
+        tried: &mut Tried,
+    ) -> Result<Box<Link>, StatementError> {
+        let mut timeout = None;
+        for tier in tiers {
+            let Some(hostgroup) = snapshot.topology.hostgroup(*tier) else { continue };
+            while let Some(backend) = hostgroup.pick(&tried.backends, &self.worker.turn).cloned() {
+                if self.state.is_refused_by(backend.engine()) {
+                    tried.backends.push(backend.id);
+                    tried.why = format!("{} does not have this session's settings", backend.name);
+                    continue;
+                }
+                match self.obtain_from(&backend, hostgroup, snapshot).await {
+                    Ok(link) => return Ok(self.begin(link, hostgroup)),
+                    Err(no_link) => {
+                        tried.backends.push(backend.id);
+                        match no_link {
+                            NoLink::Other(why) => tried.why = why,
+                            NoLink::Refused(error) => {
+                                tried.why = error.to_string();
+                                tried.refusal = Some(error);
+                            }
+                            NoLink::Timeout(waited) => {
+                                timeout = Some(StatementError::PoolTimeout { hostgroup: *tier, waited });
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Err(tried.refusal.take().or(timeout).unwrap_or_else(|| no_backend(tiers, tried)))
+    }
+
+    async fn obtain_from(
+        &self,
+        backend: &Arc<Backend>,
+        hostgroup: &Hostgroup,
+        snapshot: &Snapshot,
+    ) -> Result<Box<Link>, NoLink> {
+        let key = self.key(backend);
+        let deadline = Instant::now() + snapshot.settings.pool_wait;
+        loop {
+            if let Some(mut link) = self.take_idle(&key) {
+                match self.sync_link(&mut link).await {
+                    Ok(()) => return Ok(link),
+                    Err(error) => {
+                        self.sync_refused(&link, error)?;
+                        continue;
+                    }
+                }
+            }
+            if let Some(lease) = backend.lease() {
+                return self.open_link(lease, hostgroup, snapshot).await;
+            }
+            if self.worker.pool.borrow_mut().evict(backend.id) {
+                continue;
+            }
+            self.wait_for_room(backend, deadline).await.map_err(|()| NoLink::Timeout(snapshot.settings.pool_wait))?;
+        }
+    }
+
+    /// The idle link that needs the least to be brought to the session's state. Dead ones are dropped on the way.
+    fn take_idle(&self, key: &Key) -> Option<Box<Link>> {
+        loop {
+            let link = self.worker.pool.borrow_mut().take(key, |link| {
+                if Rc::ptr_eq(&link.state, &self.state) {
+                    return Some(0);
+                }
+                let way = transition(&link.state, &self.state, link.backend().engine())?;
+                Some(1 + u32::from(way.schema.is_some()) + way.statements.len() as u32)
+            })?;
+            if !link.is_disturbed() {
+                return Some(link);
+            }
+        }
+    }
+
+    /// What a failed sync means: an error of the statement's own (unknown schema, refused setting), or just a dead link
+    /// (`Ok`: try the next).
+    fn sync_refused(&self, link: &Link, error: TalkError) -> Result<(), NoLink> {
+        match error {
+            TalkError::Refused { .. } => Err(NoLink::Refused(self.talk_failed(link, error))),
+            TalkError::Broken(_) => Ok(()),
+        }
+    }
+
+    /// Connects, signs in, and brings the new connection to the session's state.
+    async fn open_link(&self, lease: Lease, hostgroup: &Hostgroup, snapshot: &Snapshot) -> Result<Box<Link>, NoLink> {
+        let backend = Arc::clone(lease.backend());
+        let Some(credentials) = self.account.credentials() else {
+            return Err(NoLink::Other(format!(
+                "the router has no password for account '{}' at the backends: set backend_password",
+                self.account.name()
+            )));
+        };
+        let options = ConnectOptions {
+            capabilities: (Capabilities::COMMON - Capabilities::SHAPE) | (self.capabilities & Capabilities::SHAPE),
+            collation: self.collation,
+            schema: None,
+            timeout: snapshot.settings.connect_timeout,
+            ..ConnectOptions::default()
+        };
+        let connected = match connect::connect(&backend.target, &credentials, &options).await {
+            Ok(connected) => connected,
+            Err(error) => {
+                if error.says_unwell() {
+                    backend.failed(Cause::Connection(error.to_string()));
+                }
+                tracing::warn!(backend = &*backend.name, user = self.account.name(), error = %error, "no connection to a backend");
+                return Err(NoLink::Other(error.to_string()));
+            }
+        };
+        backend.learn_engine(connected.server.is_mariadb);
+        self.worker.counters.connects.inc();
+        let mut link = Box::new(Link {
+            stream: connected.stream,
+            key: self.key(&backend),
+            lease,
+            hostgroup: hostgroup.id,
+            writer: hostgroup.writer,
+            serial: self.worker.next_serial(),
+            thread_id: connected.server.thread_id.into(),
+            state: self.worker.states.intern(Portable::default()),
+            prepared: hashbrown::HashMap::default(),
+            uses: 0,
+            owner: 0,
+            deprecate_eof: connected.capabilities.contains(Capabilities::DEPRECATE_EOF),
+            born: self.worker.ticks(),
+            status: Status::empty(),
+            busy: false,
+        });
+        let prepared = async {
+            talk(&self.worker.buffers, &mut link, Command::Query, TRACK_EVERYTHING).await?;
+            self.sync_link(&mut link).await
+        };
+        match prepared.await {
+            Ok(()) => Ok(link),
+            Err(error @ TalkError::Refused { .. }) => Err(NoLink::Refused(self.talk_failed(&link, error))),
+            Err(TalkError::Broken(why)) => {
+                backend.failed(Cause::Connection(why.to_string()));
+                Err(NoLink::Other(why.to_string()))
+            }
+        }
+    }
+
+    /// Waits until a link to `backend` may have come free, here or at another worker. `Err` once the deadline has passed.
+    async fn wait_for_room(&self, backend: &Arc<Backend>, deadline: Instant) -> Result<(), ()> {
+        let _line = InLine::new(backend);
+        let mut ticket = None;
+        let called = poll_fn(|cx| {
+            match ticket {
+                // Woken and no longer in the line: called.
+                Some(t) if !self.worker.pool.borrow_mut().leave(backend.id, t) => return Poll::Ready(()),
+                _ => {}
+            }
+            ticket = Some(self.worker.pool.borrow_mut().wait(backend.id, cx.waker().clone()));
+            Poll::Pending
+        });
+        let until = deadline.min(Instant::now() + LOOK_AGAIN);
+        let woken = tokio::time::timeout_at(until, called).await.is_ok();
+        if let (false, Some(ticket)) = (woken, ticket) {
+            self.worker.pool.borrow_mut().leave(backend.id, ticket);
+        }
+        if Instant::now() >= deadline { Err(()) } else { Ok(()) }
+    }
+
+    /// Puts a link back for others.
+    pub(super) fn release(&self, mut link: Box<Link>) {
+        link.set_busy(false);
+        if self.worker.snapshot().settings.pool_idle.is_zero() {
+            return;
+        }
+        link.owner = self.serial;
+        let (key, backend) = (link.key, Arc::clone(link.backend()));
+        self.worker.pool.borrow_mut().put(key, &backend, link, self.worker.ticks());
+    }
+
+    /// Closes a link that is of no more use.
+    pub(super) fn discard(&self, link: Box<Link>) {
+        let backend = Arc::clone(link.backend());
+        drop(link);
+        self.worker.pool.borrow_mut().wake(backend.id);
+    }
+}
+
+fn no_backend(tiers: &[u32], tried: &Tried) -> StatementError {
+    let list: Vec<String> = tiers.iter().map(u32::to_string).collect();
+    let why = if tried.why.is_empty() { "none of them is up".to_owned() } else { tried.why.clone() };
+    StatementError::NoBackend { tiers: list.join(", "), why, note: String::new() }
+}
+
+/// Counts a session among those that wait at a backend, for as long as it lives.
+struct InLine<'a>(&'a Arc<Backend>);
+
+impl<'a> InLine<'a> {
+    fn new(backend: &'a Arc<Backend>) -> Self {
+        backend.wait(true);
+        Self(backend)
+    }
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.0.wait(false);
+    }
+}
+
+/// Gives a connection a new life: COM_RESET_CONNECTION ends its transaction, its temporary tables, its locks, its prepared
+/// statements and its variables. The default schema stays, in both engines; it is what it was.
+pub(super) async fn reset(worker: &super::worker::Worker, link: &mut Link) -> Result<(), TalkError> {
+    talk(&worker.buffers, link, Command::ResetConnection, b"").await?;
+    link.prepared.clear();
+    let schema = link.state.portable.schema.clone();
+    link.state = worker.states.intern(Portable { schema, ..Portable::default() });
+    talk(&worker.buffers, link, Command::Query, TRACK_EVERYTHING).await?;
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! `EXPLAIN ROUTE <statement>`: where a statement would go, from this session and now, and why. Runs nothing.
+
+use super::Session;
+use super::error::SessionEnd;
+use super::place::place;
+use crate::rules::explain;
+
+/// True for `EXPLAIN ROUTE …`, which no server has.
+#[inline]
+pub fn is_explain_route(text: &[u8]) -> bool {
+    matches!(text.first(), Some(b'e' | b'E')) && statement_of(text).is_some()
+}
+
+/// The statement that is to be explained.
+fn statement_of(text: &[u8]) -> Option<&[u8]> {
+    let rest = strip_word(text, b"EXPLAIN")?;
+    strip_word(rest, b"ROUTE")
+}
+
+fn strip_word<'a>(text: &'a [u8], word: &[u8]) -> Option<&'a [u8]> {
+    let text = text.trim_ascii_start();
+    let (head, rest) = text.split_at_checked(word.len())?;
+    (head.eq_ignore_ascii_case(word) && rest.first().is_some_and(u8::is_ascii_whitespace))
+        .then(|| rest.trim_ascii_start())
+}
+
+impl Session {
+    /// Answers `EXPLAIN ROUTE` with one row per fact.
+    pub(super) async fn explain_route(&mut self) -> Result<(), SessionEnd> {
+        let snapshot = self.worker.snapshot();
+        let payload = self.inbox.payload().get(1..).unwrap_or_default().to_vec();
+        let sql = statement_of(&payload).unwrap_or_default();
+        let why = explain(&snapshot.rules, &self.subject, sql, &[], self.now(), self.time_zone(&snapshot));
+        let effects = crate::sql::classify::classify(sql, self.subject.mode()).effects;
+        let (place, reason) = place(&why.route, effects, &self.standing(&snapshot));
+        let list = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        let tables: Vec<_> =
+            why.tables.iter().map(|(name, access)| format!("{name} ({access:?})").to_lowercase()).collect();
+        let mut rows: Vec<(&str, String)> = vec![
+            ("digest", why.digest.clone()),
+            ("digest_hash", format!("0x{:016X}", why.hash)),
+            ("reader_safe", why.reader_safe.to_string()),
+            ("effects", why.effects.join(", ")),
+            ("tables", tables.join(", ")),
+            ("earliest", why.reach_words()),
+            ("matched_rules", list(&why.matched)),
+            ("rule", why.rule().map_or_else(|| "none".into(), |r| r.to_string())),
+            ("hostgroups", list(why.hostgroups())),
+            ("excluded_by_horizon", list(&why.route.excluded)),
+            ("would_pin", why.pins.join(", ")),
+            ("reason", why.reason.clone()),
+            ("session_pins", (self.home_pins | self.last_pins).names()),
+            ("session_place", format!("{place:?}: {}", reason.text()).to_lowercase()),
+        ];
+        if !why.unproven.is_empty() {
+            rows.push(("unproven", why.unproven.to_owned()));
+        }
+        if let Some(refusal) = &why.route.refusal {
+            rows.push(("refusal", refusal.to_string()));
+        }
+        let rows: Vec<_> = rows.into_iter().map(|(k, v)| vec![Some(k.to_owned()), Some(v)]).collect();
+        self.send_rows(&["fact", "value"], &rows).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_explain_route_is_ours() {
+        assert_eq!(statement_of(b"EXPLAIN ROUTE SELECT 1"), Some(&b"SELECT 1"[..]));
+        assert_eq!(statement_of(b"explain\n route\tselect 1"), Some(&b"select 1"[..]));
+        for other in ["EXPLAIN SELECT 1", "EXPLAIN ROUTE", "EXPLAIN ROUTES SELECT 1", "SELECT 1", "EXPLAINROUTE x"] {
+            assert!(!is_explain_route(other.as_bytes()), "{other}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Commands off the client's socket.
+//!
+//! A whole request is kept in one buffer, headers included, because that is how it goes on to a backend. While the client
+//! is silent there is no buffer at all.
+
+use super::Session;
+use super::buffers::Buffers;
+use super::error::SessionEnd;
+use crate::protocol::codec::{HEADER, Header, MAX_FRAME};
+use crate::protocol::command::Command;
+use std::io;
+use std::ops::Range;
+
+/// The request that is being served, and what the client sent after it.
+#[derive(Default)]
+pub struct Inbox {
+    /// One request, its frames as they came; then bytes of later requests, if the client did not wait.
+    bytes: Vec<u8>,
+    /// Where the request ends in `bytes`.
+    end: usize,
+    /// The payload without the headers between its frames; empty where there is one frame.
+    joined: Vec<u8>,
+    sequence: u8,
+}
+
+/// What the bytes at hand amount to.
+enum Progress {
+    /// Not a request yet.
+    More,
+    /// A request; it ends there, in so many frames.
+    Whole { end: usize, frames: u8 },
+    /// The client breaks the protocol.
+    Bad(&'static str),
+}
+
+impl Inbox {
+    /// The sequence number of the request's last frame.
+    pub fn sequence(&self) -> u8 {
+        self.sequence
+    }
+
+    /// The request as it came, headers included.
+    pub fn frames(&self) -> &[u8] {
+        &self.bytes[..self.end]
+    }
+
+    /// The request as it came, to patch a number in it.
+    pub fn frames_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.end]
+    }
+
+    /// The request's payload, the command byte first.
+    pub fn payload(&self) -> &[u8] {
+        if self.joined.is_empty() { self.bytes.get(HEADER..self.end).unwrap_or_default() } else { &self.joined }
+    }
+
+    /// The request is done with. What came after it stays.
+    pub fn done(&mut self, buffers: &Buffers) {
+        if self.end == self.bytes.len() {
+            buffers.give(std::mem::take(&mut self.bytes));
+        } else {
+            self.bytes.drain(..self.end);
+        }
+        self.end = 0;
+        if !self.joined.is_empty() {
+            self.joined = Vec::new();
+        }
+    }
+
+    /// True if the client has sent nothing that is not served yet.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Looks whether the bytes at hand are a request.
+    fn look(&self, limit: usize) -> Progress {
+        let (mut at, mut total, mut frames) = (0usize, 0usize, 0u8);
+        loop {
+            let Some(header) = self.bytes.get(at..).and_then(Header::read) else { return Progress::More };
+            if header.sequence != frames {
+                return Progress::Bad("packet out of order");
+            }
+            total = total.saturating_add(header.length);
+            if total > limit {
+                return Progress::Bad("packet larger than max_allowed_packet");
+            }
+            at += HEADER + header.length;
+            frames = frames.wrapping_add(1);
+            if header.length < MAX_FRAME {
+                break;
+            }
+        }
+        if at > self.bytes.len() { Progress::More } else { Progress::Whole { end: at, frames } }
+    }
+
+    fn accept(&mut self, end: usize, frames: u8) {
+        self.end = end;
+        self.sequence = frames.wrapping_sub(1);
+        if frames > 1 {
+            let mut at = 0;
+            while at < end {
+                let Some(header) = Header::read(&self.bytes[at..]) else { break };
+                let payload: Range<usize> = at + HEADER..at + HEADER + header.length;
+                at = payload.end;
+                self.joined.extend_from_slice(&self.bytes[payload]);
+            }
+        }
+    }
+}
+
+impl Session {
+    /// Waits for the client's next command. `None` for a command byte that means nothing here.
+    ///
+    /// # Errors
+    /// The session's end.
+    pub(super) async fn next_command(&mut self) -> Result<Option<Command>, SessionEnd> {
+        loop {
+            if !self.inbox.is_empty() {
+                let limit = self.worker.snapshot().settings.max_allowed_packet;
+                match self.inbox.look(limit) {
+                    Progress::Whole { end, frames } => {
+                        self.inbox.accept(end, frames);
+                        return match self.inbox.payload().first() {
+                            Some(byte) => Ok(Command::from_byte(*byte)),
+                            None => Err(SessionEnd::Misbehaved("empty request")),
+                        };
+                    }
+                    Progress::More => {}
+                    Progress::Bad(why) => return Err(self.turn_away(why).await),
+                }
+            }
+            self.read_more().await?;
+        }
+    }
+
+    /// Tells a client that breaks the protocol, once, before it is cut off.
+    async fn turn_away(&mut self, why: &'static str) -> SessionEnd {
+        let (code, state) = if why.contains("max_allowed_packet") { (1153, b"08S01") } else { (1156, b"08S01") };
+        let text = if code == 1153 {
+            "Got a packet bigger than 'max_allowed_packet' bytes"
+        } else {
+            "Got packets out of order"
+        };
+        let packet = crate::protocol::response::ErrPacket::new(code, state, text);
+        match self.send_packet(|out| packet.encode(out), 1).await {
+            Ok(()) => SessionEnd::Misbehaved(why),
+            Err(end) => end,
+        }
+    }
+
+    /// Reads once from the client; meanwhile gives back what the session holds for too long.
+    async fn read_more(&mut self) -> Result<(), SessionEnd> {
+        if self.holds_for_a_while() {
+            return Box::pin(self.read_or_let_go()).await;
+        }
+        let worker = &*self.worker;
+        let inbox = &mut self.inbox.bytes;
+        let read = worker.buffers.read(&mut self.client, |bytes| {
+            worker.buffers.fill(inbox).extend_from_slice(bytes);
+            bytes.len()
+        });
+        came(read.await)
+    }
+
+    async fn read_or_let_go(&mut self) -> Result<(), SessionEnd> {
+        let patience = self.worker.snapshot().settings.hold_results;
+        let worker = std::rc::Rc::clone(&self.worker);
+        let inbox = &mut self.inbox.bytes;
+        let read = worker.buffers.read(&mut self.client, |bytes| {
+            worker.buffers.fill(inbox).extend_from_slice(bytes);
+            bytes.len()
+        });
+        match tokio::time::timeout(patience, read).await {
+            Ok(read) => came(read),
+            Err(_) => {
+                self.let_go().await;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn came(read: io::Result<usize>) -> Result<(), SessionEnd> {
+    match read {
+        Ok(0) => Err(SessionEnd::Left),
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Err(SessionEnd::Left),
+        Err(e) => Err(SessionEnd::ClientBroke(e)),
+    }
+}

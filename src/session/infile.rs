@@ -1,0 +1,91 @@
+//! LOAD DATA LOCAL: the one moment when a client answers a server.
+
+use super::Session;
+use super::buffers::write_all;
+use super::error::SessionEnd;
+use super::link::Link;
+use super::statement::{Failed, Failure};
+use crate::protocol::codec::{HEADER, Header};
+
+/// Follows the client's file: packets until an empty one.
+#[derive(Debug, Default)]
+struct File {
+    /// Bytes of the present frame that are still to come.
+    left: usize,
+    /// The head of a frame whose header is not whole yet.
+    head: Vec<u8>,
+    sequence: u8,
+    done: bool,
+}
+
+impl File {
+    /// Takes note of bytes; returns how many of them belong to the file.
+    fn take(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        while at < bytes.len() && !self.done {
+            if self.left > 0 {
+                let step = self.left.min(bytes.len() - at);
+                self.left -= step;
+                at += step;
+                continue;
+            }
+            let need = HEADER - self.head.len();
+            let step = need.min(bytes.len() - at);
+            self.head.extend_from_slice(&bytes[at..at + step]);
+            at += step;
+            if let Some(header) = Header::read(&self.head) {
+                self.head.clear();
+                self.left = header.length;
+                self.sequence = header.sequence;
+                self.done = header.length == 0;
+            }
+        }
+        at
+    }
+}
+
+impl Session {
+    /// Passes the client's file on; returns the sequence number of its last frame.
+    pub(super) async fn pass_file(&mut self, link: &mut Link) -> Result<u8, Failed> {
+        let mut file = File::default();
+        let worker = std::rc::Rc::clone(&self.worker);
+        let mut piece = worker.buffers.take();
+        while !file.done {
+            piece.clear();
+            let read = worker.buffers.read(&mut self.client, |bytes| piece.extend_from_slice(bytes));
+            read.await.map_err(|e| Failed::Client(SessionEnd::ClientBroke(e)))?;
+            if piece.is_empty() {
+                return Err(Failed::Client(SessionEnd::Left));
+            }
+            if file.take(&piece) < piece.len() {
+                return Err(Failed::Client(SessionEnd::Misbehaved("bytes after the end of a file")));
+            }
+            if let Err(error) = write_all(&mut link.stream, &piece).await {
+                return Err(Failed::Backend(Failure { sent: true, delivered: true, why: error.source.to_string() }));
+            }
+        }
+        worker.buffers.give(piece);
+        Ok(file.sequence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_ends_with_an_empty_packet_wherever_the_bytes_are_cut() {
+        let bytes = b"\x03\0\0\x02abc\x01\0\0\x03x\0\0\0\x04";
+        for size in 1..=bytes.len() {
+            let mut file = File::default();
+            for piece in bytes.chunks(size) {
+                assert!(!file.done);
+                assert_eq!(file.take(piece), piece.len());
+            }
+            assert!(file.done);
+            assert_eq!(file.sequence, 4);
+        }
+        let mut file = File::default();
+        assert_eq!(file.take(b"\0\0\0\x02rest"), 4, "what follows is not the file's");
+    }
+}

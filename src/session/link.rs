@@ -1,0 +1,91 @@
+//! A link: a backend connection and what the sessions that used it have left on it.
+
+use super::state::State;
+use crate::backend::pool::Key;
+use crate::backend::server::{Backend, Lease};
+use crate::net::Stream;
+use crate::protocol::status::Status;
+use hashbrown::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// A statement that the server of a link has prepared.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// The server's number.
+    pub id: u32,
+    /// The parameter types that the server has in mind for it: those of its last execution.
+    pub types: Option<Rc<[u8]>>,
+    /// When it was last used, in the link's own count.
+    pub used: u64,
+}
+
+/// A backend connection, signed in and in a known state.
+pub struct Link {
+    /// The connection.
+    pub stream: Stream,
+    /// Its room at the backend; given back when the link is dropped.
+    pub lease: Lease,
+    /// Whom it is fit for.
+    pub key: Key,
+    /// The hostgroup that it was taken for.
+    pub hostgroup: u32,
+    /// True if that hostgroup is a writer.
+    pub writer: bool,
+    /// A number of its own.
+    pub serial: u64,
+    /// The server's number for it, for KILL.
+    pub thread_id: u64,
+    /// The portable state that it is in.
+    pub state: Rc<State>,
+    /// Statements prepared on it, by the worker's number of their text.
+    pub prepared: HashMap<u64, Remote, foldhash::fast::FixedState>,
+    /// Counts uses of prepared statements, to know the least recently used.
+    pub uses: u64,
+    /// The session that ran the last statement on it.
+    pub owner: u64,
+    /// True if the capability was agreed: the tracker must know.
+    pub deprecate_eof: bool,
+    /// The tick at which it was made.
+    pub born: u32,
+    /// The status flags of its last answer.
+    pub status: Status,
+    /// A session has it: counted among the backend's busy ones.
+    pub busy: bool,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.set_busy(false);
+    }
+}
+
+impl Link {
+    /// The server at the other end.
+    pub fn backend(&self) -> &Arc<Backend> {
+        self.lease.backend()
+    }
+
+    /// A session takes it, or gives it back.
+    pub fn set_busy(&mut self, busy: bool) {
+        if self.busy != busy {
+            self.busy = busy;
+            if busy { self.backend().begin() } else { self.backend().end() }
+        }
+    }
+
+    /// True if an idle link has something to read: the server has closed it, or said something that nobody asked for.
+    /// Either way it is of no more use. Costs no system call: readiness is what the event loop has seen.
+    pub fn is_disturbed(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        let ready = match &self.stream {
+            Stream::Tcp(s) => s.poll_read_ready(&mut cx),
+            Stream::Unix(s) => s.poll_read_ready(&mut cx),
+            Stream::TlsServer(_) => return false,
+            // Session tickets arrive unasked; a closed connection shows at the first read.
+            Stream::TlsClient(_) => return false,
+        };
+        !matches!(ready, Poll::Pending)
+    }
+}

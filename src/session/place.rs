@@ -1,0 +1,147 @@
+//! Where a statement goes, once the rules have spoken and the session's own state has its say.
+//!
+//! One pure function, so that all of it can be tested as a table, and so that watermarks can later take the place of the
+//! read-your-writes window in one spot.
+
+use super::pin::Pins;
+use crate::rules::{Holds, Route};
+use crate::sql::effects::Effects;
+
+/// The connection that a session holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Its hostgroup.
+    pub hostgroup: u32,
+    /// True if that is a writer.
+    pub writer: bool,
+    /// Why it is held.
+    pub pins: Pins,
+}
+
+/// What of a session decides about a statement's place.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standing {
+    /// The connection with the session's lasting pins.
+    pub home: Option<Held>,
+    /// The connection of the previous statement, kept for what the next one may ask of it; never the home.
+    pub last: Option<Held>,
+    /// The previous statement ran on the home connection.
+    pub previous_at_home: bool,
+    /// The session wrote, and its window is still open.
+    pub wrote_lately: bool,
+}
+
+/// Where to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The route's hostgroups, in order.
+    Route,
+    /// The route's writer.
+    Writer,
+    /// The home connection.
+    Home,
+    /// The previous statement's connection.
+    Last,
+    /// To where the previous statement ran, if it is still ours: nothing is held, so its connection went back to the pool.
+    Previous,
+    /// The transaction on the home connection (a READ ONLY one, on a reader) must be committed there; then anew.
+    EndReadOnly,
+    /// Not at all: not while held there.
+    Refuse,
+    /// Not at all: it may write, in a READ ONLY transaction on a reader.
+    ReadOnlyTransaction,
+}
+
+/// Why there, in words for `EXPLAIN ROUTE` and the counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The route decided alone.
+    Route,
+    /// An open transaction, or another pin that holds everything.
+    Pinned,
+    /// It needs what an earlier statement left.
+    NeedsPrevious,
+    /// It is not safe on a reader and the session holds a writer.
+    Unsafe,
+    /// The session wrote a moment ago.
+    ReadYourWrites,
+    /// A READ ONLY transaction on a reader is in the way.
+    ReadOnly,
+}
+
+impl Why {
+    /// The words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Why::Route => "the route",
+            Why::Pinned => "the session is pinned",
+            Why::NeedsPrevious => "it asks for what an earlier statement left on its connection",
+            Why::Unsafe => "not safe on a reader, and the session holds a connection to the writer",
+            Why::ReadYourWrites => "the session wrote a moment ago: it reads its own writes",
+            Why::ReadOnly => "a READ ONLY transaction on a reader is open",
+        }
+    }
+}
+
+/// Effects that end a READ ONLY transaction by themselves and may then run elsewhere.
+const ENDS_TRANSACTION: Effects = Effects::BEGIN.union(Effects::IMPLICIT_COMMIT);
+
+/// Statements of a transaction's own life, which run wherever it lives.
+const OF_TRANSACTION: Effects =
+    Effects::COMMIT.union(Effects::ROLLBACK).union(Effects::SAVEPOINT).union(Effects::CHAIN).union(Effects::RELEASE);
+
+/// Decides.
+pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Why) {
+    if effects.intersects(Effects::NEEDS_PREVIOUS) {
+        return needs_previous(effects, standing);
+    }
+    if let Some(home) = standing.home {
+        if home.pins.contains(Pins::TRANSACTION) && !home.writer {
+            return in_reader_transaction(route, effects);
+        }
+        let stays = home.pins.intersects(Pins::EVERYTHING)
+            || !route.reader_safe
+            || effects.contains(Effects::LEAVES_FOUND_ROWS);
+        if stays {
+            // A read that is proven to need rows which the home has purged must not be answered from there, whatever
+            // holds the session: the answer would lack rows without a word.
+            if route.reader_safe && route.writer_holds == Holds::No && !route.tiers.contains(&home.hostgroup) {
+                return (Place::Refuse, Why::Pinned);
+            }
+            return (Place::Home, if home.pins.intersects(Pins::EVERYTHING) { Why::Pinned } else { Why::Unsafe });
+        }
+    }
+    if !route.reader_safe {
+        return (Place::Route, Why::Route);
+    }
+    if standing.wrote_lately && route.writer_holds == Holds::Yes && route.tiers.first() != Some(&route.writer) {
+        return match standing.home {
+            Some(home) if home.writer && home.hostgroup == route.writer => (Place::Home, Why::ReadYourWrites),
+            _ => (Place::Writer, Why::ReadYourWrites),
+        };
+    }
+    (Place::Route, Why::Route)
+}
+
+/// `LAST_INSERT_ID()` lives on the home connection, where there is one; the rest lives where the previous statement ran.
+fn needs_previous(effects: Effects, standing: &Standing) -> (Place, Why) {
+    let insert_id_only = (effects & Effects::NEEDS_PREVIOUS) == Effects::NEEDS_INSERT_ID;
+    let place = match (standing.last, standing.home) {
+        (_, Some(home)) if insert_id_only || home.pins.contains(Pins::TRANSACTION) => Place::Home,
+        (_, None) if insert_id_only => Place::Writer,
+        (Some(_), _) => Place::Last,
+        (None, Some(_)) if standing.previous_at_home => Place::Home,
+        (None, _) => Place::Previous,
+    };
+    (place, Why::NeedsPrevious)
+}
+
+fn in_reader_transaction(route: &Route, effects: Effects) -> (Place, Why) {
+    if effects.intersects(ENDS_TRANSACTION) {
+        (Place::EndReadOnly, Why::ReadOnly)
+    } else if route.reader_safe || !effects.intersects(!OF_TRANSACTION) {
+        (Place::Home, Why::Pinned)
+    } else {
+        (Place::ReadOnlyTransaction, Why::ReadOnly)
+    }
+}

@@ -1,0 +1,497 @@
+//! Prepared statements. They belong to the session: a client's statement number is the session's own, and the statement is
+//! prepared on a backend when it is first needed there.
+//!
+//! A link remembers what its server has prepared by the number of the text (and of what the text's meaning depends on), so
+//! sessions that share links share their statements too. Parameter types are kept and sent again where a link's server
+//! has others in mind; long data is kept until the execution that uses it.
+
+use super::Session;
+use super::buffers::write_all;
+use super::error::{SessionEnd, StatementError};
+use super::link::{Link, Remote};
+use super::pin::Pins;
+use super::snapshot::Snapshot;
+use super::state::State;
+use super::statement::{Request, command_frame};
+use super::sync::{sync, talk};
+use crate::protocol::codec::{HEADER, put_packet};
+use crate::protocol::command::Command;
+use crate::protocol::prepared::{Execute, STATEMENT_ID, Value, read_values};
+use crate::protocol::tracker::Expect;
+use crate::rules::{Execution, Plan, Route};
+use crate::sql::digest::Digest;
+use crate::sql::effects::Effects;
+use crate::sql::predicate::BoundValue;
+use hashbrown::HashMap;
+use std::rc::Rc;
+
+/// One of a session's prepared statements.
+pub struct Statement {
+    /// Its text.
+    text: Rc<[u8]>,
+    /// The number by which links know it; good while the token lives.
+    number: u64,
+    token: Rc<()>,
+    /// What the session had set when it was prepared: names in it resolve by that.
+    state: Rc<State>,
+    parameters: u16,
+    /// The types of the last execution that sent some.
+    types: Option<Rc<[u8]>>,
+    /// Parameters sent ahead: the payloads of COM_STMT_SEND_LONG_DATA after the statement number, in order.
+    long_data: Vec<Vec<u8>>,
+    plan: Rc<Plan>,
+    /// The route, where the text alone decides it.
+    settled: Option<Rc<Route>>,
+}
+
+/// A session's prepared statements.
+#[derive(Default)]
+pub struct Statements {
+    by_id: HashMap<u32, Statement, foldhash::fast::FixedState>,
+    last_id: u32,
+    long_data_bytes: usize,
+}
+
+/// An execution that is about to run.
+pub(super) struct Executing {
+    /// The client's number.
+    id: u32,
+}
+
+impl Session {
+    fn statement(&self, id: u32, command: &'static str) -> Result<&Statement, StatementError> {
+        self.prepared.as_ref().and_then(|p| p.by_id.get(&id)).ok_or(StatementError::UnknownStatement(id, command))
+    }
+
+    /// The statement number in the present request.
+    fn requested_id(&self) -> Result<u32, StatementError> {
+        match self.inbox.payload().get(STATEMENT_ID..STATEMENT_ID + 4) {
+            Some(&[a, b, c, d]) => Ok(u32::from_le_bytes([a, b, c, d])),
+            _ => Err(StatementError::Malformed),
+        }
+    }
+
+    /// COM_STMT_PREPARE.
+    pub(super) async fn prepare(&mut self) -> Result<(), SessionEnd> {
+        let snapshot = self.worker.snapshot();
+        let statements = self.prepared.get_or_insert_default();
+        let limit = snapshot.settings.max_statements;
+        if statements.by_id.len() >= limit {
+            return Err(StatementError::TooManyStatements(limit).into());
+        }
+        statements.last_id = statements.last_id.wrapping_add(1).max(1);
+        while statements.by_id.contains_key(&statements.last_id) {
+            statements.last_id = statements.last_id.wrapping_add(1).max(1);
+        }
+        let id = statements.last_id;
+        let text: Rc<[u8]> = self.inbox.payload().get(1..).unwrap_or_default().into();
+        let (plan, route) = self.plan_prepared(&snapshot, &text, &[]);
+        if self.is_answered(&route) && route.ok_msg.is_none() && route.rule_id.is_some() && route.tiers.is_empty() {
+            // Refused by a rule of its own: at once, as the statement would be. What only the values can decide waits.
+            if !plan.follows_from_text() {
+                tracing::debug!("a route that depends on values is decided at execution");
+            } else {
+                return Err(StatementError::Refused(route.refusal.as_deref().unwrap_or_default().to_owned()).into());
+            }
+        }
+        let route = prepare_route(&route);
+        // Preparing runs nothing: it needs no previous result and opens no transaction.
+        let request = Request {
+            frames: Vec::new(),
+            sequence: self.inbox.sequence(),
+            expect: Expect::Prepare,
+            statement_id: Some(id),
+            effects: if route.reader_safe { Effects::READ } else { Effects::WRITE },
+        };
+        self.run_prepare(&snapshot, plan, &route, request, id, text).await
+    }
+
+    async fn run_prepare(
+        &mut self,
+        snapshot: &Snapshot,
+        plan: Rc<Plan>,
+        route: &Rc<Route>,
+        request: Request,
+        id: u32,
+        text: Rc<[u8]>,
+    ) -> Result<(), SessionEnd> {
+        let (number, token) = self.worker.text_number(&text_key(&self.state, &text));
+        let mut tried = super::checkout::Tried::default();
+        loop {
+            let held = self.home.is_some() && (self.home_pins.intersects(Pins::EVERYTHING) || !route.reader_safe);
+            let mut link = if held {
+                self.home.take().ok_or(StatementError::Malformed)?
+            } else {
+                match self.ready_link(&route.tiers, snapshot).filter(|_| tried.backends.is_empty()) {
+                    Some(link) => link,
+                    None => self.obtain(&route.tiers, snapshot, &mut tried).await?,
+                }
+            };
+            if let Some(old) = link.prepared.remove(&number) {
+                let close = command_frame(Command::CloseStatement, &old.id.to_le_bytes());
+                let _ = write_all(&mut link.stream, &close).await;
+            }
+            match self.exchange(&mut link, &request).await {
+                Ok(outcome) => {
+                    if let Some((remote, _, parameters)) = outcome.prepared {
+                        self.remember(&mut link, remote, number);
+                        let settled = plan.settled().cloned();
+                        let statement = Statement {
+                            text,
+                            number,
+                            token,
+                            state: Rc::clone(&self.state),
+                            parameters,
+                            types: None,
+                            long_data: Vec::new(),
+                            plan,
+                            settled,
+                        };
+                        self.prepared.get_or_insert_default().by_id.insert(id, statement);
+                    }
+                    if held {
+                        self.home = Some(link)
+                    } else {
+                        self.release(link)
+                    }
+                    return Ok(());
+                }
+                Err(super::statement::Failed::Client(end)) => {
+                    self.discard(link);
+                    return Err(end);
+                }
+                Err(super::statement::Failed::Backend(failure)) => {
+                    let backend = std::sync::Arc::clone(link.backend());
+                    backend.failed(crate::backend::health::Cause::Connection(failure.why.clone()));
+                    let mut lost = self.lost(&link, &failure.why);
+                    self.discard(link);
+                    if failure.delivered {
+                        return Err(SessionEnd::HalfAnswered { backend: backend.name.to_string(), why: failure.why });
+                    }
+                    if held {
+                        if let StatementError::Lost { pins, .. } = &mut lost {
+                            *pins = std::mem::take(&mut self.home_pins);
+                        }
+                        return Err(lost.into());
+                    }
+                    // Nothing ran: preparing again elsewhere is always safe.
+                    if tried.why == failure.why {
+                        tried.backends.push(backend.id);
+                    }
+                    tried.why = failure.why;
+                }
+            }
+        }
+    }
+
+    /// Notes that a link's server has a statement prepared; the one that was least recently used makes room.
+    fn remember(&self, link: &mut Link, remote: u32, number: u64) {
+        link.uses += 1;
+        let used = link.uses;
+        link.prepared.insert(number, Remote { id: remote, types: None, used });
+    }
+
+    /// The plan and the route of a prepared statement, for these values.
+    fn plan_prepared(&self, snapshot: &Snapshot, text: &[u8], params: &[BoundValue<'_>]) -> (Rc<Plan>, Rc<Route>) {
+        let mut plans = self.worker.plans.borrow_mut();
+        let found = plans.lookup(&self.subject, text, &snapshot.rules);
+        let route = match (found.route, found.digest) {
+            (Some(route), _) => route,
+            (None, digest) => {
+                let mut own = Digest::default();
+                let digest = match digest {
+                    Some(digest) => digest,
+                    None => {
+                        own.read(text, self.subject.mode());
+                        &own
+                    }
+                };
+                let time_zone = self.time_zone(snapshot);
+                found.plan.route(&Execution { sql: text, digest, params, clock: &|| self.now(), time_zone })
+            }
+        };
+        (found.plan, route)
+    }
+
+    /// COM_STMT_EXECUTE.
+    pub(super) async fn execute(&mut self) -> Result<(), SessionEnd> {
+        let snapshot = self.worker.snapshot();
+        let id = self.requested_id()?;
+        self.keep_types(id)?;
+        let (plan, route) = self.plan_execution(&snapshot, id)?;
+        if self.is_answered(&route) {
+            return Box::pin(self.answered_by_rule(&route)).await;
+        }
+        let request = Request {
+            frames: Vec::new(),
+            sequence: self.inbox.sequence(),
+            expect: Expect::Results,
+            statement_id: None,
+            effects: plan.facts.effects,
+        };
+        let executing = Executing { id };
+        self.run_with(&snapshot, &plan, &route, request, Some(executing)).await
+    }
+
+    /// Keeps the types that an execution brings.
+    fn keep_types(&mut self, id: u32) -> Result<(), StatementError> {
+        let statement = self
+            .prepared
+            .as_mut()
+            .and_then(|p| p.by_id.get_mut(&id))
+            .ok_or(StatementError::UnknownStatement(id, "mysqld_stmt_execute"))?;
+        let execute =
+            Execute::read(self.inbox.payload(), statement.parameters).map_err(|_| StatementError::Malformed)?;
+        match (execute.types, &statement.types) {
+            (Some(new), Some(old)) if **old == *new => {}
+            (Some(new), _) => statement.types = Some(new.into()),
+            (None, None) if statement.parameters > 0 => return Err(StatementError::Malformed),
+            (None, _) => {}
+        }
+        Ok(())
+    }
+
+    /// The route of an execution: the statement's own, or one for these values.
+    fn plan_execution(&mut self, snapshot: &Snapshot, id: u32) -> Result<(Rc<Plan>, Rc<Route>), StatementError> {
+        let statement = self.statement(id, "mysqld_stmt_execute")?;
+        if let Some(route) = &statement.settled {
+            if statement.plan.is_for(&snapshot.rules, &self.subject) {
+                return Ok((Rc::clone(&statement.plan), Rc::clone(route)));
+            }
+        }
+        let execute =
+            Execute::read(self.inbox.payload(), statement.parameters).map_err(|_| StatementError::Malformed)?;
+        let mut values = Vec::new();
+        let long = |index: usize| {
+            let index = (index as u16).to_le_bytes();
+            statement.long_data.iter().any(|d| d.starts_with(&index))
+        };
+        let types = statement.types.as_deref().unwrap_or_default();
+        read_values(&execute, types, long, &mut values).map_err(|_| StatementError::Malformed)?;
+        let params: Vec<BoundValue<'_>> = values.iter().map(bound).collect();
+        let text = Rc::clone(&statement.text);
+        let (plan, route) = self.plan_prepared(snapshot, &text, &params);
+        if let Some(statement) = self.prepared.as_mut().and_then(|p| p.by_id.get_mut(&id)) {
+            statement.settled = plan.settled().cloned();
+            statement.plan = Rc::clone(&plan);
+        }
+        Ok((plan, route))
+    }
+
+    /// Makes a link ready for an execution, and the request with the server's own number in it.
+    pub(super) async fn ready_execution(
+        &mut self,
+        link: &mut Link,
+        executing: &Executing,
+        request: &mut Request,
+    ) -> Result<(), SessionEnd> {
+        let limit = self.worker.snapshot().settings.max_statements_per_connection;
+        let statement = self.statement(executing.id, "mysqld_stmt_execute")?;
+        let number = statement.number;
+        if !link.prepared.contains_key(&number) {
+            Box::pin(self.prepare_on(link, executing.id, limit)).await?;
+        }
+        let statement = self.statement(executing.id, "mysqld_stmt_execute")?;
+        let Some(remote) = link.prepared.get_mut(&number) else { return Err(StatementError::Malformed.into()) };
+        link.uses += 1;
+        remote.used = link.uses;
+        let remote_id = remote.id;
+        let payload = self.inbox.payload();
+        let sends_types =
+            statement.parameters > 0 && Execute::read(payload, statement.parameters).is_ok_and(|e| e.types.is_some());
+        let has_them = remote.types.as_deref() == statement.types.as_deref();
+        remote.types.clone_from(&statement.types);
+        let long_data = !statement.long_data.is_empty();
+        if sends_types || has_them || statement.parameters == 0 {
+            let at = HEADER + STATEMENT_ID;
+            if let Some(number) = self.inbox.frames_mut().get_mut(at..at + 4) {
+                number.copy_from_slice(&remote_id.to_le_bytes());
+            }
+            request.frames.clear();
+        } else {
+            let execute = Execute::read(payload, statement.parameters).map_err(|_| StatementError::Malformed)?;
+            let types = statement.types.as_deref().unwrap_or_default();
+            let (frames, sequence) = with_types(payload, &execute, types, remote_id);
+            request.frames = frames;
+            request.sequence = sequence;
+        }
+        if long_data {
+            Box::pin(self.replay_long_data(link, executing.id, remote_id)).await?;
+        }
+        Ok(())
+    }
+
+    /// Prepares a statement of the session on a link that does not have it.
+    async fn prepare_on(&mut self, link: &mut Link, id: u32, limit: usize) -> Result<(), SessionEnd> {
+        let statement = self.statement(id, "mysqld_stmt_execute")?;
+        let (text, number, made_in) = (Rc::clone(&statement.text), statement.number, Rc::clone(&statement.state));
+        while link.prepared.len() >= limit.max(1) {
+            let Some((oldest, remote)) = link.prepared.iter().min_by_key(|(_, r)| r.used).map(|(n, r)| (*n, r.id))
+            else {
+                break;
+            };
+            link.prepared.remove(&oldest);
+            let close = command_frame(Command::CloseStatement, &remote.to_le_bytes());
+            let _ = write_all(&mut link.stream, &close).await;
+        }
+        let buffers = &self.worker.buffers;
+        // Names in the text mean what they meant when the client prepared it.
+        let elsewhere = made_in.portable.schema != link.state.portable.schema && made_in.portable.schema.is_some();
+        if elsewhere {
+            let moved = sync(buffers, link, &made_in).await;
+            moved.map_err(|e| self.talk_failed(link, e))?;
+        }
+        let reply = talk(buffers, link, Command::Prepare, &text).await.map_err(|e| self.talk_failed(link, e))?;
+        let Some(remote) = reply.prepared else { return Err(StatementError::Malformed.into()) };
+        self.remember(link, remote, number);
+        if elsewhere {
+            let back = sync(&self.worker.buffers, link, &self.state).await;
+            back.map_err(|e| self.talk_failed(link, e))?;
+        }
+        Ok(())
+    }
+
+    async fn replay_long_data(&mut self, link: &mut Link, id: u32, remote: u32) -> Result<(), SessionEnd> {
+        let mut out = Vec::new();
+        for data in &self.statement(id, "mysqld_stmt_execute")?.long_data {
+            let mut payload = Vec::with_capacity(data.len() + 5);
+            payload.push(Command::SendLongData as u8);
+            payload.extend_from_slice(&remote.to_le_bytes());
+            payload.extend_from_slice(data);
+            put_packet(&mut out, &payload, 0);
+        }
+        write_all(&mut link.stream, &out).await.map_err(|e| self.lost(link, &e.source.to_string()))?;
+        Ok(())
+    }
+
+    /// An execution has been answered: what was sent ahead for it is used up.
+    pub(super) fn forget_long_data(&mut self, executing: &Executing) {
+        if let Some(statements) = self.prepared.as_mut() {
+            if let Some(statement) = statements.by_id.get_mut(&executing.id) {
+                for data in statement.long_data.drain(..) {
+                    statements.long_data_bytes = statements.long_data_bytes.saturating_sub(data.len());
+                }
+            }
+        }
+    }
+
+    /// COM_STMT_SEND_LONG_DATA: kept, never answered. What cannot be kept makes the execution fail, as on a server.
+    pub(super) fn send_long_data(&mut self) -> Result<(), SessionEnd> {
+        let Ok(id) = self.requested_id() else { return Ok(()) };
+        let limit = self.worker.snapshot().settings.max_allowed_packet;
+        let Some(statements) = self.prepared.as_mut() else { return Ok(()) };
+        let data = self.inbox.payload().get(STATEMENT_ID + 4..).unwrap_or_default();
+        let total = statements.long_data_bytes.saturating_add(data.len());
+        if total > limit {
+            return Err(SessionEnd::Misbehaved("long data beyond max_allowed_packet"));
+        }
+        if let (Some(statement), true) = (statements.by_id.get_mut(&id), data.len() >= 2) {
+            statement.long_data.push(data.to_vec());
+            statements.long_data_bytes = total;
+        }
+        Ok(())
+    }
+
+    /// COM_STMT_CLOSE: never answered.
+    pub(super) async fn close_statement(&mut self) -> Result<(), SessionEnd> {
+        let Ok(id) = self.requested_id() else { return Ok(()) };
+        self.forget_long_data(&Executing { id });
+        let closed = self.prepared.as_mut().and_then(|p| p.by_id.remove(&id));
+        if let Some(statement) = closed {
+            drop(statement.token);
+            if self.home_pins.contains(Pins::CURSOR) {
+                let remote = self.home.as_mut().and_then(|home| home.prepared.remove(&statement.number));
+                if let Some(remote) = remote {
+                    self.tell_home(Command::CloseStatement, &remote.id.to_le_bytes()).await;
+                    self.home_pins -= Pins::CURSOR;
+                    self.end_until_next();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// COM_STMT_RESET: closes the statement's cursor and forgets what was sent ahead.
+    pub(super) async fn reset_statement(&mut self) -> Result<(), SessionEnd> {
+        let id = self.requested_id()?;
+        let number = self.statement(id, "mysqld_stmt_reset")?.number;
+        self.forget_long_data(&Executing { id });
+        let remote = self.home.as_ref().and_then(|home| home.prepared.get(&number)).map(|r| r.id);
+        match remote {
+            Some(remote) if self.home_pins.contains(Pins::CURSOR) => {
+                self.at_home(command_frame(Command::ResetStatement, &remote.to_le_bytes()), Command::ResetStatement)
+                    .await
+            }
+            _ => self.send_ok(b"").await,
+        }
+    }
+
+    /// COM_STMT_FETCH: more rows of an open cursor.
+    pub(super) async fn fetch(&mut self) -> Result<(), SessionEnd> {
+        let id = self.requested_id()?;
+        let number = self.statement(id, "mysqld_stmt_fetch")?.number;
+        let remote = self.home.as_ref().and_then(|home| home.prepared.get(&number)).map(|r| r.id);
+        let Some(remote) = remote.filter(|_| self.home_pins.contains(Pins::CURSOR)) else {
+            return Err(StatementError::State {
+                code: 1421,
+                sqlstate: *b"HY000",
+                message: format!("The statement ({id}) has no open cursor"),
+            }
+            .into());
+        };
+        let mut argument = remote.to_le_bytes().to_vec();
+        argument.extend_from_slice(self.inbox.payload().get(STATEMENT_ID + 4..).unwrap_or_default());
+        self.at_home(command_frame(Command::Fetch, &argument), Command::Fetch).await
+    }
+}
+
+/// Preparing needs a server that knows the tables; a route that waits for values or that only an execution may refuse
+/// prepares where its writer is.
+fn prepare_route(route: &Rc<Route>) -> Rc<Route> {
+    if !route.tiers.is_empty() {
+        return Rc::clone(route);
+    }
+    let mut own = (**route).clone();
+    own.tiers = [route.writer].into();
+    own.refusal = None;
+    Rc::new(own)
+}
+
+/// What a prepared statement's meaning depends on: the schema, the modes and character sets in force, and the text.
+fn text_key(state: &State, text: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(text.len() + 32);
+    key.extend_from_slice(state.portable.schema.as_deref().unwrap_or_default().as_bytes());
+    for name in ["sql_mode", super::state::CHARSET_KEY, "character_set_client", "collation_connection"] {
+        key.push(0);
+        key.extend_from_slice(state.portable.variables.get(name).map(|c| c.as_bytes()).unwrap_or_default());
+    }
+    key.push(0);
+    key.extend_from_slice(text);
+    key
+}
+
+/// The execution with the server's number and with types; frames, and the last one's sequence number.
+fn with_types(payload: &[u8], execute: &Execute<'_>, types: &[u8], remote: u32) -> (Vec<u8>, u8) {
+    let at = execute.types_at.unwrap_or(payload.len());
+    let mut out = Vec::with_capacity(payload.len() + types.len());
+    out.extend_from_slice(&payload[..at]);
+    out[STATEMENT_ID..STATEMENT_ID + 4].copy_from_slice(&remote.to_le_bytes());
+    out.push(1);
+    out.extend_from_slice(types);
+    out.extend_from_slice(execute.values);
+    let mut frames = Vec::with_capacity(out.len() + HEADER);
+    let next = put_packet(&mut frames, &out, 0);
+    (frames, next.wrapping_sub(1))
+}
+
+fn bound<'a>(value: &Value<'a>) -> BoundValue<'a> {
+    match *value {
+        Value::Null => BoundValue::Null,
+        Value::Int(v) => BoundValue::Int(v),
+        Value::UInt(v) => BoundValue::UInt(v),
+        Value::Double(v) => BoundValue::Double(v),
+        Value::Bytes(v) => BoundValue::Bytes(v),
+        Value::DateTime(y, mo, d, h, mi, s, us) => BoundValue::DateTime(y, mo, d, h, mi, s, us),
+        Value::Opaque => BoundValue::Opaque,
+    }
+}

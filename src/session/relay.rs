@@ -1,0 +1,302 @@
+//! One request to a backend and its response back to the client, byte for byte.
+//!
+//! What it refuses: to wait for a whole packet before passing it on, to read rows, and to guess. It hands on what the
+//! [`Tracker`] has decided, keeps back what is undecided, and reports what the response did.
+
+use super::buffers::{Buffers, poll_write_now};
+use super::link::Link;
+use crate::net::Stream;
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::codec::{HEADER, put_packet};
+use crate::protocol::response::OkPacket;
+use crate::protocol::response::{StateChange, without_session_track};
+use crate::protocol::status::Status;
+use crate::protocol::tracker::{Desync, Packet, Step, Summary, Tracker};
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll, ready};
+
+/// What session tracking reported in a response.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// System variables, name and value, in order.
+    pub variables: Vec<(String, String)>,
+    /// The default schema.
+    pub schema: Option<String>,
+    /// The server says that some state changed, of whatever kind.
+    pub state_changed: bool,
+}
+
+/// What a response did.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The last status flags; with no OK or EOF in the response, none.
+    pub status: Option<Status>,
+    /// Warnings of the last result.
+    pub warnings: u16,
+    /// The last AUTO_INCREMENT value that was not 0.
+    pub insert_id: u64,
+    /// Rows changed, over all results.
+    pub affected_rows: u64,
+    /// Rows sent.
+    pub rows: u64,
+    /// The error that ended it.
+    pub error: Option<u16>,
+    /// The answer to a PREPARE: the server's id, columns, parameters.
+    pub prepared: Option<(u32, u16, u16)>,
+    /// Session state that changed. Boxed: rare.
+    pub changes: Option<Box<Changes>>,
+    /// Bytes that went to the client.
+    pub bytes: u64,
+}
+
+/// What stopped a relay.
+#[derive(Debug)]
+pub enum RelayError {
+    /// The client's connection broke. The backend's is in the middle of a response.
+    Client(io::Error),
+    /// The backend's connection broke, or the backend broke the protocol.
+    Backend {
+        /// What happened.
+        why: BackendFault,
+        /// True if part of the response had gone to the client.
+        delivered: bool,
+    },
+}
+
+/// What a backend did wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendFault {
+    /// It closed the connection.
+    #[error("the server closed the connection")]
+    Closed,
+    /// The connection broke.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It broke the protocol.
+    #[error("{0}")]
+    Desync(#[from] Desync),
+}
+
+/// How the response is passed on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// The client takes session tracking information as it comes. If not, the OK packets that carry it are rewritten.
+    pub client_tracks: bool,
+    /// Put this statement id in place of the server's in the answer to a PREPARE.
+    pub statement_id: Option<u32>,
+}
+
+/// A response on its way.
+pub struct Relay<'a> {
+    buffers: &'a Buffers,
+    tracker: Tracker,
+    manner: Manner,
+    /// Undecided bytes: the head of a packet that must be read whole.
+    carry: Vec<u8>,
+    /// Bytes that the client's socket did not take yet.
+    out: Vec<u8>,
+    outcome: Outcome,
+}
+
+impl<'a> Relay<'a> {
+    /// A relay for the response that `tracker` expects.
+    pub fn new(buffers: &'a Buffers, tracker: Tracker, manner: Manner) -> Self {
+        Self { buffers, tracker, manner, carry: Vec::new(), out: Vec::new(), outcome: Outcome::default() }
+    }
+
+    /// Carries the response to the client until it ends, or until the server asks for a file
+    /// ([`Tracker::wants_file`]; call again after [`Relay::file_sent`]).
+    ///
+    /// # Errors
+    /// See [`RelayError`]; in every case the link is of no more use. Not cancel safe.
+    pub async fn run(&mut self, link: &mut Link, client: &mut Stream) -> Result<(), RelayError> {
+        let result = poll_fn(|cx| self.poll(cx, link, client)).await;
+        self.outcome.rows = self.tracker.rows();
+        result
+    }
+
+    /// The client's file has been passed on; the last frame had the sequence number `sent`.
+    pub fn file_sent(&mut self, sent: u8) {
+        self.tracker.file_sent(sent);
+    }
+
+    /// True if the server is waiting for the client's file.
+    pub fn wants_file(&self) -> bool {
+        self.tracker.wants_file()
+    }
+
+    /// What the response did.
+    pub fn finish(mut self) -> Outcome {
+        self.buffers.give(std::mem::take(&mut self.carry));
+        self.buffers.give(std::mem::take(&mut self.out));
+        self.outcome
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, link: &mut Link, client: &mut Stream) -> Poll<Result<(), RelayError>> {
+        loop {
+            if !self.out.is_empty() {
+                let written = poll_write_now(client, cx, &self.out).map_err(RelayError::Client)?;
+                if written < self.out.len() {
+                    self.out.drain(..written);
+                    return Poll::Pending;
+                }
+                self.out.clear();
+            }
+            if self.tracker.is_done() || self.tracker.wants_file() {
+                if client.is_tls() {
+                    ready!(std::pin::Pin::new(&mut *client as &mut (dyn tokio::io::AsyncWrite + Unpin)).poll_flush(cx))
+                        .map_err(RelayError::Client)?;
+                }
+                return Poll::Ready(Ok(()));
+            }
+            let buffers = self.buffers;
+            let read = ready!(buffers.poll_read(cx, &mut link.stream, |bytes, cx| self.take(bytes, client, cx)));
+            match read {
+                Ok(taken) => taken?,
+                Err(e) => return Poll::Ready(Err(self.backend(e.into()))),
+            }
+        }
+    }
+
+    fn backend(&self, why: BackendFault) -> RelayError {
+        RelayError::Backend { why, delivered: self.outcome.bytes > 0 }
+    }
+
+    /// Deals with what one read brought.
+    fn take(&mut self, bytes: &[u8], client: &mut Stream, cx: &mut Context<'_>) -> Result<(), RelayError> {
+        if bytes.is_empty() {
+            return Err(self.backend(BackendFault::Closed));
+        }
+        if self.carry.is_empty() {
+            return self.pass_on(bytes, client, cx);
+        }
+        let mut joined = std::mem::take(&mut self.carry);
+        joined.extend_from_slice(bytes);
+        let result = self.pass_on(&joined, client, cx);
+        self.buffers.give(joined);
+        result
+    }
+
+    fn pass_on(&mut self, bytes: &[u8], client: &mut Stream, cx: &mut Context<'_>) -> Result<(), RelayError> {
+        // bytes[from..to] is decided, goes out as it is, and has not gone yet.
+        let (mut from, mut to) = (0, 0);
+        loop {
+            match self.tracker.feed(&bytes[to..]).map_err(|e| self.backend(e.into()))? {
+                Step::More { pass } => {
+                    to += pass;
+                    break;
+                }
+                Step::Packet { start, end, packet } => {
+                    let whole = to + start..to + end;
+                    to = whole.end;
+                    if self.note(packet, &bytes[whole.start + HEADER..whole.end])? {
+                        self.buffers.fill(&mut self.out).extend_from_slice(&bytes[from..whole.start]);
+                        self.rewrite(packet, &bytes[whole])?;
+                        from = to;
+                    }
+                    if self.tracker.is_done() || self.tracker.wants_file() {
+                        if to < bytes.len() {
+                            return Err(self.backend(Desync::Unsolicited.into()));
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+        self.outcome.bytes += (to - from) as u64;
+        let mut plain = &bytes[from..to];
+        if self.out.is_empty() {
+            let written = poll_write_now(client, cx, plain).map_err(RelayError::Client)?;
+            plain = &plain[written..];
+        }
+        if !plain.is_empty() {
+            self.buffers.fill(&mut self.out).extend_from_slice(plain);
+        }
+        if to < bytes.len() {
+            self.buffers.fill(&mut self.carry).extend_from_slice(&bytes[to..]);
+        }
+        Ok(())
+    }
+
+    /// Notes what a packet says; true if the client must get another in its place.
+    fn note(&mut self, packet: Packet, payload: &[u8]) -> Result<bool, RelayError> {
+        match packet {
+            Packet::Ok(summary) | Packet::RowsEnd(summary) => {
+                self.outcome.note(&summary);
+                if !summary.status.contains(Status::SESSION_STATE_CHANGED) {
+                    return Ok(false);
+                }
+                self.read_changes(payload)?;
+                Ok(!self.manner.client_tracks)
+            }
+            Packet::ColumnsEnd(summary) => {
+                self.outcome.note(&summary);
+                Ok(false)
+            }
+            Packet::Err(code) => {
+                self.outcome.error = Some(code);
+                Ok(false)
+            }
+            Packet::Prepared { id, columns, parameters } => {
+                self.outcome.prepared = Some((id, columns, parameters));
+                Ok(self.manner.statement_id.is_some())
+            }
+            Packet::LocalInfile | Packet::Text => Ok(false),
+        }
+    }
+
+    fn read_changes(&mut self, payload: &[u8]) -> Result<(), RelayError> {
+        let ok = OkPacket::decode(payload, Capabilities::SESSION_TRACK)
+            .map_err(|_| self.backend(Desync::Malformed("an OK packet with session state").into()))?;
+        let changes = self.outcome.changes.get_or_insert_default();
+        for change in ok.changes() {
+            match change {
+                Ok(StateChange::Variable { name, value }) => {
+                    changes.variables.push((lossy(name), lossy(value)));
+                }
+                Ok(StateChange::Schema(name)) => changes.schema = Some(lossy(name)),
+                Ok(StateChange::State(changed)) => changes.state_changed |= changed,
+                Ok(_) => {}
+                Err(_) => {
+                    return Err(self.backend(Desync::Malformed("session state").into()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the client's version of a packet into `out`. `whole` is the packet with its header.
+    fn rewrite(&mut self, packet: Packet, whole: &[u8]) -> Result<(), RelayError> {
+        let sequence = whole[HEADER - 1];
+        let payload = &whole[HEADER..];
+        let before = self.out.len();
+        if let (Packet::Prepared { .. }, Some(id)) = (packet, self.manner.statement_id) {
+            self.out.extend_from_slice(whole);
+            self.out[before + HEADER + 1..before + HEADER + 5].copy_from_slice(&id.to_le_bytes());
+        } else {
+            let mut plain = self.buffers.take();
+            let rewritten = without_session_track(payload, &mut plain);
+            put_packet(&mut self.out, &plain, sequence);
+            self.buffers.give(plain);
+            rewritten.map_err(|_| self.backend(Desync::Malformed("an OK packet").into()))?;
+        }
+        self.outcome.bytes += (self.out.len() - before) as u64;
+        Ok(())
+    }
+}
+
+impl Outcome {
+    fn note(&mut self, summary: &Summary) {
+        self.status = Some(summary.status);
+        self.warnings = summary.warnings;
+        self.affected_rows = self.affected_rows.saturating_add(summary.affected_rows);
+        if summary.insert_id != 0 {
+            self.insert_id = summary.insert_id;
+        }
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,55 @@
+//! What of a session can be set.
+
+use std::time::Duration;
+
+/// Limits and defaults of every session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// After a write, a session's reads stay on the writer for this long. 0 turns it off.
+    pub read_your_writes: Duration,
+    /// How long a statement waits for a connection before it is answered with an error.
+    pub pool_wait: Duration,
+    /// Idle connections are closed after this long. To be kept below the servers' `wait_timeout`.
+    pub pool_idle: Duration,
+    /// Connections are closed once they are this old, as soon as they are idle.
+    pub pool_lifetime: Duration,
+    /// How long connecting and signing in to a backend may take.
+    pub connect_timeout: Duration,
+    /// How long a client may take to sign in.
+    pub sign_in_timeout: Duration,
+    /// How long the connection of a statement is kept for what the next may ask of it (`LAST_INSERT_ID()`,
+    /// `ROW_COUNT()`, `SHOW WARNINGS`), when the session has nothing else that holds it.
+    pub hold_results: Duration,
+    /// The largest request that a client may send, in bytes.
+    pub max_allowed_packet: usize,
+    /// LOAD DATA LOCAL.
+    pub local_infile: bool,
+    /// Prepared statements of one session.
+    pub max_statements: usize,
+    /// Prepared statements kept on one backend connection.
+    pub max_statements_per_connection: usize,
+    /// The time zone of sessions that have not set one (the servers' own).
+    pub time_zone: jiff::tz::TimeZone,
+    /// A client that sends nothing for this long is disconnected.
+    pub wait_timeout: Duration,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            read_your_writes: Duration::from_secs(2),
+            pool_wait: Duration::from_secs(10),
+            pool_idle: Duration::from_secs(60),
+            pool_lifetime: Duration::from_secs(3600),
+            connect_timeout: Duration::from_secs(3),
+            sign_in_timeout: Duration::from_secs(10),
+            hold_results: Duration::from_secs(5),
+            max_allowed_packet: 64 << 20,
+            local_infile: false,
+            max_statements: 16_382,
+            max_statements_per_connection: 256,
+            time_zone: jiff::tz::TimeZone::UTC,
+            wait_timeout: Duration::from_secs(28_800),
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! COM_QUERY: plan it, place it, run it; and again elsewhere, where that is safe.
+
+use super::Session;
+use super::buffers::write_all;
+use super::checkout::Tried;
+use super::error::{SessionEnd, StatementError};
+use super::link::Link;
+use super::pin::Pins;
+use super::place::{Held, Place, Standing, Why, place};
+use super::prepared::Executing;
+use super::relay::{Manner, Outcome, Relay, RelayError};
+use super::snapshot::Snapshot;
+use crate::backend::health::Cause;
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::codec::HEADER;
+use crate::protocol::command::Command;
+use crate::protocol::tracker::{Expect, Tracker};
+use crate::rules::{Holds, Plan, Reason, Route};
+use crate::sql::effects::Effects;
+use std::rc::Rc;
+
+/// A request ready to be run: what to send, and what is known of it.
+pub(super) struct Request {
+    /// The bytes, headers included.
+    pub frames: Vec<u8>,
+    /// The sequence number of the last frame.
+    pub sequence: u8,
+    /// How it is answered.
+    pub expect: Expect,
+    /// How the answer is passed on.
+    pub statement_id: Option<u32>,
+    /// What it does.
+    pub effects: Effects,
+}
+
+/// Where a link for a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    /// The pool, or new.
+    Pool,
+    /// The session's home.
+    Home,
+    /// The previous statement's connection.
+    Last,
+}
+
+impl Session {
+    /// COM_QUERY.
+    pub(super) async fn query(&mut self) -> Result<(), SessionEnd> {
+        let payload = self.inbox.payload();
+        let text = payload.get(1..).unwrap_or_default();
+        if super::explain::is_explain_route(text) {
+            return Box::pin(self.explain_route()).await;
+        }
+        let snapshot = self.worker.snapshot();
+        let (plan, route) = self.plan(&snapshot, text);
+        if self.is_answered(&route) {
+            return Box::pin(self.answered_by_rule(&route)).await;
+        }
+        let expect = Expect::Results;
+        let sequence = self.inbox.sequence();
+        let request = Request { frames: Vec::new(), sequence, expect, statement_id: None, effects: plan.facts.effects };
+        self.run_request(&snapshot, &plan, &route, request).await
+    }
+
+    /// The plan and the route of a statement as text.
+    fn plan(&self, snapshot: &Snapshot, text: &[u8]) -> (Rc<Plan>, Rc<Route>) {
+        let mut plans = self.worker.plans.borrow_mut();
+        plans.route(&self.subject, text, &snapshot.rules, &|| self.now(), self.time_zone(snapshot))
+    }
+
+    /// What NOW() is for this session. One that has set its own `timestamp` gets the end of time, so that no bound
+    /// relative to NOW() is ever proven recent.
+    pub(super) fn now(&self) -> jiff::Timestamp {
+        if self.state.has_own_clock() { jiff::Timestamp::MAX } else { jiff::Timestamp::now() }
+    }
+
+    /// The session's time zone, or the servers' where it has set none.
+    pub(super) fn time_zone<'a>(&'a self, snapshot: &'a Snapshot) -> &'a jiff::tz::TimeZone {
+        self.state.time_zone.as_ref().unwrap_or(&snapshot.settings.time_zone)
+    }
+
+    /// True if the route answers the statement instead of sending it on. What is refused because no hostgroup is proven to
+    /// hold all its rows may still run where an open transaction (or another pin that holds all) has the session anyway.
+    pub(super) fn is_answered(&self, route: &Route) -> bool {
+        route.is_answered()
+            && !(matches!(route.reason, Reason::BeyondHorizon { .. })
+                && route.writer_holds == Holds::Unknown
+                && self.home.is_some()
+                && self.home_pins.intersects(Pins::EVERYTHING))
+    }
+
+    /// A rule's own answer.
+    pub(super) async fn answered_by_rule(&mut self, route: &Route) -> Result<(), SessionEnd> {
+        match (&route.refusal, &route.ok_msg) {
+            (Some(text), _) => Err(StatementError::Refused(text.to_string()).into()),
+            (None, Some(text)) => self.send_ok(text.as_bytes()).await,
+            (None, None) => self.send_ok(b"").await,
+        }
+    }
+
+    /// What of this session decides about a statement's place.
+    pub(super) fn standing(&self, snapshot: &Snapshot) -> Standing {
+        let held = |link: &Link, pins| Held { hostgroup: link.hostgroup, writer: link.writer, pins };
+        Standing {
+            home: self.home.as_deref().map(|l| held(l, self.home_pins)),
+            last: self.last.as_deref().map(|l| held(l, self.last_pins)),
+            previous_at_home: self.previous_at_home,
+            wrote_lately: self.wrote_lately(snapshot),
+        }
+    }
+
+    /// True while the session's reads must see its own last write. The one place where that is decided: watermarks will
+    /// take the window's place here.
+    fn wrote_lately(&self, snapshot: &Snapshot) -> bool {
+        let Some(at) = self.wrote_at else { return false };
+        let window = snapshot.settings.read_your_writes.as_millis();
+        u128::from(self.worker.now_ms().saturating_sub(at)) < window
+    }
+
+    /// Runs a request that is no execution.
+    pub(super) async fn run_request(
+        &mut self,
+        snapshot: &Snapshot,
+        plan: &Rc<Plan>,
+        route: &Rc<Route>,
+        request: Request,
+    ) -> Result<(), SessionEnd> {
+        self.run_with(snapshot, plan, route, request, None).await
+    }
+
+    /// Finds a link for the request, runs it there, and settles what it did.
+    pub(super) async fn run_with(
+        &mut self,
+        snapshot: &Snapshot,
+        plan: &Rc<Plan>,
+        route: &Rc<Route>,
+        mut request: Request,
+        executing: Option<Executing>,
+    ) -> Result<(), SessionEnd> {
+        let effects = request.effects;
+        let (place, _) = if self.home.is_none() && self.last.is_none() && self.wrote_at.is_none() {
+            simple_place(effects)
+        } else {
+            place(route, effects, &self.standing(snapshot))
+        };
+        if !effects.intersects(Effects::NEEDS_PREVIOUS) && place != Place::Home {
+            self.end_until_next();
+        }
+        let mut tried = Tried::default();
+        loop {
+            let ready = match place {
+                Place::Route if tried.backends.is_empty() => self.ready_link(&route.tiers, snapshot),
+                _ => None,
+            };
+            let (mut link, from) = match ready {
+                Some(link) => (link, From::Pool),
+                None => Box::pin(self.link_for(place, snapshot, plan, route, &mut tried)).await?,
+            };
+            if let Some(executing) = &executing {
+                if let Err(end) = self.ready_execution(&mut link, executing, &mut request).await {
+                    return Err(self.give_back(link, from, end));
+                }
+            }
+            match self.exchange(&mut link, &request).await {
+                Ok(outcome) => {
+                    if let Some(executing) = &executing {
+                        self.forget_long_data(executing);
+                    }
+                    return self.settle(link, from, plan, outcome).await;
+                }
+                Err(Failed::Client(end)) => {
+                    self.discard(link);
+                    return Err(end);
+                }
+                Err(Failed::Backend(failure)) => {
+                    Box::pin(self.after_failure(link, from, route, failure, &mut tried)).await?;
+                }
+            }
+        }
+    }
+
+    /// A link on which the request could not even be begun: back to where it came from, if it is in order.
+    fn give_back(&mut self, link: Box<Link>, from: From, end: SessionEnd) -> SessionEnd {
+        match (&end, from) {
+            (SessionEnd::Statement(StatementError::Lost { .. }), _) => self.discard(link),
+            (_, From::Home) => self.home = Some(link),
+            _ => self.discard(link),
+        }
+        end
+    }
+
+    /// The link that a place means.
+    async fn link_for(
+        &mut self,
+        place: Place,
+        snapshot: &Snapshot,
+        plan: &Rc<Plan>,
+        route: &Rc<Route>,
+        tried: &mut Tried,
+    ) -> Result<(Box<Link>, From), SessionEnd> {
+        match place {
+            Place::Home => {
+                let mut link = self.home.take().ok_or(StatementError::ResultGone("its state"))?;
+                self.clean_insert_id(plan.facts.effects, &mut link).await?;
+                Ok((link, From::Home))
+            }
+            Place::Last => self.last.take().map(|l| (l, From::Last)).ok_or_else(|| gone(plan.facts.effects).into()),
+            Place::Previous => self.previous_link(plan.facts.effects, snapshot, route, tried).await,
+            Place::Writer => {
+                let mut link = self.obtain(&[route.writer], snapshot, tried).await?;
+                self.clean_insert_id(plan.facts.effects, &mut link).await?;
+                Ok((link, From::Pool))
+            }
+            Place::Route => match self.obtain(&route.tiers, snapshot, tried).await {
+                Ok(link) => Ok((link, From::Pool)),
+                Err(error) => Err(explain_refusal(error, route).into()),
+            },
+            Place::EndReadOnly => {
+                self.end_read_only().await?;
+                let link = self.obtain(&route.tiers, snapshot, tried).await?;
+                Ok((link, From::Pool))
+            }
+            Place::Refuse => Err(StatementError::Pinned {
+                wanted: list(&route.tiers),
+                held: self.home.as_ref().map_or(0, |l| l.hostgroup),
+                pins: self.home_pins,
+            }
+            .into()),
+            Place::ReadOnlyTransaction => Err(StatementError::ReadOnlyTransaction.into()),
+        }
+    }
+
+    /// Sends the request and carries the answer.
+    pub(super) async fn exchange(&mut self, link: &mut Link, request: &Request) -> Result<Outcome, Failed> {
+        let frames = if request.frames.is_empty() { self.inbox.frames() } else { &request.frames };
+        if let Err(error) = write_all(&mut link.stream, frames).await {
+            return Err(Failed::Backend(Failure {
+                sent: error.written > 0,
+                delivered: false,
+                why: error.source.to_string(),
+            }));
+        }
+        let tracker = Tracker::new(request.expect, link.deprecate_eof, request.sequence);
+        let manner = Manner {
+            client_tracks: self.capabilities.contains(Capabilities::SESSION_TRACK),
+            statement_id: request.statement_id,
+        };
+        let worker = Rc::clone(&self.worker);
+        let mut relay = Relay::new(&worker.buffers, tracker, manner);
+        loop {
+            match relay.run(link, &mut self.client).await {
+                Ok(()) if relay.wants_file() => {
+                    let sent = Box::pin(self.pass_file(link)).await?;
+                    relay.file_sent(sent);
+                }
+                Ok(()) => return Ok(relay.finish()),
+                Err(RelayError::Client(error)) => return Err(Failed::Client(SessionEnd::ClientBroke(error))),
+                Err(RelayError::Backend { why, delivered }) => {
+                    let desync = matches!(why, super::relay::BackendFault::Desync(_));
+                    let why = why.to_string();
+                    if desync {
+                        tracing::error!(backend = &*link.backend().name, why, "a backend broke the protocol");
+                    }
+                    return Err(Failed::Backend(Failure { sent: true, delivered, why }));
+                }
+            }
+        }
+    }
+
+    /// A backend failed during a request. `Ok` means: try the next one.
+    async fn after_failure(
+        &mut self,
+        link: Box<Link>,
+        from: From,
+        route: &Route,
+        failure: Failure,
+        tried: &mut Tried,
+    ) -> Result<(), SessionEnd> {
+        let backend = std::sync::Arc::clone(link.backend());
+        backend.failed(Cause::Connection(failure.why.clone()));
+        let mut lost = self.lost(&link, &failure.why);
+        self.discard(link);
+        if failure.delivered {
+            return Err(SessionEnd::HalfAnswered { backend: backend.name.to_string(), why: failure.why });
+        }
+        if from == From::Pool && (route.reader_safe || !failure.sent) {
+            // A pooled connection may have died of age: the same backend gets another chance if it still serves, once.
+            if tried.backends.contains(&backend.id) || !backend.is_usable() || tried.why == failure.why {
+                tried.backends.push(backend.id);
+            }
+            tried.why = failure.why;
+            self.worker.counters.retries.inc();
+            return Ok(());
+        }
+        if let StatementError::Lost { pins, .. } = &mut lost {
+            if from == From::Home {
+                *pins = std::mem::take(&mut self.home_pins);
+            }
+        }
+        Err(lost.into())
+    }
+}
+
+/// Why an exchange failed.
+pub(super) enum Failed {
+    /// The client's side.
+    Client(SessionEnd),
+    /// The backend's side.
+    Backend(Failure),
+}
+
+/// What a backend's failure left.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// At least one byte of the request had left.
+    pub sent: bool,
+    /// At least one byte of the answer had gone to the client.
+    pub delivered: bool,
+    /// What happened.
+    pub why: String,
+}
+
+/// [`place`] for a session that holds nothing and has not written: two outcomes, no state to gather.
+#[inline]
+fn simple_place(effects: Effects) -> (Place, Why) {
+    if !effects.intersects(Effects::NEEDS_PREVIOUS) {
+        (Place::Route, Why::Route)
+    } else if (effects & Effects::NEEDS_PREVIOUS) == Effects::NEEDS_INSERT_ID {
+        (Place::Writer, Why::NeedsPrevious)
+    } else {
+        (Place::Previous, Why::NeedsPrevious)
+    }
+}
+
+/// The error for a result that is no more.
+pub(super) fn gone(effects: Effects) -> StatementError {
+    StatementError::ResultGone(if effects.contains(Effects::NEEDS_FOUND_ROWS) {
+        "FOUND_ROWS()"
+    } else if effects.contains(Effects::NEEDS_ROW_COUNT) {
+        "ROW_COUNT()"
+    } else {
+        "its diagnostics"
+    })
+}
+
+/// Adds to a "no backend" error what the route knows: the rule, and the hostgroups that a horizon took out.
+fn explain_refusal(error: StatementError, route: &Route) -> StatementError {
+    let StatementError::NoBackend { tiers, why, .. } = error else { return error };
+    let mut note = format!("; route: {}", route.reason);
+    if !route.excluded.is_empty() {
+        note.push_str(&format!("; hostgroup {} does not hold all rows that it reaches", list(&route.excluded)));
+    }
+    StatementError::NoBackend { tiers, why, note }
+}
+
+fn list(hostgroups: &[u32]) -> String {
+    hostgroups.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// One command as a frame.
+pub(super) fn command_frame(command: Command, argument: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::with_capacity(argument.len() + 1);
+    payload.push(command as u8);
+    payload.extend_from_slice(argument);
+    let mut out = Vec::with_capacity(payload.len() + HEADER);
+    crate::protocol::codec::put_packet(&mut out, &payload, 0);
+    out
+}

@@ -1,0 +1,146 @@
+//! A worker: one thread, and what its sessions share on it.
+//!
+//! Nothing here is locked and nothing is shared with another thread but the published snapshot and the backends' own
+//! atomics. Borrows never live across an await: each method takes what it needs and lets go.
+
+use super::buffers::Buffers;
+use super::link::Link;
+use super::snapshot::Snapshot;
+use super::state::Interner;
+use crate::auth::{Account, Credentials, Offload, RsaKey};
+use crate::backend::pool::Pool;
+use crate::rules::{CacheLimits, PlanCache};
+use crate::telemetry::WorkerCounters;
+use arc_swap::ArcSwap;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The published configuration, and how to publish another.
+pub type Published = Arc<ArcSwap<Snapshot>>;
+
+/// What the sessions of one thread share.
+pub struct Worker {
+    /// Its number, from 0.
+    pub id: usize,
+    /// Buffers.
+    pub buffers: Buffers,
+    /// Idle backend connections.
+    pub pool: RefCell<Pool<Box<Link>>>,
+    /// Plans.
+    pub plans: RefCell<PlanCache>,
+    /// The states of sessions and links.
+    pub states: Interner,
+    /// Counters, read by others at any time.
+    pub counters: Arc<WorkerCounters>,
+    /// For turns among equals.
+    pub turn: Cell<u32>,
+    /// The key for passwords over plain TCP.
+    pub rsa: Arc<RsaKey>,
+    /// Where the slow arithmetic of sign-ins runs.
+    pub offload: Offload,
+    snapshot: RefCell<arc_swap::Cache<Published, Arc<Snapshot>>>,
+    started: Instant,
+    ticks: Cell<u32>,
+    serial: Cell<u64>,
+    /// Texts of prepared statements, and their numbers: what links and sessions know them by.
+    texts: RefCell<HashMap<Rc<[u8]>, (u64, std::rc::Weak<()>), foldhash::fast::RandomState>>,
+    /// What each account signs in with behind, and its number in pool keys.
+    accounts: RefCell<Vec<Option<Credentials>>>,
+    /// Schemas that were found to exist, by account number and name, with the tick at which.
+    pub(super) schemas: RefCell<HashMap<(u32, Box<str>), u32>>,
+}
+
+impl Worker {
+    /// A worker without sessions.
+    pub fn new(id: usize, published: &Published, limits: CacheLimits, rsa: Arc<RsaKey>, offload: Offload) -> Self {
+        Self {
+            id,
+            buffers: Buffers::default(),
+            pool: RefCell::default(),
+            plans: RefCell::new(PlanCache::new(limits)),
+            states: Interner::default(),
+            counters: Arc::default(),
+            rsa,
+            offload,
+            turn: Cell::new(0),
+            snapshot: RefCell::new(arc_swap::Cache::new(Arc::clone(published))),
+            started: Instant::now(),
+            ticks: Cell::new(0),
+            serial: Cell::new(0),
+            texts: RefCell::default(),
+            accounts: RefCell::default(),
+            schemas: RefCell::default(),
+        }
+    }
+
+    /// The present snapshot. Costs a pointer compared and a count raised.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(self.snapshot.borrow_mut().load())
+    }
+
+    /// Seconds since the start, as the housekeeping counts them.
+    pub fn ticks(&self) -> u32 {
+        self.ticks.get()
+    }
+
+    /// The present moment for the read-your-writes window, in milliseconds since the worker started.
+    pub fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A number that no other link or session of this worker has.
+    pub fn next_serial(&self) -> u64 {
+        let next = self.serial.get() + 1;
+        self.serial.set(next);
+        next
+    }
+
+    /// Once a second: counts the tick, and closes idle links that are dead, too old, or not wanted any more.
+    pub fn housekeep(&self) {
+        let now = self.ticks.get().wrapping_add(1);
+        self.ticks.set(now);
+        let snapshot = self.snapshot();
+        let idle_limit = u32::try_from(snapshot.settings.pool_idle.as_secs()).unwrap_or(u32::MAX);
+        let lifetime = u32::try_from(snapshot.settings.pool_lifetime.as_secs()).unwrap_or(u32::MAX);
+        self.pool.borrow_mut().sweep(|link, since| {
+            now.wrapping_sub(since) > idle_limit
+                || now.wrapping_sub(link.born) > lifetime
+                || link.backend().waiting() > 0
+                || !link.backend().is_usable()
+                || link.is_disturbed()
+        });
+        self.texts.borrow_mut().retain(|_, (_, users)| users.strong_count() > 0);
+        self.schemas.borrow_mut().retain(|_, seen| now.wrapping_sub(*seen) < SCHEMA_TRUST);
+    }
+
+    /// The number of what an account signs in with behind: equal for equal names and passwords, and for nothing else.
+    pub fn account_number(&self, account: &Account) -> u32 {
+        let credentials = account.credentials();
+        let mut known = self.accounts.borrow_mut();
+        let place = known.iter().position(|c| *c == credentials).unwrap_or_else(|| {
+            known.push(credentials);
+            known.len() - 1
+        });
+        u32::try_from(place).unwrap_or(u32::MAX)
+    }
+
+    /// The number of a prepared statement's text. Equal keys have equal numbers while anybody holds the token.
+    pub fn text_number(&self, key: &[u8]) -> (u64, Rc<()>) {
+        let mut texts = self.texts.borrow_mut();
+        if let Some((number, users)) = texts.get(key) {
+            if let Some(token) = users.upgrade() {
+                return (*number, token);
+            }
+        }
+        let token = Rc::new(());
+        let number = self.next_serial();
+        texts.insert(key.into(), (number, Rc::downgrade(&token)));
+        (number, token)
+    }
+}
+
+/// Seconds for which a schema that was found to exist is believed to.
+const SCHEMA_TRUST: u32 = 10;
