@@ -1,5 +1,6 @@
-//! The settings of backends, their hostgroups, pools and health checks, as the configuration gives them.
+//! The settings of backends, their hostgroups and health checks, as the configuration gives them.
 
+use crate::auth::Secret;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -149,34 +150,31 @@ pub struct BackendSettings {
     pub comment: Box<str>,
 }
 
-/// Connection pools.
+/// Connection pools, as far as sessions' settings do not say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolSettings {
-    /// An idle connection older than this since its last use is closed.
-    pub idle_timeout: Duration,
-    /// A connection older than this is not used again.
-    pub max_lifetime: Duration,
-    /// How long a statement waits for a connection before it gets an error.
-    pub wait_timeout: Duration,
-    /// How long opening a connection, sign-in included, may take.
-    pub connect_timeout: Duration,
     /// Idle connections kept per worker, backend, user and capability class.
     pub max_idle: u32,
 }
 
 impl Default for PoolSettings {
     fn default() -> Self {
-        Self {
-            idle_timeout: Duration::from_secs(60),
-            max_lifetime: Duration::from_secs(3600),
-            wait_timeout: Duration::from_secs(10),
-            connect_timeout: Duration::from_secs(5),
-            max_idle: 64,
-        }
+        Self { max_idle: 64 }
     }
 }
 
-/// Health checks. The user and password for them, if any, are the configuration's own affair.
+/// Whom health checks sign in as, and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// The user. None: checks go no further than the greeting.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// When, and how often.
+    pub timing: HealthSettings,
+}
+
+/// When health checks are made, and what they bring about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HealthSettings {
     /// Time between two checks of a backend that is well.
@@ -189,8 +187,6 @@ pub struct HealthSettings {
     pub fall: u32,
     /// Checks that succeed one after the other before it is taken for up again.
     pub rise: u32,
-    /// Failures of traffic (connections refused, cut or timed out) within `interval` that make a backend suspect.
-    pub traffic_failures: u32,
 }
 
 impl Default for HealthSettings {
@@ -201,7 +197,6 @@ impl Default for HealthSettings {
             timeout: Duration::from_secs(1),
             fall: 3,
             rise: 2,
-            traffic_failures: 3,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// TLS towards clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +29,6 @@ pub struct FrontendSettings {
     pub server_version: Option<Box<str>>,
     /// Clients at a time; more get error 1040.
     pub max_clients: u32,
-    /// A client that has not signed in after this long is closed.
-    pub login_timeout: Duration,
     /// Connections that the system may hold for us before they are accepted.
     pub backlog: u32,
 }
@@ -44,7 +41,6 @@ impl Default for FrontendSettings {
             tls: None,
             server_version: None,
             max_clients: 100_000,
-            login_timeout: Duration::from_secs(10),
             backlog: 4_096,
         }
     }

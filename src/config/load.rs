@@ -1,0 +1,359 @@
+//! From files to settings.
+
+use super::backends::{BackendSettings, HealthCheck, HostgroupSettings, PoolSettings};
+use super::fault::{Fault, Sink, Source};
+use super::listen::FrontendSettings;
+use super::process::ProcessSettings;
+use super::reader::{Env, Section, Shared};
+use super::server::Server;
+use super::users::UserSettings;
+use super::{routing, topology, users};
+use crate::rules::{BuildFault, CacheLimits, Hostgroup, Item, RuleSet, RuleSetSettings, RuleSettings, TableSettings};
+use crate::session::settings::SessionSettings;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A configuration that checked out.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The process.
+    pub process: ProcessSettings,
+    /// Where clients are received.
+    pub listen: FrontendSettings,
+    /// Sessions.
+    pub session: SessionSettings,
+    /// Connection pools, as far as the sessions' settings do not say it.
+    pub pool: PoolSettings,
+    /// Plan caches, each worker's.
+    pub cache: CacheLimits,
+    /// Health checks.
+    pub health: HealthCheck,
+    /// Hostgroups, as backends see them.
+    pub hostgroups: Vec<HostgroupSettings>,
+    /// Backends.
+    pub backends: Vec<BackendSettings>,
+    /// Users; inactive ones too.
+    pub users: Vec<UserSettings>,
+    /// The routing decision.
+    pub rules: Arc<RuleSet>,
+    /// What is not wrong, but may not be meant.
+    pub warnings: Vec<Fault>,
+    /// The files that it was read from.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads and checks the configuration in these files. A directory stands for the `*.toml` files in it; a file's `rules` key
+/// names further files and directories.
+///
+/// # Errors
+/// Everything that is wrong, by place.
+pub fn load(paths: &[PathBuf]) -> Result<Loaded, Vec<Fault>> {
+    load_with_env(paths, &|name| std::env::var(name).ok())
+}
+
+/// [`load`] with environment variables from elsewhere.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with_env(paths: &[PathBuf], env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Vec<Fault>> {
+    let sink = Sink::default();
+    let sources = gather(paths, &sink, env);
+    read(&sources, sink, env)
+}
+
+/// The configuration of one text that is in no file.
+pub(super) fn load_text(name: &str, text: String, env: Env<'_>) -> Result<Loaded, Vec<Fault>> {
+    let mut loaded = read(&[Source { path: name.into(), text }], Sink::default(), env)?;
+    loaded.files.clear();
+    Ok(loaded)
+}
+
+/// The largest file that is read, in bytes.
+const MAX_FILE: u64 = 64 << 20;
+
+/// All files: those that are named, and those that they name.
+fn gather(paths: &[PathBuf], sink: &Sink, env: Env<'_>) -> Vec<Source> {
+    let mut sources: Vec<Source> = Vec::new();
+    for path in paths {
+        for file in files_of(path, sink) {
+            let Some(source) = read_file(&file, sink) else { continue };
+            let further = named_files(&source, env);
+            sources.push(source);
+            for path in further {
+                let files = files_of(&path, sink);
+                sources.extend(files.iter().filter_map(|f| read_file(f, sink)));
+            }
+        }
+    }
+    // Two ways to one file are one file.
+    let mut seen = Vec::new();
+    sources.retain(|s| {
+        let path = s.path.canonicalize().unwrap_or_else(|_| s.path.clone());
+        let new = !seen.contains(&path);
+        seen.push(path);
+        new
+    });
+    if paths.is_empty() {
+        sink.fault(Fault::whole(Path::new(""), "no configuration file is named"));
+    }
+    sources
+}
+
+/// The file itself, or the `*.toml` files of a directory by name. Hidden files (editors' leftovers) are passed over.
+pub(super) fn files_of(path: &Path, sink: &Sink) -> Vec<PathBuf> {
+    if !path.is_dir() {
+        return vec![path.to_owned()];
+    }
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) => {
+            sink.fault(Fault::whole(path, format!("the directory cannot be read: {error}")));
+            return Vec::new();
+        }
+    };
+    let plain = |p: &PathBuf| {
+        let hidden = p.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
+        !hidden && p.extension().is_some_and(|e| e == "toml") && p.is_file()
+    };
+    let mut files: Vec<PathBuf> = entries.flatten().map(|e| e.path()).filter(plain).collect();
+    files.sort();
+    if files.is_empty() {
+        sink.fault(Fault::whole(path, "there is no *.toml file in this directory"));
+    }
+    files
+}
+
+fn read_file(path: &Path, sink: &Sink) -> Option<Source> {
+    let read = || -> Result<String, String> {
+        let size = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
+        if size > MAX_FILE {
+            return Err(format!("it is larger than {} MiB", MAX_FILE >> 20));
+        }
+        let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+        String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+    };
+    match read() {
+        Ok(text) => Some(Source { path: path.to_owned(), text }),
+        Err(reason) => {
+            sink.fault(Fault::whole(path, format!("the file cannot be read: {reason}")));
+            None
+        }
+    }
+}
+
+/// What a file's `rules` key names. Faults in it are noted when the file is read in full.
+fn named_files(source: &Source, env: Env<'_>) -> Vec<PathBuf> {
+    let (root, _) = DeTable::parse_recoverable(&source.text);
+    let shared = Shared { sink: Sink::default(), env };
+    let section = Section::new(shared, source, root.get_ref(), root.span(), "");
+    let directory = section.directory();
+    rules_key(&section).into_iter().map(|path| directory.join(path)).collect()
+}
+
+fn rules_key(section: &Section<'_>) -> Vec<String> {
+    let path = |t: &str| if t.is_empty() { Err("a path is needed here".to_owned()) } else { Ok(t.to_owned()) };
+    section.list("rules", path).unwrap_or_default()
+}
+
+/// What stands in lists, with the sections it came from, to say where a fault is that shows only in the whole.
+#[derive(Default)]
+struct Lists<'a> {
+    hostgroups: Vec<(Hostgroup, Section<'a>)>,
+    hostgroup_settings: Vec<HostgroupSettings>,
+    backends: Vec<(BackendSettings, Section<'a>)>,
+    users: Vec<(UserSettings, Section<'a>)>,
+    tables: Vec<(TableSettings, Section<'a>)>,
+    rules: Vec<(RuleSettings, Section<'a>)>,
+}
+
+fn read(sources: &[Source], sink: Sink, env: Env<'_>) -> Result<Loaded, Vec<Fault>> {
+    let shared = Shared { sink: sink.clone(), env };
+    let mut roots: Vec<(&Source, Spanned<DeTable<'_>>)> = Vec::new();
+    for source in sources {
+        let (root, errors) = DeTable::parse_recoverable(&source.text);
+        for error in errors {
+            sink.fault(source.fault(&error.span().unwrap_or(0..0), error.message()));
+        }
+        roots.push((source, root));
+    }
+    check_given_once(&roots, &sink);
+    let mut server = Server::default();
+    let mut lists = Lists::default();
+    for (source, root) in &roots {
+        let section = Section::new(shared.clone(), source, root.get_ref(), root.span(), "");
+        rules_key(&section);
+        server.read(&section, env);
+        lists.read(&section, env);
+        section.finish(&[
+            ("rule_id", "belongs into a [[rule]]"),
+            ("destination_hostgroup", "belongs into a [[rule]]"),
+            ("backends", "is spelled `[[backend]]`"),
+            ("users", "is spelled `[[user]]`"),
+        ]);
+    }
+    let built = lists.build(&server, &sink);
+    let files: Vec<PathBuf> = sources.iter().map(|s| s.path.clone()).collect();
+    if !sink.has_faults() {
+        lists.check(files.first().map(PathBuf::as_path).unwrap_or(Path::new("")), &sink);
+    }
+    let (faults, warnings) = sink.finish();
+    match built {
+        Some(rules) if faults.is_empty() => Ok(Loaded {
+            process: server.process,
+            listen: server.listen,
+            session: server.session,
+            pool: server.pool,
+            cache: server.cache,
+            health: server.health,
+            hostgroups: lists.hostgroup_settings,
+            backends: lists.backends.into_iter().map(|(b, _)| b).collect(),
+            users: lists.users.into_iter().map(|(u, _)| u).collect(),
+            rules: Arc::new(rules),
+            warnings,
+            files,
+        }),
+        _ => Err(faults),
+    }
+}
+
+/// A key that stands once stands in one file; within a file TOML sees to it. Tables such as `[limits]` may be shared out
+/// between files, key by key.
+fn check_given_once(roots: &[(&Source, Spanned<DeTable<'_>>)], sink: &Sink) {
+    let mut seen: HashMap<String, &Source> = HashMap::new();
+    for (source, root) in roots {
+        let mut given = Vec::new();
+        for (key, value) in root.get_ref() {
+            match value.get_ref() {
+                DeValue::Array(list) if list.iter().all(|v| matches!(v.get_ref(), DeValue::Table(_))) => {}
+                DeValue::Table(table) => {
+                    given.extend(table.keys().map(|k| (format!("{}.{}", key.get_ref(), k.get_ref()), k.span())));
+                }
+                // Each file may name further ones.
+                _ if key.get_ref() == "rules" => {}
+                _ => given.push((key.get_ref().to_string(), key.span())),
+            }
+        }
+        for (name, span) in given {
+            if let Some(first) = seen.get(&name) {
+                sink.fault(source.fault(&span, format!("`{name}` is given in {} too", first.path.display())));
+            }
+            seen.entry(name).or_insert(source);
+        }
+    }
+}
+
+impl<'a> Lists<'a> {
+    fn read(&mut self, root: &Section<'a>, env: Env<'_>) {
+        for section in root.sections("hostgroup") {
+            if let Some((hostgroup, settings)) = topology::hostgroup(&section) {
+                self.hostgroup_settings.push(settings);
+                self.hostgroups.push((hostgroup, section));
+            }
+        }
+        for section in root.sections("backend") {
+            self.backends.extend(topology::backend(&section).map(|b| (b, section)));
+        }
+        for section in root.sections("user") {
+            self.users.extend(users::read(&section, env).map(|u| (u, section)));
+        }
+        for section in root.sections("table") {
+            self.tables.extend(routing::table(&section).map(|t| (t, section)));
+        }
+        for section in root.sections("rule") {
+            self.rules.extend(routing::rule(&section).map(|r| (r, section)));
+        }
+    }
+
+    fn build(&self, server: &Server, sink: &Sink) -> Option<RuleSet> {
+        let default = |u: &UserSettings| Some((u.account.name.as_str().into(), u.account.default_hostgroup?));
+        let with_default: Vec<&Section<'_>> =
+            self.users.iter().filter(|(u, _)| default(u).is_some()).map(|(_, section)| section).collect();
+        let settings = RuleSetSettings {
+            hostgroups: self.hostgroups.iter().map(|(h, _)| h.clone()).collect(),
+            rules: self.rules.iter().map(|(r, _)| r.clone()).collect(),
+            tables: self.tables.iter().map(|(t, _)| t.clone()).collect(),
+            default_hostgroups: self.users.iter().filter_map(|(u, _)| default(u)).collect(),
+            safe_functions: server.safe_functions.clone(),
+            ignore_hints: server.ignore_hints,
+        };
+        let faults = match RuleSet::build(settings) {
+            Ok(rules) => return Some(rules),
+            Err(faults) => faults,
+        };
+        for BuildFault { item, field, reason } in faults {
+            let section = match item {
+                Item::Hostgroup(i) => self.hostgroups.get(i).map(|(_, s)| s),
+                Item::Rule(i) => self.rules.get(i).map(|(_, s)| s),
+                Item::DefaultHostgroup(i) => with_default.get(i).copied(),
+                Item::Whole => None,
+            };
+            match section {
+                Some(section) if field == "destination_hostgroup" && !section.contains(field) => {
+                    section.fault("destination_hostgroups", reason);
+                }
+                Some(section) => section.fault(field, reason),
+                // Where hostgroups did not even read, this is only what follows from it.
+                None if sink.has_faults() => {}
+                None => sink.fault(Fault::whole(Path::new(""), reason)),
+            }
+        }
+        None
+    }
+
+    /// What shows only in the whole, beside what the rules check themselves.
+    fn check(&self, first_file: &Path, sink: &Sink) {
+        let known: Vec<u32> = self.hostgroups.iter().map(|(h, _)| h.id).collect();
+        let mut places = Vec::new();
+        for (backend, section) in &self.backends {
+            for id in &backend.hostgroups {
+                if !known.contains(id) {
+                    let key = if section.contains("hostgroups") { "hostgroups" } else { "hostgroup" };
+                    section.fault(key, format!("hostgroup {id} is not declared"));
+                }
+                let place = (id, &backend.address);
+                if places.contains(&place) {
+                    section.fault("address", format!("{} is in hostgroup {id} twice", backend.address));
+                }
+                places.push(place);
+            }
+        }
+        for (hostgroup, section) in &self.hostgroups {
+            if !places.iter().any(|(id, _)| **id == hostgroup.id) {
+                section.warn("id", format!("hostgroup {} has no backend", hostgroup.id));
+            }
+            if hostgroup.horizon.is_some() && self.tables.is_empty() {
+                section.warn(
+                    "horizon",
+                    "no [[table]] says which column a row's time is in: the horizon is never looked at",
+                );
+            }
+        }
+        let mut names: Vec<&str> = Vec::new();
+        for (user, section) in &self.users {
+            if names.contains(&user.account.name.as_str()) {
+                section.fault("username", format!("user {} is there twice", user.account.name));
+            }
+            names.push(&user.account.name);
+        }
+        let mut tables: Vec<(Option<String>, String)> = Vec::new();
+        for (table, section) in &self.tables {
+            let key = (table.schema.as_ref().map(|s| s.to_lowercase()), table.name.to_lowercase());
+            if tables.contains(&key) {
+                section.fault("name", format!("table {} is there twice", table.name));
+            }
+            tables.push(key);
+        }
+        for (rule, section) in self.rules.iter().filter(|(r, _)| !r.horizon.is_empty() && self.tables.is_empty()) {
+            section
+                .warn("horizon", format!("rule {}: no [[table]] says which column a row's time is in", rule.rule_id));
+        }
+        for (missing, what) in [(self.backends.is_empty(), "[[backend]]"), (self.users.is_empty(), "[[user]]")] {
+            if missing {
+                sink.fault(Fault::whole(first_file, format!("there is no {what}: nothing could be served")));
+            }
+        }
+    }
+}

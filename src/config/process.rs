@@ -1,0 +1,38 @@
+//! The settings of the process: threads, control ports, the end.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the process as a whole is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessSettings {
+    /// Worker threads. None: one per core.
+    pub workers: Option<usize>,
+    /// The admin port.
+    pub admin: Option<SocketAddr>,
+    /// The metrics page.
+    pub http: Option<SocketAddr>,
+    /// Where the process writes its number, for `switchboard reload`.
+    pub pid_file: Option<PathBuf>,
+    /// How long statements and transactions may go on after SIGTERM.
+    pub drain_timeout: Duration,
+    /// The log's level: error, warn, info, debug or trace; or a filter in `tracing`'s own words.
+    pub log_level: Box<str>,
+    /// The log is written as JSON, one object a line.
+    pub log_json: bool,
+}
+
+impl Default for ProcessSettings {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            admin: None,
+            http: None,
+            pid_file: None,
+            drain_timeout: Duration::from_secs(30),
+            log_level: "info".into(),
+            log_json: false,
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The parts of the configuration that stand once: `[listen]`, `[limits]`, `[timeouts]`, `[cache]`, `[health]` and what is
+//! above all tables.
+
+use super::backends::{HealthCheck, PoolSettings};
+use super::listen::{FrontendSettings, FrontendTls};
+use super::process::ProcessSettings;
+use super::reader::{Env, Section};
+use crate::rules::CacheLimits;
+use crate::session::settings::SessionSettings;
+use jiff::tz::TimeZone;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What stands once. Several files may each give a part; no key may be given twice.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Server {
+    pub process: ProcessSettings,
+    pub listen: FrontendSettings,
+    pub session: SessionSettings,
+    pub pool: PoolSettings,
+    pub cache: CacheLimits,
+    pub health: HealthCheck,
+    pub ignore_hints: bool,
+    pub safe_functions: Vec<Box<str>>,
+}
+
+/// Puts a value that was given in the place of a default.
+fn set<T>(place: &mut T, given: Option<T>) {
+    if let Some(value) = given {
+        *place = value;
+    }
+}
+
+impl Server {
+    /// Reads what a file says of it. `root` is the file's top table; [[tables]] in it are not looked at here.
+    pub fn read(&mut self, root: &Section<'_>, env: Env<'_>) {
+        set(&mut self.process.workers, root.small("workers", 1..=1_024).map(|n| usize::try_from(n).ok()));
+        set(&mut self.process.pid_file, root.path("pid_file").map(Some));
+        set(&mut self.listen.server_version, root.parsed("server_version", server_version).map(Some));
+        set(&mut self.session.read_your_writes, root.duration("read_your_writes"));
+        set(&mut self.session.time_zone, root.parsed("time_zone", time_zone));
+        for (key, place) in [("admin", &mut self.process.admin), ("http", &mut self.process.http)] {
+            if let Some(section) = root.section(key) {
+                set(place, section.parsed("address", socket_address).map(Some));
+                section.finish(&[]);
+            }
+        }
+        if let Some(section) = root.section("log") {
+            set(&mut self.process.log_level, section.text("level").map(Into::into));
+            set(&mut self.process.log_json, section.choice("format", &[("text", false), ("json", true)]));
+            section.finish(&[]);
+        }
+        if let Some(section) = root.section("listen") {
+            self.listen(&section);
+        }
+        if let Some(section) = root.section("limits") {
+            self.limits(&section);
+        }
+        if let Some(section) = root.section("timeouts") {
+            self.timeouts(&section);
+        }
+        if let Some(section) = root.section("cache") {
+            self.cache(&section);
+        }
+        if let Some(section) = root.section("health") {
+            self.health(&section, env);
+        }
+        if let Some(section) = root.section("routing") {
+            set(&mut self.ignore_hints, section.flag("hints").map(|on| !on));
+            let name =
+                |t: &str| if t.is_empty() { Err("a function's name is needed here".to_owned()) } else { Ok(t.into()) };
+            set(&mut self.safe_functions, section.list("safe_functions", name));
+            section.finish(&[]);
+        }
+    }
+
+    fn listen(&mut self, section: &Section<'_>) {
+        set(&mut self.listen.addresses, section.list("addresses", socket_address));
+        set(&mut self.listen.socket, section.path("socket").map(Some));
+        set(&mut self.listen.backlog, section.small("backlog", 1..=65_535));
+        if let Some(tls) = section.section("tls") {
+            for key in ["cert", "key"] {
+                if !tls.contains(key) {
+                    tls.fault("", format!("{key} is missing: the path of a PEM file"));
+                }
+            }
+            let (cert, key, client_ca) = (tls.path("cert"), tls.path("key"), tls.path("client_ca"));
+            for (name, path) in [("cert", &cert), ("key", &key), ("client_ca", &client_ca)] {
+                if let Some(path) = path.as_ref().filter(|p| !p.is_file()) {
+                    tls.fault(name, format!("{} is not there", path.display()));
+                }
+            }
+            let required = tls.flag("required").unwrap_or(false);
+            tls.finish(&[]);
+            if let (Some(cert), Some(key)) = (cert, key) {
+                self.listen.tls = Some(FrontendTls { cert, key, client_ca, required });
+            }
+        }
+        section.finish(&[("address", "is spelled `addresses` here: a list")]);
+        if section.is_empty_list("addresses") && self.listen.socket.is_none() {
+            section.fault("addresses", "the router listens nowhere: name an address, or a socket");
+        }
+    }
+
+    fn limits(&mut self, section: &Section<'_>) {
+        set(&mut self.listen.max_clients, section.small("max_clients", 1..=10_000_000));
+        set(&mut self.session.max_allowed_packet, section.size("max_allowed_packet", 1_024..=1 << 30));
+        let count = |key, most| section.small(key, 1..=most).and_then(|n| usize::try_from(n).ok());
+        set(&mut self.session.max_statements, count("max_statements", 1_000_000));
+        set(&mut self.session.max_statements_per_connection, count("max_statements_per_connection", 1_000_000));
+        set(&mut self.session.local_infile, section.flag("local_infile"));
+        set(&mut self.pool.max_idle, section.small("max_idle_connections", 0..=1_000_000));
+        section.finish(&[]);
+    }
+
+    fn timeouts(&mut self, section: &Section<'_>) {
+        let positive = |key| {
+            section.duration(key).filter(|d| {
+                let some = !d.is_zero();
+                if !some {
+                    section.fault(key, "must be more than 0");
+                }
+                some
+            })
+        };
+        set(&mut self.session.wait_timeout, positive("client_idle"));
+        set(&mut self.session.sign_in_timeout, positive("sign_in"));
+        set(&mut self.session.connect_timeout, positive("connect"));
+        set(&mut self.session.pool_wait, positive("pool_wait"));
+        set(&mut self.session.pool_idle, section.duration("pool_idle"));
+        set(&mut self.session.pool_lifetime, positive("pool_lifetime"));
+        set(&mut self.session.hold_results, section.duration("hold_results"));
+        set(&mut self.process.drain_timeout, section.duration("drain"));
+        section.finish(&[("wait_timeout", "is spelled `client_idle` here"), ("login", "is spelled `sign_in` here")]);
+    }
+
+    fn cache(&mut self, section: &Section<'_>) {
+        let count = |key, most: u32| section.small(key, 0..=most).and_then(|n| usize::try_from(n).ok());
+        set(&mut self.cache.plans, count("plans", 10_000_000));
+        set(&mut self.cache.plan_bytes, section.size("plan_bytes", 1 << 16..=1 << 40));
+        set(&mut self.cache.digest_bytes, section.size("digest_bytes", 256..=1 << 30));
+        set(&mut self.cache.texts, count("texts", 1 << 20));
+        set(&mut self.cache.text_bytes, section.size("text_bytes", 16..=1 << 20));
+        set(&mut self.cache.subjects, count("subjects", 10_000_000));
+        section.finish(&[]);
+    }
+
+    fn health(&mut self, section: &Section<'_>, env: Env<'_>) {
+        let health = &mut self.health;
+        set(&mut health.timing.interval, section.duration("interval"));
+        set(&mut health.timing.retry_interval, section.duration("retry_interval"));
+        set(&mut health.timing.timeout, section.duration("timeout"));
+        set(&mut health.timing.fall, section.small("fall", 1..=1_000));
+        set(&mut health.timing.rise, section.small("rise", 1..=1_000));
+        set(&mut health.username, section.text("username").map(Some));
+        set(&mut health.password, super::users::password_of(section, env).map(Some));
+        let least = Duration::from_millis(10);
+        for (key, value) in [
+            ("interval", health.timing.interval),
+            ("retry_interval", health.timing.retry_interval),
+            ("timeout", health.timing.timeout),
+        ] {
+            if value < least {
+                section.fault(key, "10ms is the least");
+            }
+        }
+        if health.password.is_some() && health.username.is_none() {
+            section.fault("", "a password is given, but no username");
+        }
+        section.finish(&[]);
+    }
+}
+
+/// `127.0.0.1:6033`, `[::]:6033`, `:6033` for every address, `localhost:6033`.
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    let text = text.trim();
+    let full = match text.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}")),
+    };
+    full.parse()
+        .map_err(|_| format!("`{text}` is no address to listen on: write 127.0.0.1:6033, [::1]:6033, or :6033 for all"))
+}
+
+/// An IANA name, or an offset as MySQL writes it.
+fn time_zone(text: &str) -> Result<TimeZone, String> {
+    let bad = || format!("`{text}` is no time zone: write UTC, Europe/London, or an offset such as +02:00");
+    let (sign, digits) = match (text.strip_prefix('+'), text.strip_prefix('-')) {
+        (Some(digits), _) => (1, digits),
+        (_, Some(digits)) => (-1, digits),
+        _ => return TimeZone::get(text).map_err(|_| bad()),
+    };
+    let (hours, minutes) = digits.split_once(':').ok_or_else(bad)?;
+    let (hours, minutes): (i32, i32) = (hours.parse().map_err(|_| bad())?, minutes.parse().map_err(|_| bad())?);
+    if !(0..=14).contains(&hours) || !(0..60).contains(&minutes) {
+        return Err(bad());
+    }
+    let offset = jiff::tz::Offset::from_seconds(sign * (hours * 3_600 + minutes * 60)).map_err(|_| bad())?;
+    Ok(TimeZone::fixed(offset))
+}
+
+/// Drivers read digits from its start; it stands in the greeting, ended by a NUL.
+fn server_version(text: &str) -> Result<Box<str>, String> {
+    let plain = text.bytes().all(|b| (0x20..0x7f).contains(&b));
+    if plain && text.len() <= 64 && text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(text.into());
+    }
+    Err(format!(
+        "`{text}` is no version: it begins with a digit and has at most 64 plain characters, as 10.11.6-MariaDB"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zones_versions_and_addresses() {
+        for good in ["UTC", "Europe/London", "+00:00", "-05:30", "+14:00"] {
+            assert!(time_zone(good).is_ok(), "{good}");
+        }
+        for bad in ["", "Mars/Phobos", "+2", "+15:00", "+02:60", "-x:00", "SYSTEM "] {
+            assert!(time_zone(bad).is_err(), "{bad}");
+        }
+        assert!(server_version("8.0.36-Switchboard").is_ok());
+        for bad in ["", "MariaDB", "8.0\n", "8é"] {
+            assert!(server_version(bad).is_err(), "{bad}");
+        }
+        for (text, shown) in [(":6033", "0.0.0.0:6033"), ("localhost:1", "127.0.0.1:1"), ("[::1]:6033", "[::1]:6033")] {
+            assert_eq!(socket_address(text).map(|a| a.to_string()).as_deref(), Ok(shown));
+        }
+        assert!(socket_address("6033").is_err());
+    }
+}
