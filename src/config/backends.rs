@@ -1,33 +1,8 @@
 //! The settings of backends, their hostgroups and health checks, as the configuration gives them.
 
 use crate::auth::Secret;
-use std::fmt;
-use std::path::PathBuf;
+use crate::backend::connect::Target;
 use std::time::Duration;
-
-/// Where a backend listens.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum BackendAddress {
-    /// A host name or IP address (IPv6 without brackets), and a port.
-    Tcp {
-        /// The name or address.
-        host: Box<str>,
-        /// The port.
-        port: u16,
-    },
-    /// A unix domain socket.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for BackendAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
-            Self::Unix(path) => write!(f, "{}", path.display()),
-        }
-    }
-}
 
 /// How a backend of a hostgroup is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -35,9 +10,7 @@ pub enum Policy {
     /// The fewest statements under way, in proportion to the weight.
     #[default]
     LeastOutstanding,
-    /// By chance, in proportion to the weight.
-    Weights,
-    /// One after the other.
+    /// One after the other, in proportion to the weight.
     RoundRobin,
 }
 
@@ -45,7 +18,7 @@ impl Policy {
     /// All of them, by the names that files use.
     pub const NAMES: [(&'static str, Policy); 3] = [
         ("least_outstanding", Policy::LeastOutstanding),
-        ("weights", Policy::Weights),
+        ("weights", Policy::RoundRobin),
         ("round_robin", Policy::RoundRobin),
     ];
 }
@@ -87,55 +60,13 @@ impl AdminStatus {
     ];
 }
 
-/// How a connection to a backend is protected. The words are those of MySQL's `--ssl-mode`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum TlsMode {
-    /// Never TLS.
-    Disabled,
-    /// TLS where the server offers it. Protects from listening, not from a false server.
-    #[default]
-    Preferred,
-    /// TLS or nothing; whoever answers is believed.
-    Required,
-    /// TLS, and the certificate is signed by the authority.
-    VerifyCa,
-    /// TLS, the certificate is signed by the authority, and it names the host.
-    VerifyIdentity,
-}
-
-impl TlsMode {
-    /// All of them, by the names that files use.
-    pub const NAMES: [(&'static str, TlsMode); 5] = [
-        ("disabled", TlsMode::Disabled),
-        ("preferred", TlsMode::Preferred),
-        ("required", TlsMode::Required),
-        ("verify_ca", TlsMode::VerifyCa),
-        ("verify_identity", TlsMode::VerifyIdentity),
-    ];
-}
-
-/// TLS towards a backend.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BackendTls {
-    /// How much of it.
-    pub mode: TlsMode,
-    /// Certificates of the authorities to trust, PEM. None: the system's.
-    pub ca: Option<PathBuf>,
-    /// Our own certificate chain, PEM, for servers that ask. With `key`.
-    pub cert: Option<PathBuf>,
-    /// Its key, PEM.
-    pub key: Option<PathBuf>,
-    /// The name that the certificate must carry, where it is not the address's host.
-    pub server_name: Option<Box<str>>,
-}
-
 /// One backend.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct BackendSettings {
     /// The hostgroups that it is in; at least one.
     pub hostgroups: Vec<u32>,
-    /// Where it listens.
-    pub address: BackendAddress,
+    /// Where it listens, and how it is spoken to.
+    pub target: Target,
     /// Its share within a hostgroup, 1 to 10,000,000. 0 takes nothing while others are there.
     pub weight: u32,
     /// Connections to it at a time, of all workers together; at least 1.
@@ -144,8 +75,6 @@ pub struct BackendSettings {
     pub zone: Option<Box<str>>,
     /// Whether it is used.
     pub status: AdminStatus,
-    /// TLS towards it.
-    pub tls: BackendTls,
     /// For people.
     pub comment: Box<str>,
 }

@@ -3,11 +3,11 @@
 //! The flags are turned into the text of a configuration file, and that is read like any other: so the file that is printed
 //! says the same by construction. Passwords are not in it; it names environment variables for them.
 
-use super::backends::BackendAddress;
 use super::fault::Fault;
 use super::load::{Loaded, load_text};
 use super::server::socket_address;
 use super::topology;
+use crate::backend::connect::Address;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -150,7 +150,7 @@ fn file(flags: &Flags, writer: &Url, readers: &[Url]) -> String {
 struct Url {
     user: Option<String>,
     password: Option<String>,
-    address: BackendAddress,
+    address: Address,
     schema: Option<String>,
 }
 
@@ -176,7 +176,7 @@ impl Url {
         let mut address = None;
         for (key, value) in query.split('&').filter(|q| !q.is_empty()).map(|q| q.split_once('=').unwrap_or((q, ""))) {
             match key {
-                "socket" => address = Some(BackendAddress::Unix(decode(value)?.into())),
+                "socket" => address = Some(Address::Unix(decode(value)?.into())),
                 other => return Err(format!("`{other}` is not known in a server's URL: socket is")),
             }
         }
@@ -273,10 +273,14 @@ mod tests {
         let (loaded, text) = from_flags(&flags).unwrap();
         assert!(!text.contains("hunter"), "{text}");
         let again = load_text("x", text, &|name| (name == PASSWORD).then(|| "hunter\"2".to_owned())).unwrap();
-        assert_eq!(again.backends, loaded.backends);
+        let targets = |l: &Loaded| {
+            l.backends.iter().map(|b| (b.hostgroups.clone(), b.target.address.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(targets(&again), targets(&loaded));
         assert_eq!(again.users, loaded.users);
         assert_eq!(again.process, loaded.process);
-        assert_eq!(again.listen, loaded.listen);
+        assert_eq!(again.listen.addresses, loaded.listen.addresses);
+        assert_eq!(again.listen.socket, loaded.listen.socket);
         assert_eq!(loaded.process.workers, Some(2));
         assert_eq!(loaded.backends.len(), 3);
         assert_eq!(loaded.users[0].account.default_schema.as_deref(), Some("cdr"));

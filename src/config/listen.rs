@@ -2,29 +2,19 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-
-/// TLS towards clients.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FrontendTls {
-    /// Our certificate chain, PEM.
-    pub cert: PathBuf,
-    /// Its key, PEM.
-    pub key: PathBuf,
-    /// Authorities whose certificates clients may show, PEM. None: clients are not asked.
-    pub client_ca: Option<PathBuf>,
-    /// Clients without TLS (and not on the unix socket) are refused, whoever they are.
-    pub required: bool,
-}
+use std::sync::Arc;
 
 /// Where and how clients are received.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct FrontendSettings {
     /// TCP addresses.
     pub addresses: Vec<SocketAddr>,
     /// The unix socket.
     pub socket: Option<PathBuf>,
     /// TLS. None: not offered.
-    pub tls: Option<FrontendTls>,
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Clients without TLS (and not on the unix socket) are refused, whoever they are.
+    pub require_tls: bool,
     /// The version text of the greeting. None: what the first writer that answers says of itself.
     pub server_version: Option<Box<str>>,
     /// Clients at a time; more get error 1040.
@@ -39,6 +29,7 @@ impl Default for FrontendSettings {
             addresses: vec![SocketAddr::from(([127, 0, 0, 1], 6033))],
             socket: None,
             tls: None,
+            require_tls: false,
             server_version: None,
             max_clients: 100_000,
             backlog: 4_096,

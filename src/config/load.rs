@@ -51,22 +51,32 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong, by place.
 pub fn load(paths: &[PathBuf]) -> Result<Loaded, Vec<Fault>> {
-    load_with_env(paths, &|name| std::env::var(name).ok())
+    load_with(paths, &process_env, true)
 }
 
-/// [`load`] with environment variables from elsewhere.
+/// [`load`] for those who serve nothing (`check`, `explain`): a password that cannot be had is a warning, not a fault, and its
+/// user could not sign in.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_with_env(paths: &[PathBuf], env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Vec<Fault>> {
-    let sink = Sink::default();
-    let sources = gather(paths, &sink, env);
-    read(&sources, sink, env)
+pub fn load_without_secrets(paths: &[PathBuf]) -> Result<Loaded, Vec<Fault>> {
+    load_with(paths, &process_env, false)
+}
+
+fn process_env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn load_with(paths: &[PathBuf], env: Env<'_>, need_secrets: bool) -> Result<Loaded, Vec<Fault>> {
+    let shared = Shared { sink: Sink::default(), env, need_secrets };
+    let sources = gather(paths, &shared);
+    read(&sources, &shared)
 }
 
 /// The configuration of one text that is in no file.
 pub(super) fn load_text(name: &str, text: String, env: Env<'_>) -> Result<Loaded, Vec<Fault>> {
-    let mut loaded = read(&[Source { path: name.into(), text }], Sink::default(), env)?;
+    let shared = Shared { sink: Sink::default(), env, need_secrets: true };
+    let mut loaded = read(&[Source { path: name.into(), text }], &shared)?;
     loaded.files.clear();
     Ok(loaded)
 }
@@ -75,12 +85,13 @@ pub(super) fn load_text(name: &str, text: String, env: Env<'_>) -> Result<Loaded
 const MAX_FILE: u64 = 64 << 20;
 
 /// All files: those that are named, and those that they name.
-fn gather(paths: &[PathBuf], sink: &Sink, env: Env<'_>) -> Vec<Source> {
+fn gather(paths: &[PathBuf], shared: &Shared<'_>) -> Vec<Source> {
+    let sink = &shared.sink;
     let mut sources: Vec<Source> = Vec::new();
     for path in paths {
         for file in files_of(path, sink) {
             let Some(source) = read_file(&file, sink) else { continue };
-            let further = named_files(&source, env);
+            let further = named_files(&source, shared);
             sources.push(source);
             for path in further {
                 let files = files_of(&path, sink);
@@ -145,9 +156,9 @@ fn read_file(path: &Path, sink: &Sink) -> Option<Source> {
 }
 
 /// What a file's `rules` key names. Faults in it are noted when the file is read in full.
-fn named_files(source: &Source, env: Env<'_>) -> Vec<PathBuf> {
+fn named_files(source: &Source, shared: &Shared<'_>) -> Vec<PathBuf> {
     let (root, _) = DeTable::parse_recoverable(&source.text);
-    let shared = Shared { sink: Sink::default(), env };
+    let shared = Shared { sink: Sink::default(), ..shared.clone() };
     let section = Section::new(shared, source, root.get_ref(), root.span(), "");
     let directory = section.directory();
     rules_key(&section).into_iter().map(|path| directory.join(path)).collect()
@@ -169,8 +180,8 @@ struct Lists<'a> {
     rules: Vec<(RuleSettings, Section<'a>)>,
 }
 
-fn read(sources: &[Source], sink: Sink, env: Env<'_>) -> Result<Loaded, Vec<Fault>> {
-    let shared = Shared { sink: sink.clone(), env };
+fn read(sources: &[Source], shared: &Shared<'_>) -> Result<Loaded, Vec<Fault>> {
+    let sink = &shared.sink;
     let mut roots: Vec<(&Source, Spanned<DeTable<'_>>)> = Vec::new();
     for source in sources {
         let (root, errors) = DeTable::parse_recoverable(&source.text);
@@ -179,14 +190,14 @@ fn read(sources: &[Source], sink: Sink, env: Env<'_>) -> Result<Loaded, Vec<Faul
         }
         roots.push((source, root));
     }
-    check_given_once(&roots, &sink);
+    check_given_once(&roots, sink);
     let mut server = Server::default();
     let mut lists = Lists::default();
     for (source, root) in &roots {
         let section = Section::new(shared.clone(), source, root.get_ref(), root.span(), "");
         rules_key(&section);
-        server.read(&section, env);
-        lists.read(&section, env);
+        server.read(&section);
+        lists.read(&section);
         section.finish(&[
             ("rule_id", "belongs into a [[rule]]"),
             ("destination_hostgroup", "belongs into a [[rule]]"),
@@ -194,10 +205,10 @@ fn read(sources: &[Source], sink: Sink, env: Env<'_>) -> Result<Loaded, Vec<Faul
             ("users", "is spelled `[[user]]`"),
         ]);
     }
-    let built = lists.build(&server, &sink);
+    let built = lists.build(&server, sink);
     let files: Vec<PathBuf> = sources.iter().map(|s| s.path.clone()).collect();
     if !sink.has_faults() {
-        lists.check(files.first().map(PathBuf::as_path).unwrap_or(Path::new("")), &sink);
+        lists.check(files.first().map(PathBuf::as_path).unwrap_or(Path::new("")), sink);
     }
     let (faults, warnings) = sink.finish();
     match built {
@@ -246,7 +257,7 @@ fn check_given_once(roots: &[(&Source, Spanned<DeTable<'_>>)], sink: &Sink) {
 }
 
 impl<'a> Lists<'a> {
-    fn read(&mut self, root: &Section<'a>, env: Env<'_>) {
+    fn read(&mut self, root: &Section<'a>) {
         for section in root.sections("hostgroup") {
             if let Some((hostgroup, settings)) = topology::hostgroup(&section) {
                 self.hostgroup_settings.push(settings);
@@ -257,7 +268,7 @@ impl<'a> Lists<'a> {
             self.backends.extend(topology::backend(&section).map(|b| (b, section)));
         }
         for section in root.sections("user") {
-            self.users.extend(users::read(&section, env).map(|u| (u, section)));
+            self.users.extend(users::read(&section).map(|u| (u, section)));
         }
         for section in root.sections("table") {
             self.tables.extend(routing::table(&section).map(|t| (t, section)));
@@ -313,9 +324,9 @@ impl<'a> Lists<'a> {
                     let key = if section.contains("hostgroups") { "hostgroups" } else { "hostgroup" };
                     section.fault(key, format!("hostgroup {id} is not declared"));
                 }
-                let place = (id, &backend.address);
+                let place = (id, &backend.target.address);
                 if places.contains(&place) {
-                    section.fault("address", format!("{} is in hostgroup {id} twice", backend.address));
+                    section.fault("address", format!("{} is in hostgroup {id} twice", backend.target.address));
                 }
                 places.push(place);
             }

@@ -23,5 +23,5 @@ mod watch;
 
 pub use fault::Fault;
 pub use flags::{Flags, from_flags};
-pub use load::{Loaded, load, load_with_env};
+pub use load::{Loaded, load, load_without_secrets};
 pub use watch::{Cause, Change, Watch, watch};

@@ -19,6 +19,8 @@ pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(super) struct Shared<'a> {
     pub sink: Sink,
     pub env: Env<'a>,
+    /// A password that cannot be had is a fault. Where nothing is served (to check, to explain) it is a warning.
+    pub need_secrets: bool,
 }
 
 /// One table of a file.
@@ -51,6 +53,16 @@ impl<'a> Section<'a> {
 
     fn value(&self, key: &'static str) -> Option<Value<'a>> {
         self.entry(key).map(|(_, value)| value)
+    }
+
+    /// Looks an environment variable up.
+    pub fn env(&self, name: &str) -> Option<String> {
+        (self.shared.env)(name)
+    }
+
+    /// Notes that a password cannot be had.
+    pub fn no_secret(&self, key: &str, reason: impl Into<String>) {
+        if self.shared.need_secrets { self.fault(key, reason) } else { self.warn(key, reason) }
     }
 
     /// True if the key is there. Does not make it a known one.

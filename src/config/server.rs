@@ -2,9 +2,10 @@
 //! above all tables.
 
 use super::backends::{HealthCheck, PoolSettings};
-use super::listen::{FrontendSettings, FrontendTls};
+use super::listen::FrontendSettings;
 use super::process::ProcessSettings;
-use super::reader::{Env, Section};
+use super::reader::Section;
+use crate::net::tls::{ServerIdentity, server_config};
 use crate::rules::CacheLimits;
 use crate::session::settings::SessionSettings;
 use jiff::tz::TimeZone;
@@ -33,7 +34,7 @@ fn set<T>(place: &mut T, given: Option<T>) {
 
 impl Server {
     /// Reads what a file says of it. `root` is the file's top table; [[tables]] in it are not looked at here.
-    pub fn read(&mut self, root: &Section<'_>, env: Env<'_>) {
+    pub fn read(&mut self, root: &Section<'_>) {
         set(&mut self.process.workers, root.small("workers", 1..=1_024).map(|n| usize::try_from(n).ok()));
         set(&mut self.process.pid_file, root.path("pid_file").map(Some));
         set(&mut self.listen.server_version, root.parsed("server_version", server_version).map(Some));
@@ -63,7 +64,7 @@ impl Server {
             self.cache(&section);
         }
         if let Some(section) = root.section("health") {
-            self.health(&section, env);
+            self.health(&section);
         }
         if let Some(section) = root.section("routing") {
             set(&mut self.ignore_hints, section.flag("hints").map(|on| !on));
@@ -79,26 +80,33 @@ impl Server {
         set(&mut self.listen.socket, section.path("socket").map(Some));
         set(&mut self.listen.backlog, section.small("backlog", 1..=65_535));
         if let Some(tls) = section.section("tls") {
-            for key in ["cert", "key"] {
-                if !tls.contains(key) {
-                    tls.fault("", format!("{key} is missing: the path of a PEM file"));
-                }
-            }
-            let (cert, key, client_ca) = (tls.path("cert"), tls.path("key"), tls.path("client_ca"));
-            for (name, path) in [("cert", &cert), ("key", &key), ("client_ca", &client_ca)] {
-                if let Some(path) = path.as_ref().filter(|p| !p.is_file()) {
-                    tls.fault(name, format!("{} is not there", path.display()));
-                }
-            }
-            let required = tls.flag("required").unwrap_or(false);
-            tls.finish(&[]);
-            if let (Some(cert), Some(key)) = (cert, key) {
-                self.listen.tls = Some(FrontendTls { cert, key, client_ca, required });
-            }
+            self.tls(&tls);
         }
         section.finish(&[("address", "is spelled `addresses` here: a list")]);
         if section.is_empty_list("addresses") && self.listen.socket.is_none() {
             section.fault("addresses", "the router listens nowhere: name an address, or a socket");
+        }
+    }
+
+    fn tls(&mut self, section: &Section<'_>) {
+        let self_signed = section.flag("self_signed").unwrap_or(false);
+        let (cert, key, client_ca) = (section.path("cert"), section.path("key"), section.path("client_ca"));
+        let required = section.flag("required").unwrap_or(false);
+        section.finish(&[("ca", "is spelled `client_ca` here: whose certificates clients must show")]);
+        let identity = match (&cert, &key) {
+            (Some(certificate), Some(key)) if !self_signed => ServerIdentity::Files { certificate, key },
+            (None, None) if self_signed => ServerIdentity::SelfSigned,
+            _ => {
+                section.fault("", "cert and key (paths of PEM files) are needed, or self_signed = true, and not both");
+                return;
+            }
+        };
+        match server_config(identity, client_ca.as_deref()) {
+            Ok(config) => {
+                self.listen.tls = Some(config);
+                self.listen.require_tls = required;
+            }
+            Err(error) => section.fault(if cert.is_some() { "cert" } else { "" }, error.to_string()),
         }
     }
 
@@ -145,7 +153,7 @@ impl Server {
         section.finish(&[]);
     }
 
-    fn health(&mut self, section: &Section<'_>, env: Env<'_>) {
+    fn health(&mut self, section: &Section<'_>) {
         let health = &mut self.health;
         set(&mut health.timing.interval, section.duration("interval"));
         set(&mut health.timing.retry_interval, section.duration("retry_interval"));
@@ -153,7 +161,7 @@ impl Server {
         set(&mut health.timing.fall, section.small("fall", 1..=1_000));
         set(&mut health.timing.rise, section.small("rise", 1..=1_000));
         set(&mut health.username, section.text("username").map(Some));
-        set(&mut health.password, super::users::password_of(section, env).map(Some));
+        set(&mut health.password, super::users::password_of(section).map(Some));
         let least = Duration::from_millis(10);
         for (key, value) in [
             ("interval", health.timing.interval),

@@ -1,8 +1,14 @@
 //! `[[hostgroup]]` and `[[backend]]`.
 
-use super::backends::{AdminStatus, BackendAddress, BackendSettings, BackendTls, HostgroupSettings, Policy, TlsMode};
+use super::backends::{AdminStatus, BackendSettings, HostgroupSettings, Policy};
 use super::reader::Section;
+use crate::auth::RsaPublicKey;
+use crate::auth::client::ServerKey;
+use crate::backend::connect::{Address, Target};
+use crate::net::tls::{ClientIdentity, TlsMode, client_config};
 use crate::rules::{Hostgroup, Role};
+use std::path::Path;
+use std::sync::Arc;
 
 /// MySQL's port.
 const DEFAULT_PORT: u16 = 3306;
@@ -45,14 +51,19 @@ pub(super) fn backend(section: &Section<'_>) -> Option<BackendSettings> {
     if !section.contains("address") {
         section.fault("", "address is missing: \"host:port\" or the path of a unix socket");
     }
+    let (tls_mode, tls) = tls(section);
     let settings = BackendSettings {
         hostgroups,
-        address: address.clone().unwrap_or(BackendAddress::Unix(Default::default())),
+        target: Target {
+            address: address.clone().unwrap_or(Address::Unix(Default::default())),
+            tls_mode,
+            tls,
+            server_key: server_key(section),
+        },
         weight: section.small("weight", 0..=10_000_000).unwrap_or(1),
         max_connections: section.small("max_connections", 1..=1_000_000).unwrap_or(1_000),
         zone: section.text("zone").map(Into::into),
         status: section.choice("status", &AdminStatus::NAMES).unwrap_or_default(),
-        tls: tls(section),
         comment: section.text("comment").unwrap_or_default().into(),
     };
     section.finish(&[
@@ -66,39 +77,73 @@ pub(super) fn backend(section: &Section<'_>) -> Option<BackendSettings> {
     address.map(|_| settings)
 }
 
+const TLS_MODES: [(&str, TlsMode); 5] = [
+    ("disabled", TlsMode::Disabled),
+    ("preferred", TlsMode::Preferred),
+    ("required", TlsMode::Required),
+    ("verify_ca", TlsMode::VerifyCa),
+    ("verify_identity", TlsMode::VerifyIdentity),
+];
+
 /// `tls = "required"`, or a table with the mode and the files.
-fn tls(section: &Section<'_>) -> BackendTls {
-    if !section.is_table("tls") {
-        return BackendTls {
-            mode: section.choice("tls", &TlsMode::NAMES).unwrap_or_default(),
-            ..BackendTls::default()
-        };
-    }
-    let Some(table) = section.section("tls") else { return BackendTls::default() };
-    let tls = BackendTls {
-        mode: table.choice("mode", &TlsMode::NAMES).unwrap_or(TlsMode::Required),
-        ca: table.path("ca"),
-        cert: table.path("cert"),
-        key: table.path("key"),
-        server_name: table.text("server_name").map(Into::into),
+fn tls(section: &Section<'_>) -> (TlsMode, Option<Arc<rustls::ClientConfig>>) {
+    let table = if section.is_table("tls") { section.section("tls") } else { None };
+    let Some(table) = table else {
+        let mode = section.choice("tls", &TLS_MODES).unwrap_or_default();
+        return (mode, client_tls(section, "tls", mode, None, None));
     };
+    let mode = table.choice("mode", &TLS_MODES).unwrap_or(TlsMode::Required);
+    let (ca, cert, key) = (table.path("ca"), table.path("cert"), table.path("key"));
     table.finish(&[]);
-    for (key, path) in [("ca", &tls.ca), ("cert", &tls.cert), ("key", &tls.key)] {
-        if let Some(path) = path.as_ref().filter(|p| !p.is_file()) {
-            table.fault(key, format!("{} is not there", path.display()));
+    let identity = match (&cert, &key) {
+        (Some(certificate), Some(key)) => Some(ClientIdentity { certificate, key }),
+        (None, None) => None,
+        _ => {
+            table.fault(if cert.is_some() { "cert" } else { "key" }, "cert and key go together");
+            return (mode, None);
+        }
+    };
+    (mode, client_tls(&table, "", mode, ca.as_deref(), identity))
+}
+
+fn client_tls(
+    section: &Section<'_>,
+    key: &str,
+    mode: TlsMode,
+    ca: Option<&Path>,
+    identity: Option<ClientIdentity<'_>>,
+) -> Option<Arc<rustls::ClientConfig>> {
+    client_config(mode, ca, identity).unwrap_or_else(|error| {
+        section.fault(key, error.to_string());
+        None
+    })
+}
+
+/// `server_public_key`: `"ask"`, `"never"`, or the path of a PEM file.
+fn server_key(section: &Section<'_>) -> ServerKey {
+    let Some(text) = section.text("server_public_key") else { return ServerKey::Ask };
+    match text.as_str() {
+        "ask" => ServerKey::Ask,
+        "never" => ServerKey::Forbidden,
+        _ => {
+            let Some(path) = section.path("server_public_key") else { return ServerKey::Forbidden };
+            let read = std::fs::read(&path).map_err(|e| e.to_string());
+            match read.and_then(|pem| RsaPublicKey::from_pem(&pem).map_err(|e| e.to_string())) {
+                Ok(key) => ServerKey::Known(Arc::new(key)),
+                Err(reason) => {
+                    section.fault("server_public_key", format!("{}: {reason}", path.display()));
+                    ServerKey::Forbidden
+                }
+            }
         }
     }
-    if tls.cert.is_some() != tls.key.is_some() {
-        table.fault(if tls.cert.is_some() { "cert" } else { "key" }, "cert and key go together");
-    }
-    tls
 }
 
 /// Reads `host:port`, `host`, `[::1]:3306`, `/path/of.sock`, `unix:/path/of.sock`.
-pub(super) fn address(text: &str) -> Result<BackendAddress, String> {
+pub(super) fn address(text: &str) -> Result<Address, String> {
     let bad = || format!("`{text}` is no address: write host:port, [IPv6]:port, or the path of a unix socket");
     if let Some(path) = text.strip_prefix("unix:").or_else(|| text.starts_with('/').then_some(text)) {
-        return if path.is_empty() { Err(bad()) } else { Ok(BackendAddress::Unix(path.into())) };
+        return if path.is_empty() { Err(bad()) } else { Ok(Address::Unix(path.into())) };
     }
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
@@ -117,7 +162,7 @@ pub(super) fn address(text: &str) -> Result<BackendAddress, String> {
         return Err(bad());
     }
     let port = if port.is_empty() { DEFAULT_PORT } else { port.parse().map_err(|_| bad())? };
-    if port == 0 { Err(bad()) } else { Ok(BackendAddress::Tcp { host: host.into(), port }) }
+    if port == 0 { Err(bad()) } else { Ok(Address::Tcp(host.into(), port)) }
 }
 
 #[cfg(test)]

@@ -30,14 +30,14 @@ const BEHIND: PasswordKeys =
     PasswordKeys { literal: "backend_password", env: "backend_password_env", file: "backend_password_file" };
 
 /// Reads one `[[user]]`.
-pub(super) fn read(section: &Section<'_>, env: super::reader::Env<'_>) -> Option<UserSettings> {
+pub(super) fn read(section: &Section<'_>) -> Option<UserSettings> {
     let name = section.text("username");
     if !section.has("username") {
         section.fault("", "username is missing");
     }
-    let passwords = passwords(section, env);
+    let passwords = passwords(section);
     let backend_name = section.text("backend_username");
-    let backend_password = password(section, &BEHIND, env);
+    let backend_password = password(section, &BEHIND);
     let backend = (backend_name.is_some() || backend_password.is_some())
         .then(|| BackendUser { username: backend_name, password: backend_password });
     let user = UserSettings {
@@ -70,7 +70,7 @@ pub(super) fn read(section: &Section<'_>, env: super::reader::Env<'_>) -> Option
     name.map(|_| user)
 }
 
-fn passwords(section: &Section<'_>, env: super::reader::Env<'_>) -> Vec<StoredPassword> {
+fn passwords(section: &Section<'_>) -> Vec<StoredPassword> {
     let hashes = section.list("password_hash", |text| {
         if text.is_empty() {
             return Err("it is empty".to_owned());
@@ -78,7 +78,7 @@ fn passwords(section: &Section<'_>, env: super::reader::Env<'_>) -> Vec<StoredPa
         StoredPassword::hash(text.as_bytes()).map_err(|e| e.to_string())
     });
     let mut passwords = hashes.unwrap_or_default();
-    if let Some(secret) = password(section, &FRONT, env) {
+    if let Some(secret) = password(section, &FRONT) {
         match StoredPassword::clear(secret) {
             Ok(stored) => passwords.push(stored),
             Err(error) => section.fault("", error.to_string()),
@@ -99,11 +99,11 @@ fn passwords(section: &Section<'_>, env: super::reader::Env<'_>) -> Vec<StoredPa
 }
 
 /// A password from the one of its keys that is there.
-pub(super) fn password_of(section: &Section<'_>, env: super::reader::Env<'_>) -> Option<Secret> {
-    password(section, &FRONT, env)
+pub(super) fn password_of(section: &Section<'_>) -> Option<Secret> {
+    password(section, &FRONT)
 }
 
-fn password(section: &Section<'_>, keys: &PasswordKeys, env: super::reader::Env<'_>) -> Option<Secret> {
+fn password(section: &Section<'_>, keys: &PasswordKeys) -> Option<Secret> {
     let given: Vec<&str> =
         [keys.literal, keys.env, keys.file].into_iter().filter(|key| section.contains(key)).collect();
     if let [first, second, ..] = given[..] {
@@ -121,10 +121,10 @@ fn password(section: &Section<'_>, keys: &PasswordKeys, env: super::reader::Env<
         return Some(Secret::from(text));
     }
     if let Some(name) = section.text(keys.env) {
-        return match env(&name) {
+        return match section.env(&name) {
             Some(value) => Some(Secret::from(value)),
             None => {
-                section.fault(keys.env, format!("the environment variable {name} is not set"));
+                section.no_secret(keys.env, format!("the environment variable {name} is not set"));
                 None
             }
         };
@@ -139,7 +139,7 @@ fn password(section: &Section<'_>, keys: &PasswordKeys, env: super::reader::Env<
             Some(Secret::from(bytes))
         }
         Err(error) => {
-            section.fault(keys.file, format!("{} cannot be read: {error}", path.display()));
+            section.no_secret(keys.file, format!("{} cannot be read: {error}", path.display()));
             None
         }
     }
