@@ -51,8 +51,19 @@ need_for_servers() {
     need debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg
 }
 
+# Clients that sign in at the router in tests, beside those of the servers' own packages.
+need_for_clients() {
+    need python3-pymysql /usr/lib/python3/dist-packages/pymysql/__init__.py
+    need python3-cryptography /usr/lib/python3/dist-packages/cryptography/__init__.py
+}
+
 case "${1:-}" in
-    test | demo)
+    test)
+        need_for_building
+        need_for_servers
+        need_for_clients
+        ;;
+    demo)
         need_for_building
         need_for_servers
         ;;

@@ -1,18 +1,13 @@
 //! `backend::connect` against real servers of both engines, and against peers that misbehave.
 
-mod auth_support;
 mod common;
 
-use common::{Certificates, MariaDb, MySql, Options, Plugin as ServerPlugin, User, must};
-use std::time::Duration;
+use common::{MariaDb, MySql, Options};
+use switchboard::auth::Credentials;
 use switchboard::auth::client::{ServerKey, SignInError};
-use switchboard::auth::{Credentials, Password};
-use switchboard::backend::connect::{
-    Address, ConnectError, ConnectOptions, Connected, Phase, Target, Trouble, connect,
-};
+use switchboard::backend::connect::{ConnectOptions, Connected, Target, Trouble, connect};
 use switchboard::net::Stream;
 use switchboard::net::frame::{read_packet, write_packet};
-use switchboard::net::tls::{ClientIdentity, TlsMode, client_config};
 use switchboard::protocol::capabilities::Capabilities;
 
 const SECRET: &str = "app-secret";

@@ -71,8 +71,9 @@ pub struct Opening<'a> {
     pub scramble: Scramble,
     /// What the packets travel over.
     pub channel: Channel,
-    /// The plugin to turn to where the client's is none of ours and the account has no preference.
-    pub fallback: Plugin,
+    /// The plugin that the greeting named. Also the one to turn to where the client's is none of ours and the account has
+    /// no preference.
+    pub greeted: Plugin,
     /// The scramble may not be the one that the client used (COM_CHANGE_USER: clients differ in which they keep), so a
     /// wrong answer gets a second try with a fresh one.
     pub uncertain_scramble: bool,
@@ -172,10 +173,14 @@ pub fn begin(accounts: &Accounts, rsa: &Arc<RsaKey>, opening: &Opening<'_>) -> S
             false => exchange.denied(Reason::NoCommonPlugin, opening.answer),
         };
     };
+    // A client whose default is another plugin than the greeting's has seen no scramble for it, and sends no answer with
+    // its first packet, whether it has a password or not.
+    let unasked = opening.answer.is_empty() && name != opening.greeted.name().as_bytes();
     match Plugin::from_name(name).filter(|p| exchange.fits(*p)) {
+        Some(plugin) if unasked => exchange.switch(plugin),
         Some(plugin) => exchange.judge(plugin, opening.answer, true),
         None => {
-            let plugin = exchange.preferred(opening.fallback);
+            let plugin = exchange.preferred(opening.greeted);
             exchange.switch(plugin)
         }
     }
@@ -210,15 +215,15 @@ impl Exchange {
                 || self.verifiers().iter().any(|v| v.can_use(plugin, self.channel.is_secure())))
     }
 
-    fn preferred(&self, fallback: Plugin) -> Plugin {
+    fn preferred(&self, greeted: Plugin) -> Plugin {
         if let Some(plugin) = self.account.spec().plugin.filter(|p| self.fits(*p)) {
             return plugin;
         }
         match self.verifiers().first().map(|v| &v.stored) {
             Some(StoredPassword::Native(_)) => Plugin::Native,
             Some(StoredPassword::CachingSha2 { .. }) => Plugin::CachingSha2,
-            _ if fallback == Plugin::Clear => Plugin::CachingSha2,
-            _ => fallback,
+            _ if greeted == Plugin::Clear => Plugin::CachingSha2,
+            _ => greeted,
         }
     }
 
@@ -239,8 +244,7 @@ impl Exchange {
         if empty {
             return match self.verifiers().iter().any(|v| v.stored == StoredPassword::Empty) {
                 true => self.accepted(None),
-                // Clients whose own default is another plugin than the greeting's send no answer with their first
-                // packet, because they have seen no scramble for it.
+                // Costs a round trip that ends in the same refusal, and lets in clients that want to be asked.
                 false if may_switch => self.switch(plugin),
                 false => self.denied(Reason::WrongPassword, b""),
             };

@@ -3,6 +3,8 @@
 
 #![allow(dead_code)]
 
+pub mod clients;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -193,6 +195,8 @@ async fn commands(mut login: Login, context: &LoginContext<'_>, state: &State) {
     while read_packet(&mut login.stream, &mut command, 1 << 20).await.is_ok() {
         let mut out = Vec::new();
         match command.first() {
+            // Oracle's client starts with this and counts on a syntax error.
+            Some(3) if command.ends_with(b"$$") => put_err(&mut out, 1064, b"42000", "syntax error"),
             Some(3) => rows(&mut out, &describe(&login), login.capabilities),
             Some(2 | 14 | 31) => put_ok(&mut out, login.capabilities, 1),
             Some(17) => {
@@ -214,11 +218,7 @@ async fn commands(mut login: Login, context: &LoginContext<'_>, state: &State) {
                 }
             }
             Some(1) | None => return,
-            Some(_) => {
-                let mut payload = Vec::new();
-                ErrPacket::new(1047, b"08S01", "Unknown command").encode(&mut payload);
-                put_packet(&mut out, &payload, 1);
-            }
+            Some(_) => put_err(&mut out, 1047, b"08S01", "Unknown command"),
         }
         if login.stream.write_all(&out).await.is_err() {
             return;
@@ -240,6 +240,12 @@ fn put_ok(out: &mut Vec<u8>, capabilities: Capabilities, sequence: u8) {
     let mut payload = Vec::new();
     OkPacket::default().encode(&mut payload, capabilities);
     put_packet(out, &payload, sequence);
+}
+
+fn put_err(out: &mut Vec<u8>, code: u16, state: &[u8; 5], text: &str) {
+    let mut payload = Vec::new();
+    ErrPacket::new(code, state, text).encode(&mut payload);
+    put_packet(out, &payload, 1);
 }
 
 /// A result of one column and one row.

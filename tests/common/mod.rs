@@ -18,7 +18,7 @@ pub use proxy::{Fault, FaultProxy};
 pub use router::Router;
 pub use switchboard::cli::demo::servers::{
     Certificates, Engine, LogMark, Options, Plugin, Port, Process, RunDir, Seen, Server, ServerError, Tls, User,
-    sql_string,
+    mysql_client, sql_string,
 };
 
 use std::ops::Deref;

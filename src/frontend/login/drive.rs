@@ -3,7 +3,7 @@
 use super::talk::Talk;
 use super::{Login, LoginContext, LoginError};
 use crate::auth::server::{self, Accepted, Opening, Step};
-use crate::auth::{Account, Offload, Scramble, Seat};
+use crate::auth::{Account, Offload, Plugin, Scramble, Seat};
 use crate::net::Stream;
 use crate::net::stream::Plain;
 use crate::net::tls;
@@ -106,7 +106,7 @@ async fn prove(
         answer: response.auth,
         scramble,
         channel: talk.channel(),
-        fallback: context.plugin,
+        greeted: greeted(context),
         uncertain_scramble: false,
     };
     let accepted = ask(talk, context, &opening).await?;
@@ -123,6 +123,14 @@ async fn prove(
     })
 }
 
+/// The plugin that the greeting names. Never the one that would make clients send their passwords in clear.
+fn greeted(context: &LoginContext<'_>) -> Plugin {
+    match context.plugin {
+        Plugin::Clear => Plugin::CachingSha2,
+        plugin => plugin,
+    }
+}
+
 fn greeting(context: &LoginContext<'_>, offered: Capabilities, scramble: &Scramble) -> Vec<u8> {
     let greeting = Greeting {
         version: context.server_version.as_bytes(),
@@ -131,7 +139,7 @@ fn greeting(context: &LoginContext<'_>, offered: Capabilities, scramble: &Scramb
         capabilities: offered,
         collation: context.collation as u8,
         status: Status::AUTOCOMMIT,
-        plugin: context.plugin.name().as_bytes(),
+        plugin: greeted(context).name().as_bytes(),
     };
     let mut payload = Vec::with_capacity(128);
     greeting.encode(&mut payload);
@@ -270,7 +278,7 @@ async fn change(
         answer: command.auth,
         scramble,
         channel: talk.channel(),
-        fallback: context.plugin,
+        greeted: greeted(context),
         uncertain_scramble: true,
     };
     let Accepted { account, before_ok, scramble } = ask(talk, context, &opening).await?;

@@ -24,6 +24,7 @@ mod server;
 pub use certificates::Certificates;
 pub use client::sql_string;
 pub use log::{LogMark, Seen};
+pub use mysql::mysql_client;
 pub use options::{Options, Plugin, Tls, User};
 pub use place::RunDir;
 pub use port::Port;

@@ -35,7 +35,7 @@ pub(super) fn prepare(options: &Options, dir: &RunDir, port: &Port) -> Result<Pr
 /// The directory that the package is unpacked in; unpacked at the first call on a machine.
 fn unpacked() -> Result<PathBuf> {
     let cache = cache()?;
-    let tree = cache.join("mysql-sid");
+    let tree = cache.join("mysql-sid-2");
     let _lock = lock(&cache.join("mysql.lock"))?;
     if tree.exists() {
         return Ok(tree);
@@ -44,11 +44,14 @@ fn unpacked() -> Result<PathBuf> {
         program: "mmdebstrap".into(),
         advice: "It unpacks MySQL without installing it: apt-get install mmdebstrap (./test and ./demo do so by themselves).".into(),
     })?;
-    eprintln!("unpacking mysql-server-core from Debian's sid suite into {} (once, about 330 MB)", tree.display());
+    eprintln!(
+        "unpacking mysql-server-core and mysql-client-core from Debian's sid suite into {} (once, about 330 MB)",
+        tree.display()
+    );
     let making = cache.join("mysql-sid-making");
     let _ = std::fs::remove_dir_all(&making);
     let mut args: Vec<OsString> =
-        ["--quiet", "--variant=extract", "--include=mysql-server-core"].map(Into::into).into();
+        ["--quiet", "--variant=extract", "--include=mysql-server-core,mysql-client-core"].map(Into::into).into();
     // A mirror's index may have expired where mirrors are frozen. Its signature is still checked.
     args.push(r#"--aptopt=Acquire::Check-Valid-Until "false""#.into());
     if uid() != 0 {
@@ -109,14 +112,27 @@ fn loader(tree: &Path) -> PathBuf {
     })
 }
 
-/// What the loader is told, up to the server's first own arguments.
-fn loader_arguments(tree: &Path) -> Vec<OsString> {
+/// Where the loader finds libraries.
+fn libraries(tree: &Path) -> OsString {
     let mut libraries = library(tree).into_os_string();
     libraries.push(":");
     libraries.push(tree.join("usr/lib/mysql/private"));
+    libraries
+}
+
+/// Oracle's command line client, as a program and its first arguments. It reads no option files.
+pub fn mysql_client() -> Result<(PathBuf, Vec<OsString>)> {
+    let tree = unpacked()?;
+    let arguments =
+        vec!["--library-path".into(), libraries(&tree), tree.join("usr/bin/mysql").into(), "--no-defaults".into()];
+    Ok((loader(&tree), arguments))
+}
+
+/// What the loader is told, up to the server's first own arguments.
+fn loader_arguments(tree: &Path) -> Vec<OsString> {
     vec![
         "--library-path".into(),
-        libraries,
+        libraries(tree),
         tree.join("usr/sbin/mysqld").into(),
         "--no-defaults".into(),
         joined("--basedir=", &tree.join("usr")),
