@@ -46,9 +46,7 @@ fn main() {
             collation: 45,
             plugin: Plugin::Native,
             tls: None,
-            max_clients: 100000,
-        },
-    };
+            max_clients: 100000 }, checks: Default::default() };
     let setup = app::setup::Setup {
         listen: vec!["127.0.0.1:6033".parse().unwrap()],
         socket: None,

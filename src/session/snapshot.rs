@@ -2,6 +2,7 @@
 
 use crate::auth::{Accounts, Plugin};
 use crate::backend::Topology;
+use crate::backend::check::Checks;
 use crate::rules::RuleSet;
 use crate::session::settings::SessionSettings;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub struct Snapshot {
     pub settings: SessionSettings,
     /// How clients are received.
     pub frontend: Frontend,
+    /// How the backends are checked.
+    pub checks: Checks,
 }
 
 /// How clients are received, as far as a reload can change it.

@@ -1,0 +1,108 @@
+//! Health checks of backends: one task each, on the control thread.
+//!
+//! A check keeps a connection of its own and asks one small question an interval; what the question costs a server is what
+//! one idle connection costs. It signs in by the same code as the traffic does, so what it finds is what the traffic would.
+
+use super::connect::{self, ConnectOptions, Connected};
+use super::health::{Cause, State};
+use super::server::Backend;
+use crate::auth::Credentials;
+use crate::net::frame;
+use crate::protocol::response::ErrPacket;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How checks are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checks {
+    /// Time between two checks of a backend.
+    pub interval: Duration,
+    /// Time in which a check must be answered.
+    pub timeout: Duration,
+    /// Who signs in for checks; none: the backend is only connected to, and its greeting read.
+    pub credentials: Option<Credentials>,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self { interval: Duration::from_secs(1), timeout: Duration::from_secs(1), credentials: None }
+    }
+}
+
+/// Checks one backend for ever. `learn` is where the version that it names is written down, once.
+pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<OnceLock<String>>>) {
+    let mut connection: Option<Connected> = None;
+    let mut reported_credentials = false;
+    loop {
+        match timeout(checks.timeout, ask(&backend, &checks, &mut connection)).await {
+            Ok(Ok(())) => {
+                backend.health.check_succeeded(&backend.name);
+                reported_credentials = false;
+                if let (Some(learn), Some(connected)) = (&learn, &connection) {
+                    let _ = learn.set(connected.server.version.clone());
+                }
+            }
+            Ok(Err(Trouble::Credentials(error))) => {
+                // The server is there and answers; that the checks' account is wrong is the operator's to know, once.
+                backend.health.check_succeeded(&backend.name);
+                if !std::mem::replace(&mut reported_credentials, true) {
+                    tracing::warn!(backend = &*backend.name, error, "the health checks cannot sign in");
+                }
+                connection = None;
+            }
+            Ok(Err(Trouble::Failed(cause))) => {
+                backend.health.check_failed(&backend.name, cause);
+                connection = None;
+            }
+            Err(_) => {
+                backend.health.check_failed(&backend.name, Cause::Timeout(as_ms(checks.timeout)));
+                connection = None;
+            }
+        }
+        // A backend that is not up is asked more often, so that it comes back soon.
+        let wait = if backend.health.state() == State::Up { checks.interval } else { checks.interval / 2 };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+enum Trouble {
+    Credentials(String),
+    Failed(Cause),
+}
+
+async fn ask(backend: &Backend, checks: &Checks, kept: &mut Option<Connected>) -> Result<(), Trouble> {
+    if kept.is_none() {
+        let nobody = Credentials::new("", "");
+        let credentials = checks.credentials.as_ref().unwrap_or(&nobody);
+        let options = ConnectOptions { timeout: checks.timeout, ..ConnectOptions::default() };
+        match connect::connect(&backend.target, credentials, &options).await {
+            Ok(connected) => {
+                backend.learn_engine(connected.server.is_mariadb);
+                *kept = Some(connected);
+            }
+            Err(error) if !error.says_unwell() && checks.credentials.is_none() => return Ok(()),
+            Err(error) if error.is_credentials() => return Err(Trouble::Credentials(error.to_string())),
+            Err(error) if error.is_full() => return Ok(()),
+            Err(error) => return Err(Trouble::Failed(Cause::Connection(error.to_string()))),
+        }
+    }
+    let Some(connected) = kept.as_mut() else { return Ok(()) };
+    let broke = |e: std::io::Error| Trouble::Failed(Cause::Connection(e.to_string()));
+    // COM_PING: answered by the server's thread for this connection, so it tells of a server that is stuck, too.
+    frame::write_packet(&mut connected.stream, &[0x0e], 0).await.map_err(broke)?;
+    let mut answer = Vec::new();
+    frame::read_packet(&mut connected.stream, &mut answer, 1 << 16).await.map_err(broke)?;
+    match answer.first() {
+        Some(0x00) => Ok(()),
+        Some(0xff) => {
+            let text = ErrPacket::decode(&answer).map(|e| e.text().into_owned());
+            Err(Trouble::Failed(Cause::Server(text.unwrap_or_default())))
+        }
+        _ => Err(Trouble::Failed(Cause::Protocol("a strange answer to a ping".into()))),
+    }
+}
+
+fn as_ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
