@@ -13,11 +13,13 @@ pub mod control;
 pub mod gate;
 pub mod setup;
 
+pub use control::run;
+
 use crate::session::registry::Activity;
 use crate::session::worker::{Published, Worker};
 use arc_swap::ArcSwap;
 use gate::{Gate, Listener, Reception};
-use setup::Setup;
+pub use setup::Setup;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -36,6 +38,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The configuration cannot be put to work.
+    #[error("{0}")]
+    Configuration(String),
     /// A thread or a runtime could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),

@@ -1,8 +1,21 @@
 //! From the configuration to what the threads run on.
 
+use crate::auth::{Accounts, Credentials, Plugin, Secret};
+use crate::backend::check::Checks;
+use crate::backend::health::{Health, State, Thresholds};
+use crate::backend::hostgroup::{Balance, Member};
+use crate::backend::server::BackendId;
+use crate::backend::{Backend, Hostgroup, Topology};
+use crate::config::Loaded;
+use crate::config::backends::{AdminStatus, BackendSettings, Policy};
 use crate::rules::CacheLimits;
+use crate::session::snapshot::{Frontend, Snapshot};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
 
 /// What is settled when the router starts, and cannot be reloaded.
 #[derive(Clone, Debug)]
@@ -17,4 +30,121 @@ pub struct Setup {
     pub backlog: i32,
     /// Bounds of the plan caches.
     pub caches: CacheLimits,
+    /// How long a drain may take.
+    pub drain: Duration,
+    /// Where the process writes its number.
+    pub pid_file: Option<PathBuf>,
+}
+
+impl Setup {
+    /// The setup that a configuration asks for.
+    pub fn new(loaded: &Loaded) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            listen: loaded.listen.addresses.clone(),
+            socket: loaded.listen.socket.clone(),
+            workers: loaded.process.workers.unwrap_or(cores),
+            backlog: i32::try_from(loaded.listen.backlog).unwrap_or(i32::MAX),
+            caches: loaded.cache.clone(),
+            drain: loaded.process.drain_timeout,
+            pid_file: loaded.process.pid_file.clone(),
+        }
+    }
+}
+
+static NEXT_BACKEND: AtomicU32 = AtomicU32::new(1);
+
+/// The snapshot of a configuration. Backends that the `previous` one had keep their health, their connections and their
+/// numbers; accounts keep what they have learned.
+pub fn snapshot(loaded: &Loaded, previous: Option<&Snapshot>) -> Result<Snapshot, String> {
+    let specs = loaded.users.iter().filter(|u| u.active).map(|user| {
+        let mut spec = user.account.clone();
+        spec.require_tls |= loaded.listen.require_tls;
+        spec
+    });
+    let accounts = Accounts::build(specs, previous.map(|p| &p.accounts)).map_err(|e| e.to_string())?;
+    let frontend = Frontend {
+        version: loaded.listen.server_version.clone(),
+        learnt_version: previous.map(|p| Arc::clone(&p.frontend.learnt_version)).unwrap_or_default(),
+        collation: 45,
+        plugin: Plugin::Native,
+        tls: loaded.listen.tls.clone(),
+        max_clients: loaded.listen.max_clients as usize,
+    };
+    Ok(Snapshot {
+        version: previous.map_or(1, |p| p.version + 1),
+        rules: Arc::clone(&loaded.rules),
+        topology: topology(loaded, previous.map(|p| &p.topology)),
+        accounts,
+        settings: loaded.session.clone(),
+        frontend,
+        checks: checks(loaded),
+    })
+}
+
+/// Checks sign in as the user that the configuration names, or as the first that can.
+fn checks(loaded: &Loaded) -> Checks {
+    let named = loaded.health.username.as_ref().map(|name| {
+        let password = loaded.health.password.clone().unwrap_or_else(|| Secret::from(Vec::new()));
+        Credentials::new(name.clone(), password)
+    });
+    let timing = &loaded.health.timing;
+    Checks {
+        interval: timing.interval,
+        retry_interval: timing.retry_interval,
+        timeout: timing.timeout,
+        credentials: named,
+    }
+}
+
+fn topology(loaded: &Loaded, previous: Option<&Topology>) -> Topology {
+    let thresholds = Thresholds { failures: loaded.health.timing.fall, successes: loaded.health.timing.rise };
+    let mut known: HashMap<Box<str>, Arc<Backend>> =
+        previous.map(Topology::backends).unwrap_or_default().into_iter().map(|b| (b.name.clone(), b)).collect();
+    let mut members: HashMap<u32, Vec<Member>> = HashMap::new();
+    for settings in &loaded.backends {
+        let backend = backend(settings, thresholds, &mut known);
+        for hostgroup in &settings.hostgroups {
+            let member = Member { backend: Arc::clone(&backend), weight: settings.weight };
+            members.entry(*hostgroup).or_default().push(member);
+        }
+    }
+    Topology::new(loaded.hostgroups.iter().map(|settings| Hostgroup {
+        id: settings.id,
+        name: settings.name.clone(),
+        writer: settings.writer,
+        members: members.remove(&settings.id).unwrap_or_default(),
+        balance: match settings.policy {
+            Policy::LeastOutstanding => Balance::LeastOutstanding,
+            Policy::RoundRobin => Balance::RoundRobin,
+        },
+    }))
+}
+
+fn backend(
+    settings: &BackendSettings,
+    thresholds: Thresholds,
+    known: &mut HashMap<Box<str>, Arc<Backend>>,
+) -> Arc<Backend> {
+    let name: Box<str> = settings.target.address.to_string().into();
+    let backend = known.entry(name).or_insert_with(|| {
+        let id = BackendId(NEXT_BACKEND.fetch_add(1, Relaxed));
+        let health = Health::new(thresholds, State::Up);
+        Arc::new(Backend::new(id, settings.target.clone(), settings.max_connections, health))
+    });
+    backend.reconfigure(settings.target.clone(), settings.max_connections);
+    backend.health.reconfigure(thresholds);
+    let wanted = match settings.status {
+        AdminStatus::Online => None,
+        AdminStatus::Draining => Some(State::Draining),
+        AdminStatus::Disabled => Some(State::Disabled),
+    };
+    match (wanted, backend.health.state()) {
+        (Some(state), _) => backend.health.set(&backend.name, state, "the configuration says so"),
+        (None, State::Draining | State::Disabled) => {
+            backend.health.set(&backend.name, State::Up, "the configuration says so");
+        }
+        (None, _) => {}
+    }
+    Arc::clone(backend)
 }

@@ -18,6 +18,8 @@ use tokio::time::timeout;
 pub struct Checks {
     /// Time between two checks of a backend.
     pub interval: Duration,
+    /// The same for a backend that is not up.
+    pub retry_interval: Duration,
     /// Time in which a check must be answered.
     pub timeout: Duration,
     /// Who signs in for checks; none: the backend is only connected to, and its greeting read.
@@ -26,7 +28,12 @@ pub struct Checks {
 
 impl Default for Checks {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(1), timeout: Duration::from_secs(1), credentials: None }
+        Self {
+            interval: Duration::from_secs(2),
+            retry_interval: Duration::from_millis(500),
+            timeout: Duration::from_secs(1),
+            credentials: None,
+        }
     }
 }
 
@@ -60,8 +67,7 @@ pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<Once
                 connection = None;
             }
         }
-        // A backend that is not up is asked more often, so that it comes back soon.
-        let wait = if backend.health.state() == State::Up { checks.interval } else { checks.interval / 2 };
+        let wait = if backend.health.state() == State::Up { checks.interval } else { checks.retry_interval };
         tokio::time::sleep(wait).await;
     }
 }
@@ -76,7 +82,7 @@ async fn ask(backend: &Backend, checks: &Checks, kept: &mut Option<Connected>) -
         let nobody = Credentials::new("", "");
         let credentials = checks.credentials.as_ref().unwrap_or(&nobody);
         let options = ConnectOptions { timeout: checks.timeout, ..ConnectOptions::default() };
-        match connect::connect(&backend.target, credentials, &options).await {
+        match connect::connect(&backend.target(), credentials, &options).await {
             Ok(connected) => {
                 backend.learn_engine(connected.server.is_mariadb);
                 *kept = Some(connected);

@@ -106,7 +106,8 @@ pub struct Health {
     state: AtomicU8,
     failures: AtomicU32,
     successes: AtomicU32,
-    thresholds: Thresholds,
+    fall: AtomicU32,
+    rise: AtomicU32,
     /// Cold: touched only when the state changes.
     history: Mutex<Vec<Change>>,
 }
@@ -118,7 +119,8 @@ impl Health {
             state: AtomicU8::new(state as u8),
             failures: AtomicU32::new(0),
             successes: AtomicU32::new(0),
-            thresholds,
+            fall: AtomicU32::new(thresholds.failures),
+            rise: AtomicU32::new(thresholds.successes),
             history: Mutex::new(Vec::new()),
         }
     }
@@ -126,6 +128,12 @@ impl Health {
     /// The present state.
     pub fn state(&self) -> State {
         State::from_u8(self.state.load(Relaxed))
+    }
+
+    /// A new configuration's thresholds.
+    pub fn reconfigure(&self, thresholds: Thresholds) {
+        self.fall.store(thresholds.failures, Relaxed);
+        self.rise.store(thresholds.successes, Relaxed);
     }
 
     /// The latest changes, oldest first.
@@ -159,7 +167,7 @@ impl Health {
             State::Suspect => self.change(name, State::Suspect, State::Up, "a check succeeded"),
             State::Down => {
                 let successes = self.successes.fetch_add(1, Relaxed) + 1;
-                if successes >= self.thresholds.successes {
+                if successes >= self.rise.load(Relaxed) {
                     self.change(name, State::Down, State::Up, &format!("{successes} checks in a row succeeded"));
                 }
             }
@@ -176,11 +184,11 @@ impl Health {
         self.successes.store(0, Relaxed);
         let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
         match self.state() {
-            State::Up if failures >= self.thresholds.failures => {
+            State::Up if failures >= self.fall.load(Relaxed) => {
                 self.change(name, State::Up, State::Down, &format!("{failures} failures in a row, the last: {cause}"));
             }
             State::Up => self.change(name, State::Up, State::Suspect, &cause.to_string()),
-            State::Suspect if failures >= self.thresholds.failures => {
+            State::Suspect if failures >= self.fall.load(Relaxed) => {
                 self.change(
                     name,
                     State::Suspect,

@@ -2,7 +2,9 @@
 //!
 //! Shared by every worker and the control thread; all of it that changes is atomic, because the statement path reads it.
 
+use super::connect::Target;
 use super::health::{Cause, Health, State};
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -29,12 +31,12 @@ pub struct Backend {
     pub id: BackendId,
     /// `host:port` or the socket's path, for people.
     pub name: Box<str>,
-    /// Where and how to connect.
-    pub target: super::connect::Target,
-    /// The most connections that all workers together may have open.
-    pub max_connections: u32,
     /// How it fares.
     pub health: Health,
+    /// Where and how to connect. A reload may change the how.
+    target: ArcSwap<Target>,
+    /// The most connections that all workers together may have open.
+    max_connections: AtomicU32,
     engine: AtomicU8,
     open: AtomicU32,
     busy: AtomicU32,
@@ -44,12 +46,12 @@ pub struct Backend {
 
 impl Backend {
     /// A backend that nobody has spoken to yet.
-    pub fn new(id: BackendId, target: super::connect::Target, max_connections: u32, health: Health) -> Self {
+    pub fn new(id: BackendId, target: Target, max_connections: u32, health: Health) -> Self {
         Self {
             id,
             name: target.address.to_string().into(),
-            target,
-            max_connections,
+            target: ArcSwap::from_pointee(target),
+            max_connections: AtomicU32::new(max_connections),
             health,
             engine: AtomicU8::new(Engine::Unknown as u8),
             open: AtomicU32::new(0),
@@ -57,6 +59,22 @@ impl Backend {
             waiting: AtomicU32::new(0),
             statements: AtomicU64::new(0),
         }
+    }
+
+    /// Where and how to connect.
+    pub fn target(&self) -> Arc<Target> {
+        self.target.load_full()
+    }
+
+    /// The most connections that all workers together may have open.
+    pub fn max_connections(&self) -> u32 {
+        self.max_connections.load(Relaxed)
+    }
+
+    /// A new configuration names the same server: what it changed holds for connections from now on.
+    pub fn reconfigure(&self, target: Target, max_connections: u32) {
+        self.target.store(Arc::new(target));
+        self.max_connections.store(max_connections, Relaxed);
     }
 
     /// The engine, as learnt from its greeting.
@@ -76,7 +94,7 @@ impl Backend {
     /// Room for one more connection, if the limit leaves any. The room is given back when the lease is dropped.
     pub fn lease(self: &Arc<Self>) -> Option<Lease> {
         self.open
-            .fetch_update(Relaxed, Relaxed, |open| (open < self.max_connections).then_some(open + 1))
+            .fetch_update(Relaxed, Relaxed, |open| (open < self.max_connections()).then_some(open + 1))
             .ok()
             .map(|_| Lease { backend: Arc::clone(self) })
     }

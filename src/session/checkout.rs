@@ -188,7 +188,7 @@ impl Session {
             timeout: snapshot.settings.connect_timeout,
             ..ConnectOptions::default()
         };
-        let connected = match connect::connect(&backend.target, &credentials, &options).await {
+        let connected = match connect::connect(&backend.target(), &credentials, &options).await {
             Ok(connected) => connected,
             Err(error) => {
                 if error.says_unwell() {
