@@ -88,6 +88,37 @@ pub fn from_flags(flags: &Flags) -> Result<(Loaded, String), Vec<Fault>> {
     Ok((loaded, text))
 }
 
+impl Flags {
+    /// Lets what the flags say take the place of what the files say: where to listen, and how many threads to run.
+    ///
+    /// # Errors
+    /// An address that is none.
+    pub fn apply_to(&self, loaded: &mut Loaded) -> Result<(), Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut address = |flag: &str, text: &String| {
+            socket_address(text)
+                .map_err(|reason| faults.push(Fault::whole(Path::new(""), format!("--{flag}: {reason}"))))
+                .ok()
+        };
+        let listen: Vec<_> = self.listen.iter().filter_map(|text| address("listen", text)).collect();
+        let admin = self.admin.as_ref().and_then(|text| address("admin", text));
+        let http = self.http.as_ref().and_then(|text| address("http", text));
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        if !listen.is_empty() {
+            loaded.listen.addresses = listen;
+        }
+        if let Some(socket) = &self.socket {
+            loaded.listen.socket = Some(socket.clone());
+        }
+        loaded.process.admin = admin.or(loaded.process.admin);
+        loaded.process.http = http.or(loaded.process.http);
+        loaded.process.workers = self.workers.or(loaded.process.workers);
+        Ok(())
+    }
+}
+
 /// A TOML string.
 fn quoted(text: &str) -> String {
     // What would be taken for a variable of the environment is kept from it.

@@ -32,6 +32,8 @@ pub struct Explanation {
     pub matched: Vec<u32>,
     /// How far back the statement reaches.
     pub reach: Reach,
+    /// Where that is unknown: what stands in the way of a proof.
+    pub reach_unknown: Option<String>,
     /// The route.
     pub route: Route,
     /// Why, in words, with what the deciding rule's comment says.
@@ -63,7 +65,10 @@ impl Explanation {
     pub fn reach_words(&self) -> String {
         match self.reach {
             Reach::Timeless => "names no table with a time column".to_owned(),
-            Reach::Unknown => "no lower bound on time is proven".to_owned(),
+            Reach::Unknown => match &self.reach_unknown {
+                Some(why) => format!("no lower bound on time is proven: {why}"),
+                None => "no lower bound on time is proven".to_owned(),
+            },
             Reach::Since(moment) if moment == Timestamp::MIN => "without a lower bound".to_owned(),
             Reach::Since(moment) => moment.to_string(),
         }
@@ -109,6 +114,7 @@ pub fn explain(
         pins: PINS.iter().filter(|(e, _)| facts.effects.intersects(*e)).map(|&(_, name)| name).collect(),
         matched: matched(rules, subject, &plan, &execution, reach),
         reach,
+        reach_unknown: plan.time.unknown_because().map(str::to_owned),
         reason: reason(rules, &plan, &route),
         unproven: facts.unproven,
         route,
