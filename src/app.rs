@@ -81,7 +81,7 @@ impl Router {
         for (id, mailbox) in mailboxes.into_iter().enumerate() {
             let gate = Arc::clone(&gate);
             let listeners = listeners.take();
-            let limits = setup.caches.clone();
+            let limits = setup.caches;
             let thread = std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
                 let runtime =
                     tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());

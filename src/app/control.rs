@@ -109,10 +109,10 @@ struct PidFile(Option<PathBuf>);
 
 impl PidFile {
     fn write(path: Option<PathBuf>) -> Self {
-        if let Some(path) = &path {
-            if let Err(error) = std::fs::write(path, format!("{}\n", std::process::id())) {
-                tracing::warn!(path = %path.display(), %error, "the pid file could not be written: `switchboard reload` will not find this process");
-            }
+        if let Some(path) = &path
+            && let Err(error) = std::fs::write(path, format!("{}\n", std::process::id()))
+        {
+            tracing::warn!(path = %path.display(), %error, "the pid file could not be written: `switchboard reload` will not find this process");
         }
         Self(path)
     }

@@ -45,7 +45,7 @@ impl Setup {
             socket: loaded.listen.socket.clone(),
             workers: loaded.process.workers.unwrap_or(cores),
             backlog: i32::try_from(loaded.listen.backlog).unwrap_or(i32::MAX),
-            caches: loaded.cache.clone(),
+            caches: loaded.cache,
             drain: loaded.process.drain_timeout,
             pid_file: loaded.process.pid_file.clone(),
         }

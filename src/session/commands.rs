@@ -23,11 +23,11 @@ impl Session {
     /// After sign-in: makes sure that the schema exists, and says OK. `before_ok` is a packet that the sign-in plugin wants
     /// to go first; it has the sequence number.
     pub(super) async fn open(&mut self, mut sequence: u8, before_ok: Option<Vec<u8>>) -> Result<(), SessionEnd> {
-        if let Some(schema) = self.state.portable.schema.clone() {
-            if let Err(error) = self.check_schema(&schema).await {
-                self.send_error(&error, sequence).await?;
-                return Err(error.into());
-            }
+        if let Some(schema) = self.state.portable.schema.clone()
+            && let Err(error) = self.check_schema(&schema).await
+        {
+            self.send_error(&error, sequence).await?;
+            return Err(error.into());
         }
         if let Some(first) = before_ok {
             self.send_packet(|out| out.extend_from_slice(&first), sequence).await?;
@@ -154,10 +154,9 @@ impl Session {
             timeout: snapshot.settings.sign_in_timeout,
         };
         let command = self.inbox.payload().to_vec();
-        let changed =
-            login::change_user(&mut self.client, &command, self.capabilities, self.scramble.clone(), &context)
-                .await
-                .map_err(|_| SessionEnd::Misbehaved("COM_CHANGE_USER failed"))?;
+        let changed = login::change_user(&mut self.client, &command, self.capabilities, self.scramble, &context)
+            .await
+            .map_err(|_| SessionEnd::Misbehaved("COM_CHANGE_USER failed"))?;
         self.subject.set_user(changed.account.name());
         self.account_number = self.worker.account_number(&changed.account);
         self.account = changed.account;

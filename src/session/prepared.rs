@@ -254,10 +254,10 @@ impl Session {
     /// The route of an execution: the statement's own, or one for these values.
     fn plan_execution(&mut self, snapshot: &Snapshot, id: u32) -> Result<(Rc<Plan>, Rc<Route>), StatementError> {
         let statement = self.statement(id, "mysqld_stmt_execute")?;
-        if let Some(route) = &statement.settled {
-            if statement.plan.is_for(&snapshot.rules, &self.subject) {
-                return Ok((Rc::clone(&statement.plan), Rc::clone(route)));
-            }
+        if let Some(route) = &statement.settled
+            && statement.plan.is_for(&snapshot.rules, &self.subject)
+        {
+            return Ok((Rc::clone(&statement.plan), Rc::clone(route)));
         }
         let execute =
             Execute::read(self.inbox.payload(), statement.parameters).map_err(|_| StatementError::Malformed)?;
@@ -366,11 +366,11 @@ impl Session {
 
     /// An execution has been answered: what was sent ahead for it is used up.
     pub(super) fn forget_long_data(&mut self, executing: &Executing) {
-        if let Some(statements) = self.prepared.as_mut() {
-            if let Some(statement) = statements.by_id.get_mut(&executing.id) {
-                for data in statement.long_data.drain(..) {
-                    statements.long_data_bytes = statements.long_data_bytes.saturating_sub(data.len());
-                }
+        if let Some(statements) = self.prepared.as_mut()
+            && let Some(statement) = statements.by_id.get_mut(&executing.id)
+        {
+            for data in statement.long_data.drain(..) {
+                statements.long_data_bytes = statements.long_data_bytes.saturating_sub(data.len());
             }
         }
     }

@@ -221,10 +221,10 @@ impl Session {
         }
         if self.home.is_some() {
             self.home_pins -= Pins::UNTIL_NEXT;
-            if self.home_pins.is_empty() {
-                if let Some(link) = self.home.take() {
-                    self.release(link);
-                }
+            if self.home_pins.is_empty()
+                && let Some(link) = self.home.take()
+            {
+                self.release(link);
             }
         }
     }

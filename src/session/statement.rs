@@ -157,10 +157,10 @@ impl Session {
                 Some(link) => (link, From::Pool),
                 None => Box::pin(self.link_for(place, snapshot, plan, route, &mut tried)).await?,
             };
-            if let Some(executing) = &executing {
-                if let Err(end) = self.ready_execution(&mut link, executing, &mut request).await {
-                    return Err(self.give_back(link, from, end));
-                }
+            if let Some(executing) = &executing
+                && let Err(end) = self.ready_execution(&mut link, executing, &mut request).await
+            {
+                return Err(self.give_back(link, from, end));
             }
             match self.exchange(&mut link, &request).await {
                 Ok(outcome) => {
@@ -293,10 +293,10 @@ impl Session {
             self.worker.counters.retries.inc();
             return Ok(());
         }
-        if let StatementError::Lost { pins, .. } = &mut lost {
-            if from == From::Home {
-                *pins = std::mem::take(&mut self.home_pins);
-            }
+        if let StatementError::Lost { pins, .. } = &mut lost
+            && from == From::Home
+        {
+            *pins = std::mem::take(&mut self.home_pins);
         }
         Err(lost.into())
     }

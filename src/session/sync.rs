@@ -140,10 +140,10 @@ pub async fn sync(buffers: &Buffers, link: &mut Link, target: &Rc<State>) -> Res
     }
     for statement in &way.statements {
         if let Err(error) = talk(buffers, link, Command::Query, statement.as_bytes()).await {
-            if let TalkError::Refused { code, .. } = &error {
-                if NEVER.contains(code) {
-                    target.refuse(engine);
-                }
+            if let TalkError::Refused { code, .. } = &error
+                && NEVER.contains(code)
+            {
+                target.refuse(engine);
             }
             return Err(error);
         }

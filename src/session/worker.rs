@@ -130,10 +130,10 @@ impl Worker {
     /// The number of a prepared statement's text. Equal keys have equal numbers while anybody holds the token.
     pub fn text_number(&self, key: &[u8]) -> (u64, Rc<()>) {
         let mut texts = self.texts.borrow_mut();
-        if let Some((number, users)) = texts.get(key) {
-            if let Some(token) = users.upgrade() {
-                return (*number, token);
-            }
+        if let Some((number, users)) = texts.get(key)
+            && let Some(token) = users.upgrade()
+        {
+            return (*number, token);
         }
         let token = Rc::new(());
         let number = self.next_serial();
