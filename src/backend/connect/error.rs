@@ -76,6 +76,9 @@ pub enum Trouble {
     /// The server lacks something that we cannot do without.
     #[error("the server does not have {0}")]
     Lacks(&'static str),
+    /// The session's collation belongs to a character set that the server does not have.
+    #[error("the server does not have the character set of collation {0}, which the client asked for")]
+    Collation(u16),
     /// The server broke the protocol.
     #[error("the server broke the protocol: {0}")]
     Protocol(&'static str),
@@ -117,9 +120,12 @@ impl ConnectError {
             | Trouble::Lacks(_)
             | Trouble::Protocol(_) => true,
             Trouble::SignIn(SignInError::Packet(_) | SignInError::OutOfPlace(_)) => true,
-            Trouble::TurnedAway(_) | Trouble::NoTls | Trouble::Tls(_) | Trouble::SignIn(_) | Trouble::Settings(_) => {
-                false
-            }
+            Trouble::TurnedAway(_)
+            | Trouble::NoTls
+            | Trouble::Tls(_)
+            | Trouble::Collation(_)
+            | Trouble::SignIn(_)
+            | Trouble::Settings(_) => false,
         }
     }
 

@@ -77,7 +77,7 @@ async fn run(
         // Whoever put them there wants them taken for the server's words inside TLS.
         return Err(Trouble::Protocol("bytes follow its greeting"));
     }
-    let (capabilities, collation) = agree(&greeting, options);
+    let (capabilities, collation) = agree(&greeting, options)?;
     let wanted = Wanted { options, credentials, capabilities, collation };
     *phase = Phase::Tls;
     let config = tls_config(target, &greeting)?;
@@ -111,7 +111,7 @@ fn read_greeting(payload: &[u8]) -> Result<Greeting<'_>, Trouble> {
 }
 
 /// The flags and the collation to sign in with.
-fn agree(greeting: &Greeting<'_>, options: &ConnectOptions<'_>) -> (Capabilities, u16) {
+fn agree(greeting: &Greeting<'_>, options: &ConnectOptions<'_>) -> Result<(Capabilities, u16), Trouble> {
     let mut capabilities = (options.capabilities | ALWAYS).difference(NEVER) & greeting.capabilities;
     // MariaDB reads extended flags only from a client that leaves LONG_PASSWORD out; MySQL wants it set.
     if !greeting.is_mariadb() || !capabilities.intersects(EXTENDED) {
@@ -120,7 +120,10 @@ fn agree(greeting: &Greeting<'_>, options: &ConnectOptions<'_>) -> (Capabilities
     if options.schema.is_some() {
         capabilities |= Capabilities::CONNECT_WITH_DB;
     }
-    (capabilities, collation::for_sign_in(options.collation, greeting.is_mariadb()))
+    // Another character set would give the client's bytes another meaning, so there is nothing to fall back on.
+    let collation = collation::for_sign_in(options.collation, greeting.is_mariadb())
+        .ok_or(Trouble::Collation(options.collation))?;
+    Ok((capabilities, collation))
 }
 
 /// The TLS configuration to use, with the name to verify; `None` for none.

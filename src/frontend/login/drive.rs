@@ -116,7 +116,8 @@ async fn prove(
         seat,
         schema,
         capabilities: response.capabilities & offered,
-        collation: response.collation,
+        // Some clients say 0 for "yours".
+        collation: if response.collation == 0 { context.collation } else { response.collation },
         attributes: response.attributes.0.into(),
         max_packet: response.max_packet,
         accepted,
