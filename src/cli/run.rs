@@ -1,6 +1,7 @@
 //! `switchboard run` and `switchboard reload`.
 
 use super::{CliError, default_config, report, warn};
+use crate::app::{self, Ending};
 use crate::config::{Flags, Loaded, from_flags, load};
 use clap::Args;
 use std::io::Write;
@@ -100,8 +101,22 @@ fn prepare(args: RunArgs) -> Result<(Loaded, Vec<PathBuf>), CliError> {
 
 pub(super) fn run(args: RunArgs) -> Result<(), CliError> {
     let (loaded, files) = prepare(args)?;
-    let _ = (loaded, files);
-    Err(CliError::Failed("the router itself is not part of this build yet".to_owned()))
+    crate::telemetry::log::start(&loaded.process.log_level, loaded.process.log_json);
+    let ready = |router: &app::Router| {
+        for address in &router.addresses {
+            tracing::info!(%address, "listening");
+        }
+        if let Some(socket) = &router.socket {
+            tracing::info!(socket = %socket.display(), "listening");
+        }
+    };
+    match app::run(loaded, files, ready) {
+        Ok(Ending::Drained) => Ok(()),
+        Ok(Ending::CutOff(sessions)) => {
+            Err(CliError::Failed(format!("the drain's deadline passed: {sessions} sessions were cut off")))
+        }
+        Err(error) => Err(CliError::Failed(error.to_string())),
+    }
 }
 
 pub(super) fn reload(args: &ReloadArgs) -> Result<(), CliError> {

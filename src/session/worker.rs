@@ -21,6 +21,9 @@ use std::time::Instant;
 /// The published configuration, and how to publish another.
 pub type Published = Arc<ArcSwap<Snapshot>>;
 
+/// A text's number, and a token that lives as long as a session uses it.
+type Text = (u64, std::rc::Weak<()>);
+
 /// What the sessions of one thread share.
 pub struct Worker {
     /// Its number, from 0.
@@ -46,7 +49,7 @@ pub struct Worker {
     ticks: Cell<u32>,
     serial: Cell<u64>,
     /// Texts of prepared statements, and their numbers: what links and sessions know them by.
-    texts: RefCell<HashMap<Rc<[u8]>, (u64, std::rc::Weak<()>), foldhash::fast::RandomState>>,
+    texts: RefCell<HashMap<Rc<[u8]>, Text, foldhash::fast::RandomState>>,
     /// What each account signs in with behind, and its number in pool keys.
     accounts: RefCell<Vec<Option<Credentials>>>,
     /// Schemas that were found to exist, by account number and name, with the tick at which.

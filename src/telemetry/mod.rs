@@ -1,5 +1,7 @@
 //! What the router knows of itself: counters, kept per worker and merged when somebody reads them.
 
+pub mod log;
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A counter with one writer. Counting is a plain load, add and store: no locked instruction, no shared cache line.
