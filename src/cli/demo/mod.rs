@@ -3,4 +3,32 @@
 //! Behind the feature `demo`. Nothing outside [`crate::cli`] may import it but the integration tests, which start their
 //! servers by [`servers`].
 
+pub mod applier;
+pub mod estate;
+pub mod load;
+mod random;
 pub mod servers;
+
+/// Why the demo could not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DemoError {
+    /// A server could not be had, started or asked.
+    #[error(transparent)]
+    Server(#[from] servers::ServerError),
+    /// A client library's error outside of the traffic, where errors are results.
+    #[error("a server refused the demo's own statement: {0}")]
+    Client(#[from] mysql_async::Error),
+    /// The change applier cannot go on by itself.
+    #[error("the change applier: {0}")]
+    Applier(String),
+    /// A date beyond the calendar: the machine's clock is wrong.
+    #[error("the machine's clock gives no usable date: {0}")]
+    Clock(#[from] jiff::Error),
+    /// A file, a terminal or a log.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// A thread of the set-up failed without an error of its own.
+    #[error("starting {0} failed")]
+    Thread(&'static str),
+}

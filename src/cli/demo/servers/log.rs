@@ -23,12 +23,14 @@ pub struct Seen {
     pub text: String,
 }
 
-/// Reads a log from a mark to its end, and gives the mark of that end.
+/// Reads a log from a mark to the end of its last whole line, and gives the mark of that end.
 pub(super) fn read(path: &Path, from: LogMark) -> Result<(Vec<Seen>, LogMark)> {
     let mut file = fs::File::open(path).map_err(at("open", path))?;
     file.seek(SeekFrom::Start(from.0)).map_err(at("read", path))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(at("read", path))?;
+    // A line that is being written belongs to the next reading.
+    bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1));
     let end = LogMark(from.0 + bytes.len() as u64);
     Ok((parse(&String::from_utf8_lossy(&bytes)), end))
 }
