@@ -15,6 +15,7 @@ pub mod setup;
 
 pub use control::run;
 
+use crate::session::kill;
 use crate::session::registry::Activity;
 use crate::session::worker::{Published, Worker};
 use arc_swap::ArcSwap;
@@ -128,13 +129,14 @@ impl Router {
 async fn work(
     id: usize,
     gate: Arc<Gate>,
-    mailbox: tokio::sync::mpsc::Receiver<gate::Arrival>,
+    (mailbox, ear): gate::Ends,
     limits: crate::rules::CacheLimits,
     listeners: Option<(Vec<std::net::TcpListener>, Option<std::os::unix::net::UnixListener>)>,
 ) {
-    let worker = Rc::new(Worker::new(id, &gate.published, limits, Arc::clone(&gate.rsa), gate.offload.clone()));
+    let worker = Rc::new(Worker::new(id, &gate.published, limits, gate.shared.clone()));
     let reception = Rc::new(Reception::new(Rc::clone(&worker), Arc::clone(&gate)));
     tokio::task::spawn_local(Rc::clone(&reception).work(mailbox));
+    tokio::task::spawn_local(kill::listen(Rc::clone(&worker), Rc::clone(&reception.registry), ear));
     if let Some((tcp, unix)) = listeners {
         let tcp = tcp.into_iter().map(|l| tokio::net::TcpListener::from_std(l).map(Listener::Tcp));
         let unix = unix.into_iter().map(|l| tokio::net::UnixListener::from_std(l).map(Listener::Unix));
@@ -154,6 +156,8 @@ async fn work(
         ticks = ticks.wrapping_add(1);
         if ticks.is_multiple_of(TICKS_A_SECOND) {
             worker.housekeep();
+            let limit = worker.snapshot().settings.wait_timeout.as_secs();
+            reception.registry.end_silent(worker.ticks(), u32::try_from(limit).unwrap_or(u32::MAX));
         }
         if gate.draining.load(Relaxed) {
             reception.registry.end(|_, activity| activity == Activity::Idle);

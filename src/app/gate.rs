@@ -7,8 +7,9 @@ use crate::protocol::capabilities::Capabilities;
 use crate::protocol::response::ErrPacket;
 use crate::rules::Subject;
 use crate::session::error::SessionEnd;
+use crate::session::kill::{KillBoard, KillRequest};
 use crate::session::registry::{Registry, Ticket};
-use crate::session::worker::{Published, Worker};
+use crate::session::worker::{Published, Shared, Worker};
 use crate::session::{Client, Session};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -20,10 +21,8 @@ use tokio::sync::mpsc;
 pub struct Gate {
     /// The present configuration.
     pub published: Published,
-    /// The key for passwords over plain TCP.
-    pub rsa: Arc<RsaKey>,
-    /// Where the slow arithmetic of sign-ins runs.
-    pub offload: Offload,
+    /// What the workers have in common.
+    pub shared: Shared,
     /// Set once: no more clients.
     pub draining: AtomicBool,
     /// Set once, after [`Gate::draining`]: sessions that are still there are ended.
@@ -34,6 +33,9 @@ pub struct Gate {
     pub mailboxes: Vec<mpsc::Sender<Arrival>>,
     next_connection: AtomicU32,
 }
+
+/// A worker's ends: its mailbox, and its ear for KILL.
+pub type Ends = (mpsc::Receiver<Arrival>, mpsc::Receiver<KillRequest>);
 
 /// A client that has just connected.
 pub struct Arrival {
@@ -62,20 +64,20 @@ pub enum Listener {
 }
 
 impl Gate {
-    /// A gate for so many workers, and the workers' ends of their mailboxes.
-    pub fn new(published: Published, workers: usize) -> (Self, Vec<mpsc::Receiver<Arrival>>) {
-        let (mailboxes, receivers) = (0..workers).map(|_| mpsc::channel(1024)).unzip();
+    /// A gate for so many workers, and each worker's ends: its mailbox, and its ear for KILL.
+    pub fn new(published: Published, workers: usize) -> (Self, Vec<Ends>) {
+        let (mailboxes, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(1024)).unzip();
+        let (board, ears) = KillBoard::new(workers);
         let gate = Self {
             published,
-            rsa: Arc::new(RsaKey::generated()),
-            offload: Offload::new(1),
+            shared: Shared { rsa: Arc::new(RsaKey::generated()), offload: Offload::new(1), board: Arc::new(board) },
             draining: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
             loads: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             mailboxes,
             next_connection: AtomicU32::new(1),
         };
-        (gate, receivers)
+        (gate, receivers.into_iter().zip(ears).collect())
     }
 
     /// Clients at all workers.
@@ -213,10 +215,10 @@ impl Reception {
             capabilities,
             collation: snapshot.frontend.collation,
             accounts: &snapshot.accounts,
-            rsa: &self.gate.rsa,
+            rsa: &self.gate.shared.rsa,
             tls: snapshot.frontend.tls.as_ref(),
             plugin: snapshot.frontend.plugin,
-            offload: &self.gate.offload,
+            offload: &self.gate.shared.offload,
             timeout: snapshot.settings.sign_in_timeout,
         };
         let login = match login::login(plain, &context).await {

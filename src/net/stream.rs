@@ -92,9 +92,51 @@ impl Stream {
         !matches!(self, Stream::Tcp(_))
     }
 
+    /// The socket below has something to read, or is closed; asks the event loop, not the system.
+    pub fn poll_socket_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Tcp(s) => s.poll_read_ready(cx),
+            Stream::Unix(s) => s.poll_read_ready(cx),
+            Stream::TlsServer(s) => s.get_ref().0.poll_socket_ready(cx),
+            Stream::TlsClient(s) => s.get_ref().0.poll_socket_ready(cx),
+        }
+    }
+
+    /// True if the peer has closed its side, as far as can be seen without taking bytes off the socket. Costs a system
+    /// call; to be asked once [`Stream::poll_socket_ready`] says that there is something.
+    pub fn is_closed_by_peer(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        let peeked = match self {
+            Stream::Tcp(s) => socket2::SockRef::from(s).peek(&mut byte),
+            Stream::Unix(s) => socket2::SockRef::from(s).peek(&mut byte),
+            Stream::TlsServer(s) => s.get_ref().0.peek(&mut byte),
+            Stream::TlsClient(s) => s.get_ref().0.peek(&mut byte),
+        };
+        match peeked {
+            Ok(n) => n == 0,
+            Err(e) => e.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
     /// True for TLS.
     pub fn is_tls(&self) -> bool {
         matches!(self, Stream::TlsServer(_) | Stream::TlsClient(_))
+    }
+}
+
+impl Plain {
+    fn poll_socket_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Plain::Tcp(s) => s.poll_read_ready(cx),
+            Plain::Unix(s) => s.poll_read_ready(cx),
+        }
+    }
+
+    fn peek(&self, byte: &mut [std::mem::MaybeUninit<u8>]) -> io::Result<usize> {
+        match self {
+            Plain::Tcp(s) => socket2::SockRef::from(s).peek(byte),
+            Plain::Unix(s) => socket2::SockRef::from(s).peek(byte),
+        }
     }
 }
 

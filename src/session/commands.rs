@@ -159,6 +159,7 @@ impl Session {
             .map_err(|_| SessionEnd::Misbehaved("COM_CHANGE_USER failed"))?;
         self.subject.set_user(changed.account.name());
         self.account_number = self.worker.account_number(&changed.account);
+        self.ticket.sign(&changed.account);
         self.account = changed.account;
         self.seat = changed.seat;
         self.scramble = changed.scramble;

@@ -79,13 +79,7 @@ impl Link {
     /// Either way it is of no more use. Costs no system call: readiness is what the event loop has seen.
     pub fn is_disturbed(&self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        let ready = match &self.stream {
-            Stream::Tcp(s) => s.poll_read_ready(&mut cx),
-            Stream::Unix(s) => s.poll_read_ready(&mut cx),
-            Stream::TlsServer(_) => return false,
-            // Session tickets arrive unasked; a closed connection shows at the first read.
-            Stream::TlsClient(_) => return false,
-        };
+        let ready = self.stream.poll_socket_ready(&mut cx);
         !matches!(ready, Poll::Pending)
     }
 }

@@ -24,6 +24,7 @@
 //! | [`settle`] | what a response changed: pins, state, who keeps the link |
 //! | [`state`], [`variables`], [`pin`] | what a session has set, and what holds it |
 //! | [`explain`] | `EXPLAIN ROUTE` |
+//! | [`kill`] | KILL, by the router's own numbers |
 //! | [`answer`], [`error`] | the router's own answers |
 //!
 //! It refuses to decide what a statement does (`sql`), what the rules say (`rules`), and which backend is well (`backend`).
@@ -36,6 +37,7 @@ pub mod error;
 pub mod explain;
 pub mod inbox;
 pub mod infile;
+pub mod kill;
 pub mod link;
 pub mod pin;
 pub mod place;
@@ -154,6 +156,7 @@ impl Session {
         subject.set_schema(schema.as_deref());
         let state = worker.states.intern(Portable { schema: schema.map(Into::into), ..Portable::default() });
         let account_number = worker.account_number(&account);
+        ticket.sign(&account);
         Self {
             serial: worker.next_serial(),
             worker,
@@ -203,6 +206,7 @@ impl Session {
         loop {
             let waits = if self.home.is_none() { Activity::Idle } else { Activity::Holding };
             self.ticket.activity.set(waits);
+            self.ticket.since.set(self.worker.ticks());
             let command = match self.next_command().await {
                 Ok(command) => command,
                 Err(end) => return end,

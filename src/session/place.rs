@@ -129,6 +129,8 @@ fn needs_previous(effects: Effects, standing: &Standing) -> (Place, Why) {
     let place = match (standing.last, standing.home) {
         (_, Some(home)) if insert_id_only || home.pins.contains(Pins::TRANSACTION) => Place::Home,
         (_, None) if insert_id_only => Place::Writer,
+        // What it sets beside would be left on a connection that the session does not keep.
+        (Some(_), Some(_)) if !Effects::READER_SAFE.union(Effects::NEEDS_PREVIOUS).contains(effects) => Place::Refuse,
         (Some(_), _) => Place::Last,
         (None, Some(_)) if standing.previous_at_home => Place::Home,
         (None, _) => Place::Previous,

@@ -2,9 +2,12 @@
 //!
 //! A session tells its phase through a cell; nobody touches a session that is in the middle of something.
 
+use crate::auth::Account;
+use crate::backend::server::BackendId;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 /// What a session is doing, as far as others must know.
@@ -26,6 +29,34 @@ pub enum Activity {
 pub struct Card {
     /// What it is doing.
     pub activity: Cell<Activity>,
+    /// The worker's tick at which it began to wait for its client.
+    pub since: Cell<u32>,
+    /// The backend that runs its statement, and that server's number for the connection.
+    running: Cell<Option<(BackendId, u64)>>,
+    /// Whose it is, once that is known.
+    account: RefCell<Option<Arc<Account>>>,
+}
+
+impl Card {
+    /// The session signed in (again).
+    pub fn sign(&self, account: &Arc<Account>) {
+        *self.account.borrow_mut() = Some(Arc::clone(account));
+    }
+
+    /// True if it is a session of that account.
+    pub fn belongs_to(&self, name: &str) -> bool {
+        self.account.borrow().as_ref().is_some_and(|a| a.name() == name)
+    }
+
+    /// What runs for it, and where.
+    pub fn running(&self) -> Option<(BackendId, u64)> {
+        self.running.get()
+    }
+
+    /// Notes where its statement runs.
+    pub fn set_running(&self, running: Option<(BackendId, u64)>) {
+        self.running.set(running);
+    }
 }
 
 /// A session's place in the registry.
@@ -61,6 +92,22 @@ impl Registry {
         if let Some(entry) = self.entries.borrow_mut().get_mut(key) {
             entry.task = Some(task.abort_handle());
         }
+    }
+
+    /// The card of a session.
+    pub fn card(&self, connection_id: u32) -> Option<Ticket> {
+        self.entries.borrow().iter().find(|(_, e)| e.connection_id == connection_id).map(|(_, e)| Rc::clone(&e.card))
+    }
+
+    /// Ends the sessions that have waited for their client for more than `limit` ticks.
+    pub fn end_silent(&self, now: u32, limit: u32) -> usize {
+        let waits = |card: &Card| {
+            matches!(card.activity.get(), Activity::Idle | Activity::Holding)
+                && now.wrapping_sub(card.since.get()) > limit
+        };
+        let silent: Vec<u32> =
+            self.entries.borrow().iter().filter(|(_, e)| waits(&e.card)).map(|(_, e)| e.connection_id).collect();
+        if silent.is_empty() { 0 } else { self.end(|id, _| silent.contains(&id)) }
     }
 
     /// Sessions that live.

@@ -97,12 +97,22 @@ pub struct Relay<'a> {
     /// Bytes that the client's socket did not take yet.
     out: Vec<u8>,
     outcome: Outcome,
+    /// The client has sent something while the server works.
+    client_is_early: bool,
 }
 
 impl<'a> Relay<'a> {
     /// A relay for the response that `tracker` expects.
     pub fn new(buffers: &'a Buffers, tracker: Tracker, manner: Manner) -> Self {
-        Self { buffers, tracker, manner, carry: Vec::new(), out: Vec::new(), outcome: Outcome::default() }
+        Self {
+            buffers,
+            tracker,
+            manner,
+            carry: Vec::new(),
+            out: Vec::new(),
+            outcome: Outcome::default(),
+            client_is_early: false,
+        }
     }
 
     /// Carries the response to the client until it ends, or until the server asks for a file
@@ -151,12 +161,25 @@ impl<'a> Relay<'a> {
                 return Poll::Ready(Ok(()));
             }
             let buffers = self.buffers;
-            let read = ready!(buffers.poll_read(cx, &mut link.stream, |bytes, cx| self.take(bytes, client, cx)));
-            match read {
-                Ok(taken) => taken?,
-                Err(e) => return Poll::Ready(Err(self.backend(e.into()))),
+            match buffers.poll_read(cx, &mut link.stream, |bytes, cx| self.take(bytes, client, cx)) {
+                Poll::Ready(Ok(taken)) => taken?,
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(self.backend(e.into()))),
+                Poll::Pending if self.client_has_left(cx, client) => {
+                    return Poll::Ready(Err(RelayError::Client(io::ErrorKind::ConnectionAborted.into())));
+                }
+                Poll::Pending => return Poll::Pending,
             }
         }
+    }
+
+    /// While the server works: has the client given up? Asked once per wake-up, of the event loop; a client that sends its
+    /// next request early is not asked again.
+    fn client_has_left(&mut self, cx: &mut Context<'_>, client: &Stream) -> bool {
+        if self.client_is_early || client.poll_socket_ready(cx).is_pending() {
+            return false;
+        }
+        self.client_is_early = true;
+        client.is_closed_by_peer()
     }
 
     fn backend(&self, why: BackendFault) -> RelayError {

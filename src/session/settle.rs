@@ -188,12 +188,12 @@ impl Session {
 
     fn keep_or_release(&mut self, link: Box<Link>, from: From, lasting: Pins, fleeting: Pins) {
         match from {
-            From::Home | From::Pool if !lasting.is_empty() && (from == From::Home || self.home.is_none()) => {
+            _ if !lasting.is_empty() && (from == From::Home || self.home.is_none()) => {
                 self.home = Some(link);
                 self.home_pins = lasting | fleeting;
                 self.previous_at_home = true;
             }
-            From::Pool if !lasting.is_empty() => {
+            From::Pool | From::Last if !lasting.is_empty() => {
                 // A second connection with lasting state: only a server whose defaults open transactions by themselves
                 // does that to a harmless read. Closing it ends what it began.
                 tracing::warn!(backend = &*link.backend().name, pins = lasting.names(), "a read left state behind");

@@ -16,7 +16,7 @@ use crate::protocol::codec::HEADER;
 use crate::protocol::command::Command;
 use crate::protocol::tracker::{Expect, Tracker};
 use crate::rules::{Holds, Plan, Reason, Route};
-use crate::sql::effects::Effects;
+use crate::sql::effects::{Effects, Verb};
 use std::rc::Rc;
 
 /// A request ready to be run: what to send, and what is known of it.
@@ -56,6 +56,9 @@ impl Session {
         let (plan, route) = self.plan(&snapshot, text);
         if self.is_answered(&route) {
             return Box::pin(self.answered_by_rule(&route)).await;
+        }
+        if plan.facts.verb == Verb::Kill {
+            return Box::pin(self.kill()).await;
         }
         let expect = Expect::Results;
         let sequence = self.inbox.sequence();
@@ -247,6 +250,7 @@ impl Session {
             statement_id: request.statement_id,
         };
         let worker = Rc::clone(&self.worker);
+        self.ticket.set_running(Some((link.backend().id, link.thread_id)));
         let mut relay = Relay::new(&worker.buffers, tracker, manner);
         loop {
             match relay.run(link, &mut self.client).await {
@@ -254,8 +258,14 @@ impl Session {
                     let sent = Box::pin(self.pass_file(link)).await?;
                     relay.file_sent(sent);
                 }
-                Ok(()) => return Ok(relay.finish()),
-                Err(RelayError::Client(error)) => return Err(Failed::Client(SessionEnd::ClientBroke(error))),
+                Ok(()) => {
+                    self.ticket.set_running(None);
+                    return Ok(relay.finish());
+                }
+                Err(RelayError::Client(error)) => {
+                    super::kill::end_query(&worker, link.backend(), link.thread_id, self.account.credentials());
+                    return Err(Failed::Client(SessionEnd::ClientBroke(error)));
+                }
                 Err(RelayError::Backend { why, delivered }) => {
                     let desync = matches!(why, super::relay::BackendFault::Desync(_));
                     let why = why.to_string();

@@ -4,6 +4,7 @@
 //! atomics. Borrows never live across an await: each method takes what it needs and lets go.
 
 use super::buffers::Buffers;
+use super::kill::KillBoard;
 use super::link::Link;
 use super::snapshot::Snapshot;
 use super::state::Interner;
@@ -20,6 +21,17 @@ use std::time::Instant;
 
 /// The published configuration, and how to publish another.
 pub type Published = Arc<ArcSwap<Snapshot>>;
+
+/// What all workers have in common.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The key for passwords over plain TCP.
+    pub rsa: Arc<RsaKey>,
+    /// Where the slow arithmetic of sign-ins runs.
+    pub offload: Offload,
+    /// How to reach each other's sessions.
+    pub board: Arc<KillBoard>,
+}
 
 /// A text's number, and a token that lives as long as a session uses it.
 type Text = (u64, std::rc::Weak<()>);
@@ -40,6 +52,8 @@ pub struct Worker {
     pub counters: Arc<WorkerCounters>,
     /// For turns among equals.
     pub turn: Cell<u32>,
+    /// How to reach the sessions of the other workers.
+    pub board: Arc<KillBoard>,
     /// The key for passwords over plain TCP.
     pub rsa: Arc<RsaKey>,
     /// Where the slow arithmetic of sign-ins runs.
@@ -58,7 +72,8 @@ pub struct Worker {
 
 impl Worker {
     /// A worker without sessions.
-    pub fn new(id: usize, published: &Published, limits: CacheLimits, rsa: Arc<RsaKey>, offload: Offload) -> Self {
+    pub fn new(id: usize, published: &Published, limits: CacheLimits, shared: Shared) -> Self {
+        let Shared { rsa, offload, board } = shared;
         Self {
             id,
             buffers: Buffers::default(),
@@ -66,6 +81,7 @@ impl Worker {
             plans: RefCell::new(PlanCache::new(limits)),
             states: Interner::default(),
             counters: Arc::default(),
+            board,
             rsa,
             offload,
             turn: Cell::new(0),

@@ -1,0 +1,184 @@
+//! KILL: the numbers that clients know are the router's, so the router carries it out.
+//!
+//! A client learns its number from the router's greeting, and no server knows that number (worse: a server may have given
+//! it to somebody else). `KILL QUERY n` ends what session *n* is running, by its server's own number; `KILL n` ends the
+//! session too. As on a server, one may kill the sessions of one's own account.
+
+use super::Session;
+use super::error::{SessionEnd, StatementError};
+use super::registry::Registry;
+use super::worker::Worker;
+use crate::auth::{Account, Credentials};
+use crate::backend::Backend;
+use crate::backend::connect::{self, ConnectOptions};
+use crate::net::frame;
+use crate::sql::LexMode;
+use crate::sql::lexer::{Lexer, TokenKind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// A wish to kill, sent to every worker: one of them has the session.
+#[derive(Clone, Debug)]
+pub struct KillRequest {
+    /// The session's number.
+    pub connection_id: u32,
+    /// End what it runs, not the session.
+    pub query_only: bool,
+    /// Who wishes it.
+    pub by: Arc<Account>,
+    /// Where the verdict goes.
+    pub verdict: mpsc::Sender<Verdict>,
+}
+
+/// What became of a wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Carried out.
+    Done,
+    /// The session belongs to another account.
+    NotOwner,
+    /// This worker has no such session.
+    Unknown,
+}
+
+/// The workers' ears.
+#[derive(Debug, Default)]
+pub struct KillBoard {
+    workers: Vec<mpsc::Sender<KillRequest>>,
+}
+
+/// Wishes that may wait at one worker.
+const BACKLOG: usize = 64;
+/// How long the router's own KILL at a server may take.
+const LIMIT: Duration = Duration::from_secs(3);
+
+impl KillBoard {
+    /// A board for so many workers, and the workers' ends.
+    pub fn new(workers: usize) -> (Self, Vec<mpsc::Receiver<KillRequest>>) {
+        let (workers, ears) = (0..workers).map(|_| mpsc::channel(BACKLOG)).unzip();
+        (Self { workers }, ears)
+    }
+
+    /// Asks all workers, and waits for the one that knows.
+    pub async fn kill(&self, connection_id: u32, query_only: bool, by: Arc<Account>) -> Verdict {
+        let (verdict, mut verdicts) = mpsc::channel(self.workers.len().max(1));
+        for worker in &self.workers {
+            let request = KillRequest { connection_id, query_only, by: Arc::clone(&by), verdict: verdict.clone() };
+            // A worker that is gone has no sessions.
+            let _ = worker.send(request).await;
+        }
+        drop(verdict);
+        let mut result = Verdict::Unknown;
+        while let Some(verdict) = verdicts.recv().await {
+            if verdict != Verdict::Unknown {
+                result = verdict;
+            }
+        }
+        result
+    }
+}
+
+/// Carries out the wishes that concern this worker's sessions, for as long as there is a board.
+pub async fn listen(worker: Rc<Worker>, registry: Rc<Registry>, mut ear: mpsc::Receiver<KillRequest>) {
+    while let Some(request) = ear.recv().await {
+        let verdict = match registry.card(request.connection_id) {
+            None => Verdict::Unknown,
+            Some(card) if !card.belongs_to(request.by.name()) => Verdict::NotOwner,
+            Some(card) => {
+                let backends = worker.snapshot().topology.backends();
+                let running =
+                    card.running().and_then(|(id, thread)| Some((backends.iter().find(|b| b.id == id)?, thread)));
+                if let Some((backend, thread_id)) = running {
+                    end_query(&worker, backend, thread_id, request.by.credentials());
+                }
+                if !request.query_only {
+                    registry.end(|id, _| id == request.connection_id);
+                }
+                Verdict::Done
+            }
+        };
+        let _ = request.verdict.send(verdict).await;
+    }
+}
+
+/// Tells a server to give up what one of its connections runs. In a task of its own, over a connection of its own.
+pub fn end_query(worker: &Rc<Worker>, backend: &Arc<Backend>, thread_id: u64, credentials: Option<Credentials>) {
+    let Some(credentials) = credentials else { return };
+    let (worker, backend) = (Rc::clone(worker), Arc::clone(backend));
+    tokio::task::spawn_local(async move {
+        let options = ConnectOptions { timeout: LIMIT, ..ConnectOptions::default() };
+        let kill = async {
+            let mut connected = connect::connect(&backend.target(), &credentials, &options).await.ok()?;
+            let mut payload = vec![crate::protocol::command::Command::Query as u8];
+            payload.extend_from_slice(format!("KILL QUERY {thread_id}").as_bytes());
+            frame::write_packet(&mut connected.stream, &payload, 0).await.ok()?;
+            let mut answer = Vec::new();
+            frame::read_packet(&mut connected.stream, &mut answer, 1 << 16).await.ok()
+        };
+        if tokio::time::timeout(LIMIT, kill).await.ok().flatten().is_none() {
+            tracing::warn!(backend = &*backend.name, thread_id, "a query could not be killed");
+        }
+        drop(worker);
+    });
+}
+
+/// The number in `KILL [HARD|SOFT] [CONNECTION|QUERY] n`, and whether it is a query alone. `None` for other forms.
+fn read_kill(sql: &[u8], mode: LexMode) -> Option<(u32, bool)> {
+    let mut query_only = false;
+    let mut number = None;
+    for (place, token) in Lexer::new(sql, mode).enumerate() {
+        let text = token.text(sql);
+        match (place, token.kind) {
+            (0, TokenKind::Word) => {}
+            (_, TokenKind::Word) if text.eq_ignore_ascii_case(b"QUERY") => query_only = true,
+            (_, TokenKind::Word)
+                if [&b"HARD"[..], b"SOFT", b"CONNECTION"].iter().any(|w| text.eq_ignore_ascii_case(w)) => {}
+            (_, TokenKind::Number) if number.is_none() => number = std::str::from_utf8(text).ok()?.parse().ok(),
+            (_, TokenKind::Operator) if text == b";" => {}
+            _ => return None,
+        }
+    }
+    number.map(|n| (n, query_only))
+}
+
+impl Session {
+    /// KILL, by the router's numbers.
+    pub(super) async fn kill(&mut self) -> Result<(), SessionEnd> {
+        let text = self.inbox.payload().get(1..).unwrap_or_default();
+        let Some((id, query_only)) = read_kill(text, self.subject.mode()) else {
+            return Err(error(
+                1064,
+                b"42000",
+                "Switchboard: KILL [CONNECTION | QUERY] takes the number of one session".into(),
+            ));
+        };
+        match self.worker.board.kill(id, query_only, Arc::clone(&self.account)).await {
+            Verdict::Done => self.send_ok(b"").await,
+            Verdict::NotOwner => Err(error(1095, b"HY000", format!("You are not owner of thread {id}"))),
+            Verdict::Unknown => Err(error(1094, b"HY000", format!("Unknown thread id: {id}"))),
+        }
+    }
+}
+
+fn error(code: u16, sqlstate: &[u8; 5], message: String) -> SessionEnd {
+    StatementError::State { code, sqlstate: *sqlstate, message }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forms_of_kill() {
+        let read = |sql: &str| read_kill(sql.as_bytes(), LexMode::default());
+        assert_eq!(read("KILL 5"), Some((5, false)));
+        assert_eq!(read("kill connection 5;"), Some((5, false)));
+        assert_eq!(read("KILL QUERY 7"), Some((7, true)));
+        assert_eq!(read("KILL HARD QUERY 7"), Some((7, true)));
+        for other in ["KILL", "KILL USER 'x'", "KILL QUERY ID 7", "KILL 1, 2", "KILL @x", "KILL 99999999999"] {
+            assert_eq!(read(other), None, "{other}");
+        }
+    }
+}
