@@ -230,9 +230,9 @@ const WHY: [(Effects, &str); 30] = [
     (Effects::USER_LOCK, "it uses named locks"),
     (Effects::CALL, "it calls a procedure, which may write"),
     (Effects::XA, "it belongs to an XA transaction"),
-    (Effects::BEGIN, "it begins a transaction"),
-    (Effects::COMMIT, "it ends a transaction"),
-    (Effects::ROLLBACK, "it ends a transaction"),
+    (Effects::BEGIN.union(Effects::BEGIN_READ_ONLY), "it begins a transaction"),
+    (Effects::COMMIT.union(Effects::ROLLBACK).union(Effects::CHAIN).union(Effects::RELEASE), "it ends a transaction"),
+    (Effects::IMPLICIT_COMMIT, "it commits the open transaction"),
     (Effects::SAVEPOINT, "it belongs to a transaction"),
     (Effects::SET_AUTOCOMMIT, "it sets autocommit"),
     (Effects::SET_NEXT_TRANSACTION, "it sets the next transaction's character"),
@@ -273,3 +273,6 @@ pub fn why_unsafe(facts: &Facts) -> String {
         None => "it is not known to be a read".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

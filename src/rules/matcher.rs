@@ -142,9 +142,12 @@ fn drop_overridden(kept: &mut Vec<Arc<Rule>>, conditional: impl Fn(&Rule) -> boo
         return;
     }
     let Some(sure) = kept.iter().position(|r| !conditional(r) && r.destination.is_some()) else { return };
+    // A rule that may end the search without a destination of its own leaves it with that of a rule before it.
+    let inherits = |r: &Arc<Rule>| r.ends() && !r.answers() && r.destination.is_none();
+    let from = kept.iter().take(sure).rposition(inherits).map_or(0, |last| last + 1);
     let mut place = 0;
     kept.retain(|rule| {
-        let overridden = place < sure && !rule.ends() && !rule.settings.log;
+        let overridden = (from..sure).contains(&place) && !rule.ends() && !rule.settings.log;
         place += 1;
         !overridden
     });
