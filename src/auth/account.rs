@@ -221,3 +221,72 @@ fn decoy_password(like: Option<&StoredPassword>) -> (StoredPassword, u32) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(name: &str, password: &str) -> AccountSpec {
+        let passwords = vec![StoredPassword::clear(password).unwrap()];
+        AccountSpec { name: name.into(), passwords, ..AccountSpec::default() }
+    }
+
+    #[test]
+    fn seats_are_counted_across_versions() {
+        let limited = AccountSpec { max_connections: Some(2), ..spec("anna", "x") };
+        let first = Accounts::build([limited.clone()], None).unwrap();
+        let account = first.get("anna").unwrap();
+        let one = account.sit().unwrap();
+        let _two = account.sit().unwrap();
+        assert_eq!(account.sit().unwrap_err(), 2);
+        let next = Accounts::build([limited], Some(&first)).unwrap();
+        assert_eq!(next.get("anna").unwrap().sit().unwrap_err(), 2);
+        drop(one);
+        let _three = next.get("anna").unwrap().sit().unwrap();
+        assert_eq!((account.sessions(), next.get("anna").unwrap().sessions()), (2, 2));
+    }
+
+    #[test]
+    fn backend_credentials_are_the_accounts_own_unless_told() {
+        let backend = |username: Option<&str>, password: Option<&str>| {
+            Some(BackendUser { username: username.map(Into::into), password: password.map(Secret::from) })
+        };
+        for (backend, want) in [
+            (None, Credentials::new("anna", "x")),
+            (backend(Some("app"), None), Credentials::new("app", "x")),
+            (backend(None, Some("y")), Credentials::new("anna", "y")),
+            (backend(Some("app"), Some("y")), Credentials::new("app", "y")),
+            (backend(Some("app"), Some("")), Credentials { username: "app".into(), password: Password::None }),
+        ] {
+            let account = Account::new(AccountSpec { backend, ..spec("anna", "x") });
+            assert_eq!(account.credentials(), Some(want));
+        }
+        let none = Account::new(spec("anna", ""));
+        assert_eq!(none.credentials().unwrap().password, Password::None);
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let twice = Accounts::build([spec("anna", "x"), spec("anna", "y")], None);
+        assert_eq!(twice.unwrap_err(), AccountsError::Duplicate("anna".into()));
+    }
+
+    #[test]
+    fn a_name_that_does_not_exist_meets_the_same_decoy_every_time() {
+        let specs = || {
+            let native = StoredPassword::Native([1; 20]);
+            let hashed = AccountSpec { name: "ben".into(), passwords: vec![native], ..AccountSpec::default() };
+            [spec("anna", "x"), hashed]
+        };
+        let (a, b) = (Accounts::build(specs(), None).unwrap(), Accounts::build(specs(), None).unwrap());
+        let form = |accounts: &Accounts, name: &str| {
+            let (account, known) = accounts.find(name.as_bytes());
+            assert!(!known);
+            std::mem::discriminant(&account.spec().passwords[0])
+        };
+        let names: Vec<String> = (0..64).map(|i| format!("nobody{i}")).collect();
+        assert!(names.iter().all(|n| form(&a, n) == form(&b, n)));
+        let kinds: std::collections::HashSet<_> = names.iter().map(|n| form(&a, n)).collect();
+        assert_eq!(kinds.len(), 2, "both forms occur");
+    }
+}

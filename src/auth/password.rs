@@ -219,3 +219,52 @@ impl Verifier {
 fn equal(a: &[u8], b: &[u8]) -> bool {
     verify_slices_are_equal(a, b).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_forms_are_told_apart() {
+        let native = "*9280BC5C48375D81CD50C24EC5485FC1AF820E0D";
+        assert!(matches!(StoredPassword::hash(native.as_bytes()), Ok(StoredPassword::Native(h)) if h[0] == 0x92));
+        assert_eq!(
+            StoredPassword::hash(native.to_lowercase().as_bytes()),
+            StoredPassword::hash(native.as_bytes()),
+            "case does not matter"
+        );
+        let salt = "\x01\x7f34567890123456789\n";
+        let digest = "/".repeat(43);
+        let sha2 = format!("$A$005${salt}{digest}");
+        let hex: String = sha2.bytes().map(|b| format!("{b:02X}")).collect();
+        let parsed = StoredPassword::hash(sha2.as_bytes()).unwrap();
+        assert!(matches!(parsed, StoredPassword::CachingSha2 { rounds: 5000, .. }));
+        assert_eq!(StoredPassword::hash(format!("0x{hex}").as_bytes()).unwrap(), parsed);
+        assert_eq!(StoredPassword::hash(b""), Ok(StoredPassword::Empty));
+        assert_eq!(StoredPassword::clear(""), Ok(StoredPassword::Empty));
+        assert_eq!(StoredPassword::clear("x".repeat(257)), Err(PasswordFormError::TooLong));
+        let wrong = [
+            ("*ABC", PasswordFormError::Native),
+            ("*GGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGGG", PasswordFormError::Native),
+            ("pencil", PasswordFormError::CachingSha2),
+            ("$A$00", PasswordFormError::CachingSha2),
+            ("$A$000$", PasswordFormError::CachingSha2),
+            ("0x24", PasswordFormError::CachingSha2),
+            ("0x2", PasswordFormError::CachingSha2),
+            (&sha2[..sha2.len() - 1], PasswordFormError::CachingSha2),
+        ];
+        for (text, error) in wrong {
+            assert_eq!(StoredPassword::hash(text.as_bytes()), Err(error), "{text}");
+        }
+        let none = sha2.replace("005", "000");
+        assert_eq!(StoredPassword::hash(none.as_bytes()), Err(PasswordFormError::CachingSha2));
+        assert!(StoredPassword::looks_like_hash(native.as_bytes()) && StoredPassword::looks_like_hash(sha2.as_bytes()));
+        assert!(!StoredPassword::looks_like_hash(b"*secret*") && !StoredPassword::looks_like_hash(b""));
+    }
+
+    #[test]
+    fn no_form_prints_its_password() {
+        let shown = format!("{:?}", StoredPassword::clear("hunter2").unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
