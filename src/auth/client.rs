@@ -27,7 +27,10 @@ mod tests;
 
 const FAST_OK: &[u8] = &[3];
 const FULL: &[u8] = &[4];
+/// A wish for the key, to `caching_sha2_password`.
 const WANT_KEY: u8 = 2;
+/// A wish for the key, to `sha256_password`.
+const WANT_KEY_SHA256: u8 = 1;
 
 /// How the RSA key of `caching_sha2_password` is come by on plain TCP.
 #[derive(Clone, Debug)]
@@ -129,7 +132,7 @@ impl<'a> SignIn<'a> {
             SignIn { credentials, channel, key, scramble, plugin: offered, switched: false, state: State::Answered };
         let answer = match offered {
             // The greeting's plugin is the server's default, not the account's: nothing in clear before it is asked for.
-            Some(Plugin::Clear) | None => None,
+            Some(Plugin::Clear | Plugin::Sha256) | None => None,
             Some(plugin) => sign_in.answer(plugin).ok().map(|a| (plugin, a)),
         };
         let (plugin, answer) = answer.unwrap_or_else(|| {
@@ -173,6 +176,9 @@ impl<'a> SignIn<'a> {
         }
         self.switched = true;
         self.plugin = Some(plugin);
+        if plugin == Plugin::Sha256 {
+            return self.whole_password(plugin, self.channel == Channel::Tls, WANT_KEY_SHA256);
+        }
         self.answer(plugin)
     }
 
@@ -189,6 +195,7 @@ impl<'a> SignIn<'a> {
                 Ok(scramble::fast_answer(&self.scramble, password.expose()).to_vec())
             }
             (Plugin::Clear, _) if self.channel != Channel::Tls => Err(SignInError::Insecure(plugin, "")),
+            (Plugin::Sha256, _) => Err(SignInError::OutOfPlace("it never asked for sha256_password")),
             (Plugin::Clear, Password::None) => Ok(vec![0]),
             (Plugin::Clear, Password::Clear(password)) => Ok([password.expose(), &[0]].concat()),
             (Plugin::CachingSha2 | Plugin::Clear, Password::NativeSha1(_)) => {
@@ -198,50 +205,50 @@ impl<'a> SignIn<'a> {
     }
 
     fn more(&mut self, data: &[u8]) -> Result<Reaction, SignInError> {
-        if self.plugin != Some(Plugin::CachingSha2) {
-            return Err(SignInError::OutOfPlace("it asked for more where the plugin has no more to say"));
-        }
-        match (self.state, data) {
-            (State::Answered, FAST_OK) => {
+        match (self.plugin, self.state, data) {
+            (Some(Plugin::CachingSha2), State::Answered, FAST_OK) => {
                 self.state = State::FastOk;
                 Ok(Reaction::Wait)
             }
-            (State::Answered, FULL) => self.full(),
-            (State::WantKey, pem) => {
-                let key = RsaPublicKey::from_pem(pem).map_err(SignInError::Key)?;
-                self.encrypted(&key)
+            (Some(Plugin::CachingSha2), State::Answered, FULL) => {
+                self.whole_password(Plugin::CachingSha2, self.channel.is_secure(), WANT_KEY).map(Reaction::Send)
             }
-            _ => Err(SignInError::OutOfPlace("it asked caching_sha2_password for something unknown")),
+            (Some(Plugin::CachingSha2 | Plugin::Sha256), State::WantKey, pem) => {
+                let key = RsaPublicKey::from_pem(pem).map_err(SignInError::Key)?;
+                self.encrypted(&key).map(Reaction::Send)
+            }
+            _ => Err(SignInError::OutOfPlace("it asked for more where the plugin has no more to say")),
         }
     }
 
-    fn full(&mut self) -> Result<Reaction, SignInError> {
+    /// The password itself, or what has to come before it: a wish for the key. `secure` if the plugin takes it in clear.
+    fn whole_password(&mut self, plugin: Plugin, secure: bool, want_key: u8) -> Result<Vec<u8>, SignInError> {
         let password = match &self.credentials.password {
             Password::Clear(password) => password.expose(),
             Password::None => b"",
-            Password::NativeSha1(_) => return Err(SignInError::PasswordNotKnown(Plugin::CachingSha2)),
+            Password::NativeSha1(_) => return Err(SignInError::PasswordNotKnown(plugin)),
         };
-        if self.channel.is_secure() {
+        if secure || password.is_empty() {
             self.state = State::PasswordSent;
-            return Ok(Reaction::Send([password, &[0]].concat()));
+            return Ok([password, &[0]].concat());
         }
         match self.key {
             ServerKey::Known(key) => self.encrypted(key),
             ServerKey::Ask => {
                 self.state = State::WantKey;
-                Ok(Reaction::Send(vec![WANT_KEY]))
+                Ok(vec![want_key])
             }
             ServerKey::Forbidden => {
-                Err(SignInError::Insecure(Plugin::CachingSha2, ", or give its public key, or allow asking for the key"))
+                Err(SignInError::Insecure(plugin, ", or give its public key, or allow asking for the key"))
             }
         }
     }
 
-    fn encrypted(&mut self, key: &RsaPublicKey) -> Result<Reaction, SignInError> {
+    fn encrypted(&mut self, key: &RsaPublicKey) -> Result<Vec<u8>, SignInError> {
         let Password::Clear(password) = &self.credentials.password else {
             return Err(SignInError::OutOfPlace("it asked for a password that does not exist"));
         };
         self.state = State::PasswordSent;
-        key.encrypt(&self.scramble, password.expose()).map(Reaction::Send).map_err(SignInError::Key)
+        key.encrypt(&self.scramble, password.expose()).map_err(SignInError::Key)
     }
 }

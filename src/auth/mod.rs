@@ -5,8 +5,8 @@
 //! that may come in, the [forms](StoredPassword) in which their passwords may be stored, and [`Credentials`] for behind.
 //!
 //! Known plugins: `mysql_native_password` and `caching_sha2_password` both ways, `mysql_clear_password` both ways and only
-//! over TLS. Not known, and refused with an error that names them: `client_ed25519`, `parsec`, `sha256_password`,
-//! `mysql_old_password`, `dialog`, Kerberos and LDAP.
+//! over TLS; `sha256_password` towards servers alone. Not known, and refused with an error that names them:
+//! `client_ed25519`, `parsec`, `mysql_old_password`, `dialog`, Kerberos and LDAP.
 //!
 //! A password never reaches a log: [`Secret`] prints as stars, and errors name user, host and plugin only.
 

@@ -145,7 +145,7 @@ impl Verifier {
     /// True if the plugin can come to a verdict with this form, over a channel that is `secure` or not.
     pub fn can_use(&self, plugin: Plugin, secure: bool) -> bool {
         match (plugin, &self.stored) {
-            (Plugin::Native, StoredPassword::CachingSha2 { .. }) => false,
+            (Plugin::Sha256, _) | (Plugin::Native, StoredPassword::CachingSha2 { .. }) => false,
             // Needs the password itself; over plain TCP most clients would refuse to ask for the RSA key.
             (Plugin::CachingSha2, StoredPassword::Native(_)) => secure || self.fast.get().is_some(),
             _ => true,

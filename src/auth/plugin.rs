@@ -11,7 +11,11 @@ pub enum Plugin {
     CachingSha2,
     /// `mysql_clear_password`: the password itself. Only over TLS.
     Clear,
+    /// `sha256_password`: the password over TLS or RSA. Only towards servers; MySQL also pretends it for unknown users.
+    Sha256,
 }
+
+const ALL: [Plugin; 4] = [Plugin::Native, Plugin::CachingSha2, Plugin::Clear, Plugin::Sha256];
 
 impl Plugin {
     /// The name on the wire.
@@ -20,12 +24,13 @@ impl Plugin {
             Plugin::Native => "mysql_native_password",
             Plugin::CachingSha2 => "caching_sha2_password",
             Plugin::Clear => "mysql_clear_password",
+            Plugin::Sha256 => "sha256_password",
         }
     }
 
     /// The plugin of that name, if it is one of ours.
     pub fn from_name(name: &[u8]) -> Option<Plugin> {
-        [Plugin::Native, Plugin::CachingSha2, Plugin::Clear].into_iter().find(|p| p.name().as_bytes() == name)
+        ALL.into_iter().find(|p| p.name().as_bytes() == name)
     }
 }
 

@@ -71,8 +71,8 @@ pub struct Opening<'a> {
     pub scramble: Scramble,
     /// What the packets travel over.
     pub channel: Channel,
-    /// The plugin that the greeting named. Also the one to turn to where the client's is none of ours and the account has
-    /// no preference.
+    /// The plugin that the greeting named: `mysql_native_password` or `caching_sha2_password`. Also the one to turn to where
+    /// the client's is none of ours and the account has no preference.
     pub greeted: Plugin,
     /// The scramble may not be the one that the client used (COM_CHANGE_USER: clients differ in which they keep), so a
     /// wrong answer gets a second try with a fresh one.
@@ -209,7 +209,8 @@ impl Exchange {
 
     /// True if the plugin can judge this account over this channel, and the account does not insist on another.
     fn fits(&self, plugin: Plugin) -> bool {
-        (plugin != Plugin::Clear || self.channel == Channel::Tls)
+        plugin != Plugin::Sha256
+            && (plugin != Plugin::Clear || self.channel == Channel::Tls)
             && self.account.spec().plugin.is_none_or(|p| p == plugin)
             && (self.verifiers().is_empty()
                 || self.verifiers().iter().any(|v| v.can_use(plugin, self.channel.is_secure())))
@@ -222,7 +223,6 @@ impl Exchange {
         match self.verifiers().first().map(|v| &v.stored) {
             Some(StoredPassword::Native(_)) => Plugin::Native,
             Some(StoredPassword::CachingSha2 { .. }) => Plugin::CachingSha2,
-            _ if greeted == Plugin::Clear => Plugin::CachingSha2,
             _ => greeted,
         }
     }
@@ -250,7 +250,7 @@ impl Exchange {
             };
         }
         match plugin {
-            Plugin::Clear => self.password(answer),
+            Plugin::Clear | Plugin::Sha256 => self.password(answer),
             Plugin::Native => match self.verifiers().iter().any(|v| v.native(&self.scramble, answer)) {
                 true => self.accepted(None),
                 false if self.uncertain_scramble && may_switch => self.switch(plugin),

@@ -22,6 +22,7 @@ use crate::auth::client::ServerKey;
 use crate::net::Stream;
 use crate::net::tls::TlsMode;
 use crate::protocol::capabilities::Capabilities;
+use crate::protocol::collation;
 use crate::protocol::status::Status;
 use std::fmt;
 use std::path::PathBuf;
@@ -97,8 +98,11 @@ pub struct ConnectOptions<'a> {
 impl Default for ConnectOptions<'_> {
     fn default() -> Self {
         ConnectOptions {
-            capabilities: Capabilities::COMMON,
-            collation: 45,
+            capabilities: Capabilities::MULTI_RESULTS
+                | Capabilities::PS_MULTI_RESULTS
+                | Capabilities::SESSION_TRACK
+                | Capabilities::DEPRECATE_EOF,
+            collation: collation::UTF8MB4_GENERAL_CI,
             schema: None,
             attributes: &[("program_name", "switchboard")],
             max_packet: 1 << 30,

@@ -118,6 +118,30 @@ fn the_key_is_asked_for_or_known() {
 }
 
 #[test]
+fn sha256_password_takes_the_password_over_tls_or_encrypted() {
+    let credentials = credentials();
+    let rsa = RsaKey::generated();
+    let pem = rsa.make().unwrap();
+    let scramble = Scramble::random();
+    let wanted = switch(b"sha256_password", &scramble);
+    let begin = |channel, key| SignIn::begin(&credentials, channel, key, NATIVE, &[7; 20]).unwrap().0;
+    assert_eq!(begin(Channel::Tls, &ServerKey::Forbidden).packet(&wanted), Ok(Reaction::Send(b"pencil\0".to_vec())));
+    // Unlike caching_sha2_password it takes a unix socket for unsafe.
+    for channel in [Channel::Plain, Channel::Local] {
+        let forbidden = begin(channel, &ServerKey::Forbidden).packet(&wanted).unwrap_err();
+        assert!(matches!(forbidden, SignInError::Insecure(Plugin::Sha256, _)));
+        let mut sign_in = begin(channel, ASK);
+        assert_eq!(sign_in.packet(&wanted), Ok(Reaction::Send(vec![1])));
+        let Reaction::Send(answer) = sign_in.packet(&more(pem.as_bytes())).unwrap() else { panic!() };
+        assert_eq!(rsa.decrypt(&scramble, &answer), Ok(Secret::from(SECRET)));
+    }
+    // Not before it is asked for.
+    let (_, plugin, answer) =
+        SignIn::begin(&credentials, Channel::Tls, ASK, b"sha256_password", scramble.bytes()).unwrap();
+    assert_eq!((plugin.as_bytes(), answer.len()), (SHA2, 32));
+}
+
+#[test]
 fn what_cannot_be_done_is_said() {
     let hash = Credentials { username: "app".into(), password: Password::NativeSha1([1; 20]) };
     let (mut sign_in, ..) = SignIn::begin(&hash, Channel::Tls, ASK, SHA2, &[7; 20]).unwrap();
@@ -127,7 +151,7 @@ fn what_cannot_be_done_is_said() {
     for (packet, plugin) in [
         (&b"\xfeclient_ed25519\x000123456789012345678901234567890a\0"[..], "client_ed25519"),
         (b"\xfe", "mysql_old_password"),
-        (b"\xfesha256_password\0abc\0", "sha256_password"),
+        (b"\xfeparsec\0abc\0", "parsec"),
     ] {
         let (mut sign_in, ..) = SignIn::begin(&credentials, Channel::Tls, ASK, NATIVE, &[7; 20]).unwrap();
         assert_eq!(sign_in.packet(packet), Err(SignInError::UnknownPlugin(plugin.into())));

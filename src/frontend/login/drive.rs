@@ -124,11 +124,11 @@ async fn prove(
     })
 }
 
-/// The plugin that the greeting names. Never the one that would make clients send their passwords in clear.
+/// The plugin that the greeting names. Never one that would make clients send their passwords in clear.
 fn greeted(context: &LoginContext<'_>) -> Plugin {
     match context.plugin {
-        Plugin::Clear => Plugin::CachingSha2,
-        plugin => plugin,
+        Plugin::Native => Plugin::Native,
+        Plugin::CachingSha2 | Plugin::Clear | Plugin::Sha256 => Plugin::CachingSha2,
     }
 }
 
