@@ -58,6 +58,9 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Make a running router read its configuration again
     Reload(run::ReloadArgs),
+    /// Show the router at work: real servers, real traffic, a server that goes and comes back
+    #[cfg(feature = "demo")]
+    Demo(demo::DemoArgs),
     /// Print shell completions
     Completions(completions::CompletionsArgs),
 }
@@ -91,6 +94,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Reload(args) => run::reload(&args),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::demo(&args),
         Command::Completions(args) => completions::completions(&args),
     };
     match result {

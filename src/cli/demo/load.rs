@@ -82,12 +82,13 @@ impl Totals {
     }
 }
 
-/// The tables and their columns, in the order of [`Data::tables`].
+/// The tables and their columns, in the order of [`Data::tables`]. Ids are given, for the servers hold different parts and
+/// must agree on which row is which.
 const COLUMNS: [&str; 5] = [
     "call_records (id, call_id, org_id, direction, from_number, to_number, start_time, answer_time, end_time, duration_s, \
-     disposition, cost, details)",
-    "call_recordings (call_record_id, org_id, storage_key, size_bytes, checksum, created_at)",
-    "call_events (call_record_id, org_id, event_type, event_time)",
+     disposition, cost, details, modified)",
+    "call_recordings (id, call_record_id, org_id, storage_key, size_bytes, checksum, created_at)",
+    "call_events (id, call_record_id, org_id, event_type, event_time)",
     "analytics_hourly (org_id, hour, calls, answered, talk_s)",
     "analytics_daily (org_id, day, calls, answered, talk_s)",
 ];
@@ -177,12 +178,13 @@ impl Data {
         let cost = talk_s * 137;
         let _ = write!(
             sql,
-            ",'{}',{answer_sql},'{}',{talk_s},'{disposition}',{}.{:04},{})",
+            ",'{}',{answer_sql},'{}',{talk_s},'{disposition}',{}.{:04},{},'{}')",
             text(start),
             text(end),
             cost / 10_000,
             cost % 10_000,
-            if random.chance(20) { r#"'{"queue": "sales", "wrap": [1, 2.5, null]}'"# } else { "NULL" }
+            if random.chance(20) { r#"'{"queue": "sales", "wrap": [1, 2.5, null]}'"# } else { "NULL" },
+            text(end)
         );
         self.calls.0.push((start, sql));
         if old && random.chance(2) {
@@ -193,7 +195,10 @@ impl Data {
             let size = talk_s * 8000 + random.below(4000);
             let key = format!("org/{org}/{}/{id}.opus", start.date());
             let checksum = random.bits();
-            self.recordings.0.push((end, format!("({id},{org},'{key}',{size},x'{checksum:016x}','{}')", text(end))));
+            let own = self.recordings.0.len() + 1;
+            self.recordings
+                .0
+                .push((end, format!("({own},{id},{org},'{key}',{size},x'{checksum:016x}','{}')", text(end))));
         }
         let hour = start.date().at(start.hour(), 0, 0, 0);
         self.hourly.entry((org, hour)).or_default().add(answered, talk_s);
@@ -202,8 +207,10 @@ impl Data {
     }
 
     fn events_of(&mut self, id: u64, org: u64, start: DateTime, answer: Option<DateTime>, end: DateTime) {
-        let mut event =
-            |kind: &str, when: DateTime| self.events.0.push((when, format!("({id},{org},'{kind}','{}')", text(when))));
+        let mut event = |kind: &str, when: DateTime| {
+            let own = self.events.0.len() + 1;
+            self.events.0.push((when, format!("({own},{id},{org},'{kind}','{}')", text(when))));
+        };
         event("initiated", start);
         event("ringing", start);
         if let Some(answer) = answer {

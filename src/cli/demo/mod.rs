@@ -1,13 +1,26 @@
 //! `switchboard demo`: the estate in small, real servers and real traffic, with the servers' own logs as the judge.
 //!
+//! It starts an SDC master, its replica and an Aurora stand-in ([`estate`]), loads two years of calls ([`load`]), feeds
+//! Aurora from the master's binary log ([`applier`]), starts the router on `rules/bigdb.toml` ([`router`]), and drives an
+//! application's traffic through it ([`traffic`]) while it stops Aurora and starts it again. Every statement is entered in
+//! a book ([`ledger`]) and judged at the end ([`verify`]).
+//!
 //! Behind the feature `demo`. Nothing outside [`crate::cli`] may import it but the integration tests, which start their
 //! servers by [`servers`].
 
 pub mod applier;
 pub mod estate;
+pub mod ledger;
 pub mod load;
 mod random;
+pub mod router;
+mod run;
+mod screen;
 pub mod servers;
+pub mod traffic;
+pub mod verify;
+
+pub use run::{DemoArgs, demo};
 
 /// Why the demo could not go on.
 #[derive(Debug, thiserror::Error)]
