@@ -6,11 +6,11 @@ use super::link::Link;
 use super::snapshot::Snapshot;
 use super::state::{Portable, transition};
 use super::sync::{TalkError, talk};
-use crate::backend::Hostgroup;
 use crate::backend::connect::{self, ConnectOptions};
 use crate::backend::health::Cause;
 use crate::backend::pool::Key;
 use crate::backend::server::{Backend, BackendId, Lease};
+use crate::backend::{Engine, Hostgroup};
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::status::Status;
@@ -24,9 +24,23 @@ use tokio::time::Instant;
 /// How often a session that waits for room looks whether another worker has left some.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// What every backend connection is told first: report every variable and every change of state.
-const TRACK_EVERYTHING: &[u8] =
-    b"SET session_track_system_variables='*', session_track_schema=1, session_track_state_change=1";
+/// Variables whose changes every server is told to report: those that sessions compute (`sql_mode`) or that frameworks set
+/// in procedures. What a session sets by value is known from its text; what a server changes without reporting it is
+/// still seen as "some state changed", and pins. Not `*`: MariaDB then reports `last_gtid` with every write.
+const TRACKED: &str = "autocommit,character_set_client,character_set_connection,character_set_results,collation_connection,\
+    time_zone,sql_mode,foreign_key_checks,unique_checks,sql_safe_updates,sql_select_limit,sql_big_selects,sql_auto_is_null,\
+    group_concat_max_len,lock_wait_timeout,innodb_lock_wait_timeout,wait_timeout,interactive_timeout,net_read_timeout,\
+    net_write_timeout,max_join_size,lc_time_names,default_storage_engine,div_precision_increment,optimizer_switch,\
+    sort_buffer_size,join_buffer_size,tmp_table_size,max_heap_table_size,sql_log_bin,default_week_format";
+
+/// What every backend connection is told first.
+fn track_everything(engine: Engine) -> String {
+    let own = match engine {
+        Engine::MariaDb => "tx_isolation,tx_read_only,max_statement_time",
+        _ => "transaction_isolation,transaction_read_only,max_execution_time",
+    };
+    format!("SET session_track_system_variables='{TRACKED},{own}',session_track_schema=1,session_track_state_change=1")
+}
 
 /// Backends that a statement has tried in vain, and what the last of them said.
 #[derive(Default)]
@@ -212,13 +226,15 @@ impl Session {
             prepared: hashbrown::HashMap::default(),
             uses: 0,
             owner: 0,
+            diagnostics: 0,
             deprecate_eof: connected.capabilities.contains(Capabilities::DEPRECATE_EOF),
             born: self.worker.ticks(),
             status: Status::empty(),
             busy: false,
         });
         let prepared = async {
-            talk(&self.worker.buffers, &mut link, Command::Query, TRACK_EVERYTHING).await?;
+            let first = track_everything(backend.engine());
+            talk(&self.worker.buffers, &mut link, Command::Query, first.as_bytes()).await?;
             self.sync_link(&mut link).await
         };
         match prepared.await {
@@ -298,8 +314,10 @@ impl Drop for InLine<'_> {
 pub(super) async fn reset(worker: &super::worker::Worker, link: &mut Link) -> Result<(), TalkError> {
     talk(&worker.buffers, link, Command::ResetConnection, b"").await?;
     link.prepared.clear();
+    link.diagnostics = 0;
     let schema = link.state.portable.schema.clone();
     link.state = worker.states.intern(Portable { schema, ..Portable::default() });
-    talk(&worker.buffers, link, Command::Query, TRACK_EVERYTHING).await?;
+    let first = track_everything(link.backend().engine());
+    talk(&worker.buffers, link, Command::Query, first.as_bytes()).await?;
     Ok(())
 }

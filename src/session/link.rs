@@ -45,6 +45,9 @@ pub struct Link {
     pub uses: u64,
     /// The session that ran the last statement on it.
     pub owner: u64,
+    /// The session whose warnings or error may still be in its diagnostics; 0 for none. A server clears them only when a
+    /// statement uses a table or has something to say itself.
+    pub diagnostics: u64,
     /// True if the capability was agreed: the tracker must know.
     pub deprecate_eof: bool,
     /// The tick at which it was made.

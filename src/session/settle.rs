@@ -7,7 +7,7 @@ use super::pin::Pins;
 use super::relay::Outcome;
 use super::snapshot::Snapshot;
 use super::statement::{From, gone};
-use super::sync::{TalkError, talk};
+use super::sync::talk;
 use super::variables::{Applied, apply, read_set};
 use crate::protocol::codec::{HEADER, Reader};
 use crate::protocol::command::Command;
@@ -54,6 +54,9 @@ impl Session {
         if let Some(status) = outcome.status {
             self.status = status;
             link.status = status;
+        }
+        if outcome.warnings > 0 || outcome.error.is_some() {
+            link.diagnostics = self.serial;
         }
         self.previous = link.serial;
         self.previous_at_home = from == From::Home;
@@ -296,20 +299,27 @@ impl Session {
             return match link {
                 Some(mut link) => {
                     link.set_busy(true);
+                    let not_ours = link.diagnostics != 0 && link.diagnostics != self.serial;
+                    if not_ours && effects.contains(Effects::NEEDS_WARNINGS) {
+                        self.make_fresh(&mut link).await?;
+                    }
                     Ok((link, From::Pool))
                 }
                 None => Err(gone(effects).into()),
             };
         }
         let mut link = self.obtain(&[route.writer], snapshot, tried).await?;
-        self.reset_link(&mut link).await.map_err(|e| self.talk_failed(&link, e))?;
-        self.sync_link(&mut link).await.map_err(|e| self.talk_failed(&link, e))?;
+        self.make_fresh(&mut link).await?;
         Ok((link, From::Pool))
     }
 
-    /// COM_RESET_CONNECTION, and what every connection is told first.
-    pub(super) async fn reset_link(&self, link: &mut Link) -> Result<(), TalkError> {
-        super::checkout::reset(&self.worker, link).await
+    /// A link as a new session would find it, but for the session's own state.
+    async fn make_fresh(&self, link: &mut Link) -> Result<(), StatementError> {
+        let fresh = async {
+            super::checkout::reset(&self.worker, link).await?;
+            self.sync_link(link).await
+        };
+        fresh.await.map_err(|error| self.talk_failed(link, error))
     }
 
     /// Commits the READ ONLY transaction on the reader that the session holds, and lets it go.

@@ -52,6 +52,10 @@ const ONE_SHOT: [&str; 14] = [
     "timestamp",
 ];
 
+/// Variables that a server may report and nobody can set.
+const READ_ONLY: [&str; 7] =
+    ["last_gtid", "in_transaction", "warning_count", "error_count", "proxy_user", "external_user", "pseudo_thread_id"];
+
 /// Takes a SET statement apart. An empty answer means that it is none.
 pub fn read_set(sql: &[u8], mode: LexMode) -> Vec<Target> {
     let tokens: Vec<Token> = Lexer::new(sql, mode).collect();
@@ -269,6 +273,9 @@ pub fn apply(state: &mut Portable, targets: &[Target], reported: &[(String, Stri
     let opaque = targets.contains(&Target::Opaque);
     for (name, value) in reported {
         let name = name.to_ascii_lowercase();
+        if READ_ONLY.contains(&name.as_str()) {
+            continue;
+        }
         if explained.contains(&name.as_str()) || one_shot || opaque || said_otherwise(&explained, &name) {
             continue;
         }
