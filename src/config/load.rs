@@ -190,6 +190,10 @@ fn read(sources: &[Source], shared: &Shared<'_>) -> Result<Loaded, Vec<Fault>> {
         }
         roots.push((source, root));
     }
+    if sink.has_faults() {
+        // What could be read of a broken file would be blamed for what could not.
+        return Err(sink.finish().0);
+    }
     check_given_once(&roots, sink);
     let mut server = Server::default();
     let mut lists = Lists::default();

@@ -35,7 +35,7 @@ pub(super) fn rule(section: &Section<'_>) -> Option<RuleSettings> {
         section.fault("", "rule_id is missing");
     }
     let defaults = RuleSettings::new(0);
-    let rule = RuleSettings {
+    let mut rule = RuleSettings {
         rule_id: id.unwrap_or_default(),
         active: section.flag("active").unwrap_or(true),
         username: filled(section, "username"),
@@ -70,7 +70,7 @@ pub(super) fn rule(section: &Section<'_>) -> Option<RuleSettings> {
             section.fault(key, "an empty list matches nothing: leave it out to match everything");
         }
     }
-    if rule.older_than.is_some() && rule.horizon.is_empty() {
+    if rule.older_than.is_some() && !section.contains("horizon") {
         section.fault("older_than", "goes with horizon: say horizon = \"historical\" too");
     }
     if rule.negate_match_pattern && rule.match_digest.is_none() && rule.match_pattern.is_none() {
@@ -78,6 +78,10 @@ pub(super) fn rule(section: &Section<'_>) -> Option<RuleSettings> {
     }
     if rule.error_msg.is_some() && rule.ok_msg.is_some() {
         section.fault("OK_msg", "error_msg is given too: a statement has one answer");
+    }
+    if rule.older_than.is_none() && section.contains("older_than") {
+        // It was said already; that no horizon is named would be said for nothing.
+        rule.horizon.clear();
     }
     id.map(|_| rule)
 }

@@ -28,7 +28,8 @@ pub(super) fn hostgroup(section: &Section<'_>) -> Option<(Hostgroup, HostgroupSe
     let horizon = section.horizon("horizon");
     let writer = section.small("writer", 0..=u32::MAX);
     section.finish(&[]);
-    let (id, role) = (id?, role?);
+    // What is wrong was said; that rules name a hostgroup that is not there would be said for nothing.
+    let (id, role) = (id?, role.unwrap_or(Role::Writer));
     if role == Role::Writer && writer.is_some() {
         section.fault("writer", "is for readers: who is their writer");
     }

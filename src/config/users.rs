@@ -104,8 +104,7 @@ pub(super) fn password_of(section: &Section<'_>) -> Option<Secret> {
 }
 
 fn password(section: &Section<'_>, keys: &PasswordKeys) -> Option<Secret> {
-    let given: Vec<&str> =
-        [keys.literal, keys.env, keys.file].into_iter().filter(|key| section.contains(key)).collect();
+    let given: Vec<&str> = [keys.literal, keys.env, keys.file].into_iter().filter(|key| section.has(key)).collect();
     if let [first, second, ..] = given[..] {
         section.fault(second, format!("{first} is given too: one of them is enough"));
     }
