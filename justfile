@@ -22,7 +22,7 @@ demo *args:
 
 # Comparison with HAProxy: processor time, throughput, latency, memory
 bench *args:
-    benches/compare {{args}}
+    python3 benches/compare {{args}}
 
 # Licences, sources and doubled dependencies (needs `cargo install cargo-deny`)
 deny:
