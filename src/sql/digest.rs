@@ -9,8 +9,8 @@
 //! - of several equal rows the first stays: `VALUES (?,NOW()),...` (ProxySQL keeps up to ten);
 //! - identifiers stay as they are, quotes and digits included; a `;` at the end goes.
 //!
-//! What changes meaning stays: executable comments, optimizer hints and Switchboard's own hints with all their text.
-//! Two statements that a router must treat differently never have the same digest. Text that cannot be cut into tokens
+//! What changes meaning stays: executable comments, optimizer hints and Switchboard's own hints with all their text
+//! (where an executable comment ends for a server that skips it may hang on the bytes of a string within). Two statements that a router must treat differently never have the same digest. Text that cannot be cut into tokens
 //! ends the digest with `/*`, which no whole statement's digest can hold, for it would itself be unterminated.
 //!
 //! This module refuses to judge: see [`super::classify`] for meaning and [`super::predicate`] for the literals' values.
@@ -159,6 +159,8 @@ struct Reader<'a> {
     tight: bool,
     /// Where a sign begins that belongs to a literal, if one follows.
     sign: Option<u32>,
+    /// Inside an executable comment: every byte stays.
+    verbatim: bool,
     /// Literals since the last token that was neither literal nor comma.
     run: u32,
     /// The token before is a comma inside a run.
@@ -181,6 +183,7 @@ impl<'a> Reader<'a> {
             prev: Token { kind: TokenKind::Operator, start: 0, end: 0 },
             tight: true,
             sign: None,
+            verbatim: false,
             run: 0,
             run_comma: false,
             run_literal: false,
@@ -193,13 +196,18 @@ impl<'a> Reader<'a> {
     #[inline]
     fn token(&mut self, token: Token) {
         let sign = self.sign.take();
+        if self.verbatim {
+            self.verbatim = token.kind != TokenKind::ExecutableClose;
+            self.prev = token;
+            return;
+        }
         match token.kind {
             TokenKind::String | TokenKind::Number | TokenKind::Param => self.literal(token, sign),
             TokenKind::Word => self.word(token, sign),
             TokenKind::Operator => self.operator(token),
             TokenKind::Unterminated => {
                 self.space(token, false);
-                self.flush(token.start);
+                self.flush(token.start as usize);
                 self.out.text.extend_from_slice(b"/*");
                 self.pending = token.end as usize;
                 self.done(token, false);
@@ -207,14 +215,14 @@ impl<'a> Reader<'a> {
             _ => {
                 self.space(token, false);
                 self.done(token, false);
+                self.verbatim = token.kind == TokenKind::ExecutableOpen;
             }
         }
     }
 
     /// Copies what is pending, up to the source offset `end`.
     #[inline]
-    fn flush(&mut self, end: u32) {
-        let end = end as usize;
+    fn flush(&mut self, end: usize) {
         if let Some(bytes) = self.sql.get(self.pending..end) {
             self.out.text.extend_from_slice(bytes);
         }
@@ -232,7 +240,7 @@ impl<'a> Reader<'a> {
         if one && wanted {
             return;
         }
-        self.flush(self.prev.end);
+        self.flush(self.prev.end as usize);
         if wanted {
             self.out.text.push(b' ');
         }
@@ -259,7 +267,7 @@ impl<'a> Reader<'a> {
         };
         self.run = if self.run_comma { self.run + 1 } else { 1 };
         if self.run < FOLD_FROM {
-            self.flush(start);
+            self.flush(start as usize);
             self.out.text.push(b'?');
             self.slot += 1;
             if self.run == FOLD_TO {
@@ -353,7 +361,7 @@ impl<'a> Reader<'a> {
             b"." => {
                 if self.after_point() && token.start == self.prev.end {
                     // Three in a row must not look like a fold.
-                    self.flush(token.start);
+                    self.flush(token.start as usize);
                     self.out.text.push(b' ');
                 }
                 self.space(token, false);
@@ -377,7 +385,7 @@ impl<'a> Reader<'a> {
     }
 
     fn open_group(&mut self, token: Token) {
-        self.flush(token.end);
+        self.flush(token.end as usize);
         if self.depth < MAX_DEPTH {
             let open = Group {
                 start: self.out.text.len() - 1,
@@ -398,7 +406,7 @@ impl<'a> Reader<'a> {
     }
 
     fn close_group(&mut self, token: Token) {
-        self.flush(token.end);
+        self.flush(token.end as usize);
         self.depth = match self.depth.checked_sub(1) {
             Some(depth) => depth,
             None => return,
@@ -426,7 +434,8 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(&mut self) {
-        self.flush(self.prev.end);
+        let end = if self.verbatim { self.sql.len() } else { self.prev.end as usize };
+        self.flush(end);
         while matches!(self.out.text.last(), Some(b';' | b' ')) {
             self.out.text.pop();
         }
