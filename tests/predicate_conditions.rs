@@ -90,6 +90,8 @@ fn conjuncts_join() {
                 "DATE(start_time) = CURDATE() AND start_time >= '2026-11-01'",
                 "start_time >= '2026-11-01' AND start_time >= @since",
                 "start_time >= '2026-11-01' AND start_time >= '2026-13-45'",
+                "start_time = '2026-11-01' AND start_time >= '2026-11-05'",
+                "start_time >= '2026-11-05' AND start_time IN ('2026-11-05', '2026-11-01')",
                 "start_time >= '2026-11-01' AND start_time IS NOT NULL",
                 "start_time >= '2026-11-01' AND `or` = 1",
                 "start_time >= '2026-11-01' AND t.or = 1",
@@ -248,6 +250,10 @@ fn nothing_is_proven_by() {
                 "'start_time' >= '2026-11-01'",
                 "start_time.x >= '2026-11-01'",
                 "a.b.c.start_time >= '2026-11-01'",
+                // Equal to something unknown: MySQL would put that in the column's place.
+                "start_time >= '2026-11-01' AND start_time = '26-11-01'",
+                "start_time >= '2026-11-01' AND start_time <=> @x",
+                "start_time >= '2026-11-01' AND start_time IN ('26-11-01')",
                 // Another column.
                 "start_time >= end_time",
                 "start_time = start_time",

@@ -140,6 +140,8 @@ struct Bound {
     column: u16,
     /// How that column stores its moment.
     unit: TimeUnit,
+    /// The column must equal the value, or one of the values.
+    equal: bool,
     /// What it is compared with.
     least: Least,
 }

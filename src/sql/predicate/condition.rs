@@ -60,7 +60,9 @@ pub(super) struct Conditions<'c, 'a> {
 /// A comparison, as it reads with the column first.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Compare {
-    /// `>`, `>=`, `=`, `<=>`.
+    /// `=`, `<=>`, IN.
+    Equal,
+    /// `>`, `>=`, BETWEEN.
     Least,
     /// `<`, `<=`.
     Most,
@@ -157,7 +159,8 @@ impl<'c, 'a> Conditions<'c, 'a> {
         let mut reader = Reader::new(self.tokens, start, end);
         let value = reader.expr()?;
         let compare = match self.tokens.mark(reader.at) {
-            b"<" | b"<=" | b"=" | b"<=>" => Compare::Least,
+            b"=" | b"<=>" => Compare::Equal,
+            b"<" | b"<=" => Compare::Least,
             b">" | b">=" => Compare::Most,
             _ => return None,
         };
@@ -172,7 +175,8 @@ impl<'c, 'a> Conditions<'c, 'a> {
     fn column_first(&mut self, column: Column, at: usize, end: usize, bounds: &Range<usize>) -> Option<()> {
         let mut reader = Reader::new(self.tokens, at + 1, end);
         let (compare, least) = match (self.tokens.key(at), self.tokens.mark(at)) {
-            (_, b">" | b">=" | b"=" | b"<=>") => (Compare::Least, Least::Value(reader.expr()?)),
+            (_, b"=" | b"<=>") => (Compare::Equal, Least::Value(reader.expr()?)),
+            (_, b">" | b">=") => (Compare::Least, Least::Value(reader.expr()?)),
             (_, b"<" | b"<=") => (Compare::Most, Least::Value(reader.expr()?)),
             (Key::Between, _) => {
                 let low = reader.expr()?;
@@ -183,7 +187,7 @@ impl<'c, 'a> Conditions<'c, 'a> {
             }
             (Key::In, _) if reader.take(b"(") => {
                 let list = reader.arguments().filter(|list| !list.is_empty())?;
-                (Compare::Least, Least::AnyOf(list.into()))
+                (Compare::Equal, Least::AnyOf(list.into()))
             }
             _ => return None,
         };
@@ -204,9 +208,10 @@ impl<'c, 'a> Conditions<'c, 'a> {
         match compare {
             Compare::Most => known.above = true,
             Compare::Least if opaque => known.murky = true,
-            Compare::Least => {
+            Compare::Least | Compare::Equal => {
                 let TimeColumn { unit, .. } = self.tables.list[column.table].columns[column.column];
-                known.bounds.push(Bound { column: column.column as u16, unit, least });
+                let equal = compare == Compare::Equal;
+                known.bounds.push(Bound { column: column.column as u16, unit, equal, least });
             }
         }
     }

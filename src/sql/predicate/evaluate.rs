@@ -24,24 +24,31 @@ pub(super) fn earliest(references: &[Reference], env: &TimeEnv<'_>) -> Option<Ti
     earliest
 }
 
-/// Where one reference begins: of one column the latest bound, of several columns the earliest of those.
+/// Where one reference begins: of several columns that are bounded, at the earliest.
 fn reference_since(reference: &Reference, env: &TimeEnv<'_>) -> Option<Timestamp> {
-    let mut earliest: Option<Timestamp> = None;
-    let mut latest: Option<(u16, Timestamp)> = None;
     // The bounds stand in the order of their columns.
-    for bound in &reference.bounds {
-        let Some(moment) = bound_since(bound, env) else { continue };
-        latest = Some(match latest {
-            Some((column, known)) if column == bound.column => (column, known.max(moment)),
-            Some((_, known)) => {
-                earliest = Some(earliest.map_or(known, |before| before.min(known)));
-                (bound.column, moment)
-            }
-            None => (bound.column, moment),
-        });
+    let columns = reference.bounds.chunk_by(|one, other| one.column == other.column);
+    columns.filter_map(|bounds| column_since(bounds, env)).min()
+}
+
+/// Where the bounds of one column let rows begin: at the latest of them.
+///
+/// But where the column must equal something, only that counts, and it must be known. MySQL puts the value in the
+/// column's place in the other conjuncts and may then compare two texts: `d = '24-02-26' AND d >= '2024-02-27'` finds
+/// rows.
+fn column_since(bounds: &[Bound], env: &TimeEnv<'_>) -> Option<Timestamp> {
+    let mut latest: Option<Timestamp> = None;
+    let mut equal: Option<Timestamp> = None;
+    for bound in bounds {
+        let moment = bound_since(bound, env);
+        if bound.equal {
+            let moment = moment?;
+            equal = Some(equal.map_or(moment, |known| known.min(moment)));
+        } else {
+            latest = latest.max(moment);
+        }
     }
-    let (_, latest) = latest?;
-    Some(earliest.map_or(latest, |before| before.min(latest)))
+    equal.or(latest)
 }
 
 fn bound_since(bound: &Bound, env: &TimeEnv<'_>) -> Option<Timestamp> {
@@ -49,12 +56,14 @@ fn bound_since(bound: &Bound, env: &TimeEnv<'_>) -> Option<Timestamp> {
         Least::Value(expr) => env.moment(env.value(expr)?, bound.unit),
         Least::Between(low, high) => {
             let (low, high) = (env.value(low)?, env.value(high)?);
-            // Where one of three values is a bare number, servers may compare all of them as numbers.
-            let number = matches!(low, Value::Number(_)) || matches!(high, Value::Number(_));
-            if bound.unit == TimeUnit::DateTime && number {
-                return None;
-            }
-            env.moment(high, bound.unit)?;
+            match bound.unit {
+                // Where one of three values is a bare number, servers may compare all of them as numbers.
+                TimeUnit::DateTime if matches!((low, high), (Value::Number(_), _) | (_, Value::Number(_))) => {
+                    return None;
+                }
+                TimeUnit::DateTime => high.wall().map(drop),
+                TimeUnit::EpochSeconds | TimeUnit::EpochMillis => high.floor().map(drop),
+            }?;
             env.moment(low, bound.unit)
         }
         Least::AnyOf(list) => {
@@ -213,16 +222,22 @@ impl<'a> TimeEnv<'a> {
     /// The moment that a value means in a time column.
     fn moment(&self, value: Value<'_>, unit: TimeUnit) -> Option<Timestamp> {
         match unit {
+            // MySQL stores a number as the column's type before it compares: it loses its time of day to a DATE.
+            TimeUnit::DateTime if matches!(value, Value::Number(_)) => self.instant(value.wall()?.cut(Cut::Day)),
             // A column without decimals may be compared with a value that lost its own.
             TimeUnit::DateTime => self.instant(value.wall()?.cut(Cut::Second)),
-            TimeUnit::EpochSeconds => Timestamp::from_second(value.floor()?).ok(),
-            TimeUnit::EpochMillis => Timestamp::from_millisecond(value.floor()?).ok(),
+            TimeUnit::EpochSeconds => instant_of(value.floor()?, 0),
+            TimeUnit::EpochMillis => {
+                let millis = value.floor()?;
+                instant_of(millis.div_euclid(1_000), millis.rem_euclid(1_000) * 1_000_000)
+            }
         }
     }
 
     /// The earliest instant at which the session's clock shows a time, or has passed it.
     fn instant(&self, wall: Wall) -> Option<Timestamp> {
-        let shown = Offset::UTC.to_datetime(Timestamp::from_microsecond(wall.0).ok()?);
+        let (seconds, micros) = (wall.0.div_euclid(SECOND), wall.0.rem_euclid(SECOND));
+        let shown = Offset::UTC.to_datetime(instant_of(seconds, micros * 1_000)?);
         self.time_zone.to_ambiguous_timestamp(shown).earlier().ok()
     }
 
@@ -270,7 +285,7 @@ impl<'a> TimeEnv<'a> {
             Expr::UnixTimestamp(x) => Value::Whole(epoch(self.instant(self.wall(x)?)?)?),
             Expr::FromUnixTime(x) => {
                 let seconds = self.value(x)?.floor().filter(|seconds| (0..=LAST_EPOCH).contains(seconds))?;
-                Value::Wall(self.shown(Timestamp::from_second(seconds).ok()?)?)
+                Value::Wall(self.shown(instant_of(seconds, 0)?)?)
             }
             Expr::Whole { number, exact: true } => Value::Whole(self.whole(number)?),
             Expr::Whole { number, exact: false } => Value::Whole(self.value(number)?.floor()?),
@@ -287,6 +302,17 @@ impl<'a> TimeEnv<'a> {
             Expr::Opaque => return None,
         })
     }
+}
+
+/// So many seconds and nanoseconds after 1970, unless that is near the ends of what a [`Timestamp`] holds, from where a
+/// time zone leads outside: making the error allocates.
+fn instant_of(seconds: i64, nanos: i64) -> Option<Timestamp> {
+    const MARGIN: i64 = 2 * 86_400;
+    let held = Timestamp::MIN.as_second() + MARGIN..Timestamp::MAX.as_second() - MARGIN;
+    if !held.contains(&seconds) {
+        return None;
+    }
+    Timestamp::new(seconds, i32::try_from(nanos).ok()?).ok()
 }
 
 /// Seconds since 1970. Outside of what servers know, they answer 0 or NULL.
