@@ -79,8 +79,8 @@ struct State {
     rsa: Arc<RsaKey>,
     offload: Offload,
     errors: Mutex<Vec<LoginError>>,
-    /// Questions that were asked, over all clients: how many packets each sign-in took.
-    last_sequence: Mutex<Option<u8>>,
+    /// Of the last sign-in that succeeded: the number of the packet with its verdict, and the flags agreed on.
+    last: Mutex<Option<(u8, Capabilities)>>,
 }
 
 impl Gate {
@@ -94,7 +94,7 @@ impl Gate {
             rsa: Arc::new(RsaKey::generated()),
             offload: Offload::new(2),
             errors: Mutex::default(),
-            last_sequence: Mutex::default(),
+            last: Mutex::default(),
         });
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = mpsc::channel();
@@ -122,7 +122,12 @@ impl Gate {
 
     /// The sequence number of the verdict of the last sign-in that succeeded.
     pub fn last_sequence(&self) -> Option<u8> {
-        *self.state.last_sequence.lock().unwrap()
+        self.state.last.lock().unwrap().map(|(sequence, _)| sequence)
+    }
+
+    /// The flags that the last sign-in that succeeded agreed on.
+    pub fn last_capabilities(&self) -> Option<Capabilities> {
+        self.state.last.lock().unwrap().map(|(_, capabilities)| capabilities)
     }
 
     pub fn accounts(&self) -> Arc<Accounts> {
@@ -177,7 +182,7 @@ async fn serve(plain: Plain, host: String, id: u32, state: Arc<State>) {
     match login::login(plain, &context).await {
         Err(error) => state.errors.lock().unwrap().push(error),
         Ok(mut login) => {
-            *state.last_sequence.lock().unwrap() = Some(login.sequence);
+            *state.last.lock().unwrap() = Some((login.sequence, login.capabilities));
             if login.schema.as_deref() == Some("no_such_schema") {
                 let err = ErrPacket::new(1049, b"42000", "Unknown database 'no_such_schema'");
                 let _ = login.refuse(&err).await;

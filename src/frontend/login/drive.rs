@@ -15,6 +15,9 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
+/// How much of a user name is repeated, in characters. MySQL's own names have at most 32.
+const LONGEST_SHOWN: usize = 80;
+
 /// Greets a client and signs it in; see the module's page. The future is a pointer: what it needs while it runs is on the
 /// heap, and gone when it ends. Dropping it closes the connection.
 ///
@@ -77,11 +80,8 @@ async fn come_in(talk: &mut Talk<Stream>, context: &LoginContext<'_>) -> Result<
         Some(_) => context.capabilities | Capabilities::SSL,
         None => context.capabilities.difference(Capabilities::SSL),
     };
-    talk.send(&greeting(context, offered, &scramble)).await?;
-    let mut first = talk.read().await.map_err(|e| match e {
-        LoginError::Io(e) if is_silence(&e) => LoginError::Silent,
-        other => other,
-    })?;
+    talk.send(&greeting(context, offered, &scramble)).await.map_err(silence)?;
+    let mut first = talk.read().await.map_err(silence)?;
     if let Reply::Ssl(_) = Reply::decode(&first).map_err(unreadable)? {
         let config = context.tls.ok_or(LoginError::Protocol("TLS was not offered"))?;
         start_tls(talk, config).await?;
@@ -177,7 +177,7 @@ async fn ask<S: BorrowMut<Stream>>(
             Step::Accepted(accepted) => return Ok(accepted),
             Step::Denied(denied) => {
                 return Err(LoginError::Denied {
-                    user: String::from_utf8_lossy(opening.user).into_owned(),
+                    user: shown(opening.user),
                     host: context.host.to_owned(),
                     using_password: denied.using_password,
                     reason: denied.reason,
@@ -185,6 +185,13 @@ async fn ask<S: BorrowMut<Stream>>(
             }
         };
     }
+}
+
+/// A name as it may stand in an error and a log: what a client sends may be long, and may hold line feeds.
+fn shown(user: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&user[..user.len().min(4 * LONGEST_SHOWN)]);
+    let visible = |c: char| if c.is_control() { '?' } else { c };
+    text.chars().take(LONGEST_SHOWN).map(visible).collect()
 }
 
 async fn run_elsewhere(offload: &Offload, work: server::Work) -> Result<Step, LoginError> {
@@ -206,9 +213,13 @@ fn unreadable(error: HandshakeError) -> LoginError {
     }
 }
 
-/// True if the connection ended without a byte: nobody tried to sign in.
-fn is_silence(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+/// A connection that ended without a byte from the client: nobody tried to sign in.
+fn silence(error: LoginError) -> LoginError {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    match error {
+        LoginError::Io(e) if matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset) => LoginError::Silent,
+        other => other,
+    }
 }
 
 /// What COM_CHANGE_USER made of a session.

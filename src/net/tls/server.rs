@@ -60,15 +60,21 @@ pub fn server_config(
 /// # Errors
 /// Those of the stream; `InvalidData` with a [`rustls::Error`] inside if the peers do not agree.
 pub async fn accept(plain: Plain, config: &Arc<ServerConfig>, mut early: &[u8]) -> io::Result<Stream> {
+    let mut broken = None;
     let acceptor = TlsAcceptor::from(Arc::clone(config));
     let accept = acceptor.accept_with(plain, |session| {
-        while !early.is_empty() {
-            // An error here stays in the session, and comes out of the handshake.
-            match session.read_tls(&mut early) {
-                Ok(n) if n > 0 && session.process_new_packets().is_ok() => {}
-                _ => break,
-            }
+        while !early.is_empty() && broken.is_none() {
+            broken = match session.read_tls(&mut early) {
+                // After a closing alert nothing more is taken.
+                Ok(0) => Some(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => session.process_new_packets().err().map(|e| io::Error::new(io::ErrorKind::InvalidData, e)),
+                Err(error) => Some(error),
+            };
         }
     });
-    accept.await.map(|stream| Stream::TlsServer(Box::new(stream)))
+    // The handshake would wait for more bytes before it looked at these again.
+    match broken {
+        Some(error) => Err(error),
+        None => accept.await.map(|stream| Stream::TlsServer(Box::new(stream))),
+    }
 }
