@@ -3,11 +3,10 @@
 //! Belongs to one thread: no lock, no atomic beyond the backend's own counters. The pool knows when a connection was put
 //! back and for whom it is fit (its [`Key`]); what it carries is the session's type `C`.
 
-use super::server::{Backend, BackendId};
+use super::server::BackendId;
 use crate::protocol::capabilities::Capabilities;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::task::Waker;
 
 /// Whom a connection is fit for: sessions that go to this backend, sign in there as this account, and agree with the
@@ -81,10 +80,10 @@ impl<C> Pool<C> {
 
     /// Puts a connection back at time `now` (in the worker's ticks), and wakes who waits for its backend.
     ///
-    /// Where sessions of other workers wait and none of this one, the connection is closed instead: its room is what they
-    /// wait for.
-    pub fn put(&mut self, key: Key, backend: &Arc<Backend>, connection: C, now: u32) {
-        if backend.waiting() > 0 && !self.wake(backend.id) {
+    /// `waiting` is how many sessions wait at its backend. Where those of other workers do and none of this one, the
+    /// connection is closed instead: its room is what they wait for.
+    pub fn put(&mut self, key: Key, waiting: u32, connection: C, now: u32) {
+        if waiting > 0 && !self.wake(key.backend) {
             return;
         }
         self.idle.entry(key).or_default().push(Idle { connection, since: now });

@@ -89,7 +89,8 @@ impl Session {
     fn begin(&self, mut link: Box<Link>, hostgroup: &Hostgroup) -> Box<Link> {
         link.hostgroup = hostgroup.id;
         link.writer = hostgroup.writer;
-        link.set_busy(true);
+        // Who is busy matters only where there is a choice.
+        link.set_busy(hostgroup.members.len() > 1);
         link
     }
 
@@ -271,19 +272,16 @@ impl Session {
     /// Puts a link back for others.
     pub(super) fn release(&self, mut link: Box<Link>) {
         link.set_busy(false);
-        if self.worker.snapshot().settings.pool_idle.is_zero() {
-            return;
-        }
         link.owner = self.serial;
-        let (key, backend) = (link.key, Arc::clone(link.backend()));
-        self.worker.pool.borrow_mut().put(key, &backend, link, self.worker.ticks());
+        let (key, waiting) = (link.key, link.backend().waiting());
+        self.worker.pool.borrow_mut().put(key, waiting, link, self.worker.ticks());
     }
 
     /// Closes a link that is of no more use.
     pub(super) fn discard(&self, link: Box<Link>) {
-        let backend = Arc::clone(link.backend());
+        let backend = link.backend().id;
         drop(link);
-        self.worker.pool.borrow_mut().wake(backend.id);
+        self.worker.pool.borrow_mut().wake(backend);
     }
 }
 

@@ -205,16 +205,15 @@ impl Session {
         tokio::task::spawn_local(async move {
             let reset = tokio::time::timeout(RESET, super::checkout::reset(&worker, &mut link)).await;
             link.set_busy(false);
-            let backend = std::sync::Arc::clone(link.backend());
+            let (key, waiting) = (link.key, link.backend().waiting());
             match reset {
                 Ok(Ok(())) => {
                     link.owner = serial;
-                    let key = link.key;
-                    worker.pool.borrow_mut().put(key, &backend, link, worker.ticks());
+                    worker.pool.borrow_mut().put(key, waiting, link, worker.ticks());
                 }
                 _ => {
                     drop(link);
-                    worker.pool.borrow_mut().wake(backend.id);
+                    worker.pool.borrow_mut().wake(key.backend);
                 }
             }
         });

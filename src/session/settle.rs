@@ -293,9 +293,8 @@ impl Session {
     ) -> Result<(Box<Link>, From), SessionEnd> {
         if self.previous != 0 {
             let (serial, owner) = (self.previous, self.serial);
-            let mut pool = self.worker.pool.borrow_mut();
-            let link = pool.take_where(|link| link.serial == serial && link.owner == owner && !link.is_disturbed());
-            drop(pool);
+            let mine = |link: &Link| link.serial == serial && link.owner == owner && !link.is_disturbed();
+            let link = self.worker.pool.borrow_mut().take_where(|link| mine(link));
             return match link {
                 Some(mut link) => {
                     link.set_busy(true);
