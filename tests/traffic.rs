@@ -257,7 +257,7 @@ async fn multi_statements_and_multi_results() {
         sets.push(result.collect::<String>().await.unwrap());
     }
     drop(result);
-    assert_eq!(sets.last().unwrap(), &[both.clone()]);
+    assert_eq!(sets.last().unwrap(), std::slice::from_ref(&both));
     assert_eq!(estate.ran_on(&both), "master");
     conn.query_drop(format!("SELECT 1; SELECT '{reads}'")).await.unwrap();
     assert_eq!(estate.ran_on(&reads), "replica");
