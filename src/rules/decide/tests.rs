@@ -28,6 +28,9 @@ fn hinted(effects: Effects, hints: &[(&str, &str)]) -> Facts {
     Facts { hints, ..facts(effects) }
 }
 
+type Ids = &'static [HostgroupId];
+type Hints = &'static [(&'static str, &'static str)];
+
 const READ: Effects = Effects::READ.union(Effects::READ_TABLE);
 
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +83,7 @@ fn nothing_unsafe_stays_on_a_reader() {
 #[test]
 fn unsafe_statements_and_the_writer_behind_the_route() {
     let write = facts(Effects::WRITE);
-    let table: [(&[HostgroupId], &[HostgroupId], Option<u32>, bool); 6] = [
+    let table: [(Ids, Ids, Option<u32>, bool); 6] = [
         (&[10], &[10], Some(7), false),
         (&[10, 20], &[10], Some(7), false),
         (&[20], &[10], Some(7), true),
@@ -100,7 +103,7 @@ fn unsafe_statements_and_the_writer_behind_the_route() {
 #[test]
 fn reads_go_only_where_their_rows_are() {
     let read = facts(READ);
-    let table: [(&[HostgroupId], Class, &[HostgroupId], &[HostgroupId]); 13] = [
+    let table: [(Ids, Class, Ids, Ids); 13] = [
         (&[20, 30], Recent, &[20, 30], &[]),
         (&[20, 30], Historical, &[20], &[30]),
         (&[20, 30], Endless, &[20], &[30]),
@@ -203,7 +206,7 @@ fn whether_the_writer_holds_it_is_said() {
 
 #[test]
 fn hints_choose_and_never_promote() {
-    let table: [(&[(&str, &str)], Effects, Class, &[HostgroupId], Option<&str>); 14] = [
+    let table: [(Hints, Effects, Class, Ids, Option<&str>); 14] = [
         (&[("route", "writer")], READ, Recent, &[10], Some("route=writer")),
         (&[("route", "reader")], READ, Recent, &[20], Some("route=reader")),
         (&[("hostgroup", "30")], READ, Recent, &[30], Some("hostgroup=30")),
