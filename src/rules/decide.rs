@@ -76,7 +76,9 @@ impl Grounds {
     /// The route of an execution of this class for which the rules had this outcome.
     pub fn decide(&self, facts: &Facts, outcome: Outcome<'_>, class: ReachClass) -> Route {
         let rule_id = outcome.rule.map(|r| r.settings.rule_id);
-        let class = if answers_from_rows(facts) { class } else { ReachClass::TIMELESS };
+        let hints: &[RouteHint] = if self.hints { &facts.hints } else { &[] };
+        let any_will_do = hints.iter().any(|h| &*h.key == "horizon" && &*h.value == "any");
+        let class = if answers_from_rows(facts) && !any_will_do { class } else { ReachClass::TIMELESS };
         let named: &[HostgroupId] = outcome.rule.and_then(|r| r.destination.as_deref()).unwrap_or_default();
         let mut tiers = named.to_vec();
         if tiers.is_empty() {
@@ -98,12 +100,9 @@ impl Grounds {
                 ok_msg = if draft.refusal.is_none() { rule.ok_msg.clone() } else { None };
             }
             _ => {
-                let hints: &[RouteHint] = if self.hints { &facts.hints } else { &[] };
                 self.follow_hints(hints, &mut draft);
                 self.keep_from_readers(facts, rule_id, &mut draft);
-                if !hints.iter().any(|h| &*h.key == "horizon" && &*h.value == "any") {
-                    self.keep_complete(facts, rule_id, class, &mut draft);
-                }
+                self.keep_complete(facts, rule_id, class, &mut draft);
             }
         }
         Route {
@@ -178,6 +177,7 @@ impl Grounds {
         draft.tiers.retain(holds);
         if draft.tiers.is_empty() {
             draft.refusal = Some(self.refusal_text(facts, rule, class, draft).into());
+            let rule = if matches!(draft.reason, Reason::Hint(_)) { None } else { rule };
             draft.reason = Reason::BeyondHorizon { rule };
         }
     }
@@ -207,6 +207,9 @@ impl Grounds {
         });
         if let Some(table) = facts.tables.first() {
             let _ = write!(text, " of {}", table.name);
+        }
+        if self.hints {
+            text.push_str(" (/* switchboard: horizon=any */ accepts that)");
         }
         text
     }

@@ -1,5 +1,6 @@
 //! The same engine, with its reasons in words: for `switchboard explain` and `EXPLAIN ROUTE`.
 
+use super::decide::why_unsafe;
 use super::hostgroup::Hostgroups;
 use super::plan::{Execution, Plan, search};
 use super::route::{HostgroupId, Reason, Route};
@@ -136,22 +137,32 @@ fn matched(rules: &RuleSet, subject: &Subject, plan: &Plan, execution: &Executio
 }
 
 fn reason(rules: &RuleSet, plan: &Plan, route: &Route) -> String {
-    let mut words = route.reason.to_string();
-    if let Some(id) = route.rule_id
-        && let Some(rule) = rules.rules().find(|r| r.rule_id == id)
+    let (mut words, named_by) = match (&route.reason, &route.refusal) {
+        (Reason::BeyondHorizon { rule }, Some(refusal)) => {
+            let refusal = refusal.strip_prefix("Switchboard: ").unwrap_or(refusal);
+            (format!("refused: {refusal}"), *rule)
+        }
+        (reason @ (Reason::Rule(id) | Reason::Answered(id)), _) => (reason.to_string(), Some(*id)),
+        (reason @ Reason::UnsafeOnReader { rule, .. }, _) => (reason.to_string(), *rule),
+        (reason @ (Reason::Hint(_) | Reason::DefaultHostgroup | Reason::BeyondHorizon { .. }), _) => {
+            (reason.to_string(), None)
+        }
+    };
+    if let Some(rule) = named_by.and_then(|id| rules.rules().find(|r| r.rule_id == id))
         && !rule.comment.is_empty()
     {
         words.push_str(&format!(" ({})", rule.comment));
     }
-    if let Some(refusal) = &route.refusal {
-        words.push_str(&format!("; refused: {refusal}"));
-    } else if !route.excluded.is_empty() {
+    if let (Reason::Answered(_), Some(refusal)) = (&route.reason, &route.refusal) {
+        words.push_str(&format!(": {refusal}"));
+    } else if route.refusal.is_none() && !route.excluded.is_empty() {
         let names: Vec<String> = route.excluded.iter().map(|&id| holding(rules.hostgroups(), id)).collect();
         words
             .push_str(&format!("; left out, because it is not proven to hold every row reached: {}", names.join(", ")));
     }
-    if plan.facts.effects.contains(Effects::UNPROVEN) && !matches!(route.reason, Reason::UnsafeOnReader { .. }) {
-        words.push_str(&format!("; nothing is proven about it ({})", plan.facts.unproven));
+    // Why the writer, where a rule that asks for just that named it.
+    if !route.reader_safe && !route.is_answered() && matches!(route.reason, Reason::Rule(_)) {
+        words.push_str(&format!("; {}", why_unsafe(&plan.facts)));
     }
     words
 }

@@ -49,7 +49,7 @@ impl Horizon {
         self.days as i64 * 86_400 + self.seconds as i64
     }
 
-    /// True if `moment` lies within the horizon, seen from `now` in `zone`.
+    /// True if `moment` lies within the horizon, seen from `now` in `zone`, to the second.
     ///
     /// What calendar arithmetic cannot answer (years beyond 9999) lies outside.
     pub fn holds(self, moment: Timestamp, now: Timestamp, zone: &TimeZone) -> bool {
@@ -63,7 +63,9 @@ impl Horizon {
         }
         let Ok(span) = Span::new().try_days(self.days).and_then(|s| s.try_seconds(self.seconds)) else { return false };
         match now.to_zoned(zone.clone()).checked_sub(span) {
-            Ok(cutoff) => moment >= cutoff.timestamp(),
+            // `NOW()` knows no fractions of a second: without this, `NOW() - INTERVAL 90 DAY` would lie just outside of 90
+            // days.
+            Ok(cutoff) => moment_second >= cutoff.timestamp().as_second(),
             Err(_) => false,
         }
     }
@@ -268,7 +270,7 @@ mod tests {
         // 90 days before noon in winter time is noon in summer time: 11:00 UTC.
         let table = [
             ("2026-08-24T11:00:00Z", true),
-            ("2026-08-24T10:59:59Z", false),
+            ("2026-08-24T10:59:59.999Z", false),
             ("2026-11-22T12:00:00Z", true),
             ("2027-01-01T00:00:00Z", true),
             ("1970-01-01T00:00:00Z", false),
@@ -276,6 +278,9 @@ mod tests {
         for (moment, held) in table {
             assert_eq!(Horizon::days(90).holds(at(moment), now, &london), held, "{moment}");
         }
+        let fraction = at("2026-11-22T12:00:00.7Z");
+        assert!(Horizon::days(90).holds(at("2026-08-24T11:00:00Z"), fraction, &london));
+        assert!(!Horizon::days(90).holds(at("2026-08-24T10:59:59Z"), fraction, &london));
         assert!(!Horizon::days(90).holds(at("2026-08-24T11:00:00Z"), now, &TimeZone::UTC));
         assert!(!Horizon::days(90).holds(Timestamp::MIN, now, &TimeZone::UTC));
         assert!(Horizon::days(u32::MAX).holds(Timestamp::MIN, now, &TimeZone::UTC));

@@ -13,7 +13,7 @@ pub enum Reason {
     Rule(u32),
     /// No rule matched (or none that did named a hostgroup): the user's default hostgroup.
     DefaultHostgroup,
-    /// A rule (or a default) named a reader for a statement that is not proven safe there; the writer took it.
+    /// A rule (or a default, or a hint) named a reader for a statement that is not proven safe there; the writer took it.
     UnsafeOnReader {
         /// The rule that named the reader, if it was one.
         rule: Option<u32>,
@@ -24,7 +24,7 @@ pub enum Reason {
     Hint(Box<str>),
     /// No hostgroup of the route is known to hold every row that the statement reaches; it is refused.
     BeyondHorizon {
-        /// The rule that named the hostgroups, if it was one.
+        /// The rule that named the hostgroups, if it was one (and no default, and no hint).
         rule: Option<u32>,
     },
     /// The rule's `error_msg` refuses the statement, or its `OK_msg` answers it.
@@ -40,14 +40,14 @@ impl fmt::Display for Reason {
                 write!(f, "rule {id} names a reader, but {why}: the writer takes it")
             }
             Reason::UnsafeOnReader { rule: None, why } => {
-                write!(f, "the default hostgroup is a reader, but {why}: the writer takes it")
+                write!(f, "a reader was asked for, but {why}: the writer takes it")
             }
             Reason::Hint(hint) => write!(f, "the statement's hint {hint}"),
             Reason::BeyondHorizon { rule: Some(id) } => {
                 write!(f, "rule {id}: none of its hostgroups is proven to hold every row that the statement reaches")
             }
             Reason::BeyondHorizon { rule: None } => {
-                f.write_str("the default hostgroup is not proven to hold every row that the statement reaches")
+                f.write_str("no hostgroup that was asked for is proven to hold every row that the statement reaches")
             }
             Reason::Answered(id) => write!(f, "rule {id} answers it itself"),
         }
