@@ -7,7 +7,7 @@
 
 use super::super::lexer::{Lexer, TokenKind};
 use super::condition::{Conditions, Known, where_ends};
-use super::tables::{self, Tables};
+use super::tables::{self, Tables, is_query};
 use super::tokens::{Key, Refusal, Tokens, readable, unquoted};
 use super::{LexMode, Reference, TimeColumn, TimeColumns, Verdict};
 use std::borrow::Cow;
@@ -111,8 +111,9 @@ impl<'c, 'a> Compiler<'c, 'a> {
 
     fn statement(&mut self, range: Range<usize>) -> Result<(), Refusal> {
         let Range { start, end } = range.clone();
-        let reads = |at: &usize| {
-            matches!(
+        // Where a statement begins that is explained, or run to be measured.
+        let begins = |at: &usize| {
+            let verb = matches!(
                 self.tokens.key(*at),
                 Key::Select
                     | Key::With
@@ -122,7 +123,8 @@ impl<'c, 'a> Compiler<'c, 'a> {
                     | Key::Replace
                     | Key::Update
                     | Key::Delete
-            )
+            );
+            verb || self.tokens.mark(*at) == b"("
         };
         match self.tokens.key(start) {
             Key::Select | Key::Values => self.blocks(range),
@@ -140,14 +142,14 @@ impl<'c, 'a> Compiler<'c, 'a> {
                 self.blocks(range)
             }
             // `EXPLAIN t` describes a table; all else explains or runs the statement behind it.
-            Key::Explain | Key::Describe | Key::Desc => match self.tokens.level(start + 1, end).find(reads) {
+            Key::Explain | Key::Describe | Key::Desc => match self.tokens.level(start + 1, end).find(begins) {
                 Some(at) => self.statement(at..end),
                 None => {
                     self.claim(range);
                     Ok(())
                 }
             },
-            Key::Analyze => match self.tokens.level(start + 1, end).find(reads) {
+            Key::Analyze => match self.tokens.level(start + 1, end).find(begins) {
                 Some(at) if self.tokens.key(at) != Key::Table => self.statement(at..end),
                 _ => Ok(()),
             },
@@ -165,7 +167,10 @@ impl<'c, 'a> Compiler<'c, 'a> {
 
     /// A statement that reads no rows, unless it has a query inside.
     fn rowless(&mut self, range: Range<usize>) -> Result<(), Refusal> {
-        if !range.clone().any(|at| self.tokens.key(at) == Key::Select) {
+        let queries = |at: usize| {
+            self.tokens.key(at) == Key::Select || (self.tokens.mark(at) == b"(" && is_query(self.tokens, at))
+        };
+        if !range.clone().any(queries) {
             self.claim(range);
         }
         Ok(())
@@ -176,9 +181,9 @@ impl<'c, 'a> Compiler<'c, 'a> {
         while matches!(self.tokens.key(at), Key::Or | Key::Replace | Key::Temporary) {
             at += 1;
         }
-        let selects = range.clone().any(|at| self.tokens.key(at) == Key::Select);
+        let rows = [Key::Select, Key::Table, Key::With, Key::Values];
         match self.tokens.key(at) {
-            Key::Table if selects => self.blocks(range),
+            Key::Table if self.tokens.find(at + 1, range.end, &rows).is_some() => self.blocks(range),
             // The body of a view or a routine is run by others, in sessions of their own.
             _ => self.rowless(range),
         }
