@@ -131,7 +131,7 @@ impl Session {
                 }
             }
         }
-        Err(tried.refusal.take().or(timeout).unwrap_or_else(|| no_backend(tiers, tried)))
+        Err(tried.refusal.take().or(timeout).unwrap_or_else(|| no_backend(tiers, tried, snapshot)))
     }
 
     async fn obtain_from(
@@ -285,10 +285,18 @@ impl Session {
     }
 }
 
-fn no_backend(tiers: &[u32], tried: &Tried) -> StatementError {
-    let list: Vec<String> = tiers.iter().map(u32::to_string).collect();
+fn no_backend(tiers: &[u32], tried: &Tried, snapshot: &Snapshot) -> StatementError {
     let why = if tried.why.is_empty() { "none of them is up".to_owned() } else { tried.why.clone() };
-    StatementError::NoBackend { tiers: list.join(", "), why, note: String::new() }
+    StatementError::NoBackend { tiers: name_hostgroups(tiers, snapshot), why, note: String::new() }
+}
+
+/// Hostgroups by number and name, for people: `20 (aurora), 30 (sdc_replica)`.
+pub(super) fn name_hostgroups(hostgroups: &[u32], snapshot: &Snapshot) -> String {
+    let name = |id: &u32| match snapshot.topology.hostgroup(*id) {
+        Some(hostgroup) if !hostgroup.name.is_empty() => format!("{id} ({})", hostgroup.name),
+        _ => id.to_string(),
+    };
+    hostgroups.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// Counts a session among those that wait at a backend, for as long as it lives.

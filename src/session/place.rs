@@ -114,7 +114,9 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
     if !route.reader_safe {
         return (Place::Route, Why::Route);
     }
-    if standing.wrote_lately && route.writer_holds == Holds::Yes && route.tiers.first() != Some(&route.writer) {
+    // A read that is not proven to need purged rows (a lookup by id) follows the write: the row that was just written is what
+    // it is likely to be after. One that is proven to need them goes where they are. See docs/adr/0007.
+    if standing.wrote_lately && route.writer_holds != Holds::No && route.tiers.first() != Some(&route.writer) {
         return match standing.home {
             Some(home) if home.writer && home.hostgroup == route.writer => (Place::Home, Why::ReadYourWrites),
             _ => (Place::Writer, Why::ReadYourWrites),

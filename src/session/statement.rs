@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::buffers::write_all;
-use super::checkout::Tried;
+use super::checkout::{Tried, name_hostgroups};
 use super::error::{SessionEnd, StatementError};
 use super::link::Link;
 use super::pin::Pins;
@@ -217,7 +217,7 @@ impl Session {
             }
             Place::Route => match self.obtain(&route.tiers, snapshot, tried).await {
                 Ok(link) => Ok((link, From::Pool)),
-                Err(error) => Err(explain_refusal(error, route).into()),
+                Err(error) => Err(explain_refusal(error, route, snapshot).into()),
             },
             Place::EndReadOnly => {
                 self.end_read_only().await?;
@@ -225,7 +225,7 @@ impl Session {
                 Ok((link, From::Pool))
             }
             Place::Refuse => Err(StatementError::Pinned {
-                wanted: list(&route.tiers),
+                wanted: name_hostgroups(&route.tiers, snapshot),
                 held: self.home.as_ref().map_or(0, |l| l.hostgroup),
                 pins: self.home_pins,
             }
@@ -355,17 +355,14 @@ pub(super) fn gone(effects: Effects) -> StatementError {
 }
 
 /// Adds to a "no backend" error what the route knows: the rule, and the hostgroups that a horizon took out.
-fn explain_refusal(error: StatementError, route: &Route) -> StatementError {
+fn explain_refusal(error: StatementError, route: &Route, snapshot: &Snapshot) -> StatementError {
     let StatementError::NoBackend { tiers, why, .. } = error else { return error };
     let mut note = format!("; route: {}", route.reason);
     if !route.excluded.is_empty() {
-        note.push_str(&format!("; hostgroup {} does not hold all rows that it reaches", list(&route.excluded)));
+        let excluded = name_hostgroups(&route.excluded, snapshot);
+        note.push_str(&format!("; hostgroup {excluded} is not proven to hold all rows that it reaches"));
     }
     StatementError::NoBackend { tiers, why, note }
-}
-
-fn list(hostgroups: &[u32]) -> String {
-    hostgroups.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// One command as a frame.
