@@ -18,7 +18,7 @@ const TABLE: [(&str, &[&str]); 13] = [
     // Never each other.
     ("backend", &["net", "auth", "protocol", "telemetry"]),
     ("frontend", &["net", "auth", "protocol", "telemetry"]),
-    ("session", &["frontend", "backend", "protocol", "sql", "rules", "telemetry"]),
+    ("session", &["frontend", "backend", "net", "auth", "protocol", "sql", "rules", "telemetry"]),
     // The others' settings types, to read them from files.
     ("config", &["session", "frontend", "backend", "auth", "rules", "net", "protocol", "sql", "telemetry"]),
     ("admin", &["session", "backend", "rules", "config", "telemetry"]),

@@ -445,14 +445,18 @@ impl Session {
     }
 }
 
-/// Preparing needs a server that knows the tables; a route that waits for values or that only an execution may refuse
-/// prepares where its writer is.
+/// Preparing runs nothing: it needs a server that knows the tables, and any hostgroup of the route does, those too that a
+/// horizon takes out until the values are known, and the writer last. What may not run on a reader is prepared on the
+/// writer, where it will run.
 fn prepare_route(route: &Rc<Route>) -> Rc<Route> {
-    if !route.tiers.is_empty() {
-        return Rc::clone(route);
-    }
     let mut own = (**route).clone();
-    own.tiers = [route.writer].into();
+    let mut tiers: Vec<u32> = route.tiers.to_vec();
+    if route.reader_safe {
+        tiers.extend(route.excluded.iter().chain([&route.writer]));
+    } else if tiers.is_empty() {
+        tiers.push(route.writer);
+    }
+    own.tiers = tiers.into();
     own.refusal = None;
     Rc::new(own)
 }

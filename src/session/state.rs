@@ -63,9 +63,12 @@ impl State {
         self.refused.get() & (1 << engine as u8) != 0
     }
 
-    /// True if the session has set its own `timestamp`: what NOW() means is then not ours to know.
+    /// True if what NOW() means for the session is not ours to know: it has set its own `timestamp`, or a time zone that
+    /// cannot be read here.
     pub fn has_own_clock(&self) -> bool {
+        let unread = |clause: &Box<str>| self.time_zone.is_none() && !right_side(clause).eq_ignore_ascii_case("SYSTEM");
         self.portable.variables.contains_key("timestamp")
+            || self.portable.variables.get("time_zone").is_some_and(unread)
     }
 }
 

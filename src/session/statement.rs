@@ -163,6 +163,12 @@ impl Session {
             if let Some(executing) = &executing
                 && let Err(end) = self.ready_execution(&mut link, executing, &mut request).await
             {
+                // Nothing of the execution has left: a link that broke while it was made ready is no verdict on it.
+                if let SessionEnd::Statement(StatementError::Lost { why, .. }) = end {
+                    let failure = Failure { sent: false, delivered: false, why };
+                    Box::pin(self.after_failure(link, from, route, failure, &mut tried)).await?;
+                    continue;
+                }
                 return Err(self.give_back(link, from, end));
             }
             match self.exchange(&mut link, &request).await {
@@ -185,9 +191,8 @@ impl Session {
 
     /// A link on which the request could not even be begun: back to where it came from, if it is in order.
     fn give_back(&mut self, link: Box<Link>, from: From, end: SessionEnd) -> SessionEnd {
-        match (&end, from) {
-            (SessionEnd::Statement(StatementError::Lost { .. }), _) => self.discard(link),
-            (_, From::Home) => self.home = Some(link),
+        match from {
+            From::Home => self.home = Some(link),
             _ => self.discard(link),
         }
         end
