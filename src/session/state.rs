@@ -66,9 +66,9 @@ impl State {
     /// True if what NOW() means for the session is not ours to know: it has set its own `timestamp`, or a time zone that
     /// cannot be read here.
     pub fn has_own_clock(&self) -> bool {
-        let unread = |clause: &Box<str>| self.time_zone.is_none() && !right_side(clause).eq_ignore_ascii_case("SYSTEM");
+        let unread = |clause: &str| self.time_zone.is_none() && !right_side(clause).eq_ignore_ascii_case("SYSTEM");
         self.portable.variables.contains_key("timestamp")
-            || self.portable.variables.get("time_zone").is_some_and(unread)
+            || self.portable.variables.get("time_zone").is_some_and(|clause| unread(clause))
     }
 }
 
