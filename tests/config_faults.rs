@@ -177,6 +177,8 @@ fn users_tables_and_tls() {
         "hostgroup 9, the default of user b",
     );
     one("[[user]]\nusername = '${NO_SUCH_VARIABLE_7}'\npassword = 'x'\n", 15, 12, "NO_SUCH_VARIABLE_7 is not set");
+    one("[[user]]\nusername = 'b'\npassword = 'x'\ntransaction_persistent = false\n", 17, 26, "stays on one backend");
+    one("[[user]]\nusername = 'b'\npassword = 'x'\nlocal_infile = true\n", 17, 1, "[limits] local_infile");
     one("[[table]]\nname = 'a.b'\n", 14, 1, "time_column is missing");
     one("[[table]]\nname = 'a.b'\nunit = 'datetime'\n", 16, 8, "no time_column is named");
     one("[[table]]\nname = 'a.b'\ntime_column = 't'\nunit = 'epoch'\n", 17, 8, "is not known");

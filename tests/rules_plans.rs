@@ -155,6 +155,30 @@ fn the_same_digest_goes_elsewhere_as_its_literals_and_the_clock_say() {
 }
 
 #[test]
+fn nothing_is_recent_to_a_session_with_a_clock_of_its_own() {
+    let rules = with_horizon();
+    let cdr = Subject::new("app").with_schema(Some("cdr"));
+    for bound in [
+        "NOW() - INTERVAL 7 DAY",
+        "NOW()",
+        "CURDATE()",
+        "NOW() + INTERVAL 3 YEAR",
+        "DATE_SUB(NOW(), INTERVAL -1 DAY)",
+        "FROM_UNIXTIME(UNIX_TIMESTAMP() - 5)",
+        "'2026-11-20'",
+    ] {
+        let sql = format!("SELECT * FROM call_records WHERE start_time >= {bound}");
+        let tiers = |clock: Timestamp| {
+            let mut cache = PlanCache::new(CacheLimits::default());
+            let (_, route) = cache.route(&cdr, sql.as_bytes(), &rules, &|| clock, &TimeZone::UTC);
+            route.tiers.to_vec()
+        };
+        assert_eq!(tiers(now()), [30, 20], "{bound}");
+        assert_eq!(tiers(Timestamp::MAX), [20], "{bound}");
+    }
+}
+
+#[test]
 fn the_clock_is_asked_only_where_time_matters_and_once() {
     let rules = with_horizon();
     let mut cache = PlanCache::new(CacheLimits::default());

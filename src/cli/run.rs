@@ -86,7 +86,6 @@ fn prepare(args: RunArgs) -> Result<(Loaded, Vec<PathBuf>), CliError> {
         }
     };
     let mut loaded = load(&paths).map_err(|faults| report(&faults))?;
-    warn(&loaded.warnings);
     let overrides = Flags {
         listen: args.listen,
         socket: args.socket,
@@ -96,6 +95,7 @@ fn prepare(args: RunArgs) -> Result<(Loaded, Vec<PathBuf>), CliError> {
         ..Flags::default()
     };
     overrides.apply_to(&mut loaded).map_err(|faults| report(&faults))?;
+    warn(&loaded.warnings);
     Ok((loaded, paths))
 }
 

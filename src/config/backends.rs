@@ -71,25 +71,12 @@ pub struct BackendSettings {
     pub weight: u32,
     /// Connections to it at a time, of all workers together; at least 1.
     pub max_connections: u32,
-    /// Where it stands, for choosing the nearest.
+    /// Where it stands, for people.
     pub zone: Option<Box<str>>,
     /// Whether it is used.
     pub status: AdminStatus,
     /// For people.
     pub comment: Box<str>,
-}
-
-/// Connection pools, as far as sessions' settings do not say it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolSettings {
-    /// Idle connections kept per worker, backend, user and capability class.
-    pub max_idle: u32,
-}
-
-impl Default for PoolSettings {
-    fn default() -> Self {
-        Self { max_idle: 64 }
-    }
 }
 
 /// Whom health checks sign in as, and when.

@@ -112,6 +112,12 @@ impl Flags {
         if let Some(socket) = &self.socket {
             loaded.listen.socket = Some(socket.clone());
         }
+        for (flag, given) in [("admin", admin), ("http", http)] {
+            if given.is_some() {
+                let reason = format!("--{flag} is accepted, and not served by this version");
+                loaded.warnings.push(Fault::whole(Path::new(""), reason));
+            }
+        }
         loaded.process.admin = admin.or(loaded.process.admin);
         loaded.process.http = http.or(loaded.process.http);
         loaded.process.workers = self.workers.or(loaded.process.workers);
@@ -316,7 +322,8 @@ mod tests {
         assert_eq!(loaded.backends.len(), 3);
         assert_eq!(loaded.users[0].account.default_schema.as_deref(), Some("cdr"));
         assert_eq!(loaded.rules.rules().len(), 2);
-        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+        assert!(loaded.warnings[0].reason.contains("[admin] address: is accepted, and not served"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! From files to settings.
 
-use super::backends::{BackendSettings, HealthCheck, HostgroupSettings, PoolSettings};
+use super::backends::{BackendSettings, HealthCheck, HostgroupSettings};
 use super::fault::{Fault, Sink, Source};
 use super::listen::FrontendSettings;
 use super::process::ProcessSettings;
@@ -25,8 +25,6 @@ pub struct Loaded {
     pub listen: FrontendSettings,
     /// Sessions.
     pub session: SessionSettings,
-    /// Connection pools, as far as the sessions' settings do not say it.
-    pub pool: PoolSettings,
     /// Plan caches, each worker's.
     pub cache: CacheLimits,
     /// Health checks.
@@ -220,7 +218,6 @@ fn read(sources: &[Source], shared: &Shared<'_>) -> Result<Loaded, Vec<Fault>> {
             process: server.process,
             listen: server.listen,
             session: server.session,
-            pool: server.pool,
             cache: server.cache,
             health: server.health,
             hostgroups: lists.hostgroup_settings,

@@ -1,7 +1,7 @@
 //! The parts of the configuration that stand once: `[listen]`, `[limits]`, `[timeouts]`, `[cache]`, `[health]` and what is
 //! above all tables.
 
-use super::backends::{HealthCheck, PoolSettings};
+use super::backends::HealthCheck;
 use super::listen::FrontendSettings;
 use super::process::ProcessSettings;
 use super::reader::Section;
@@ -18,7 +18,6 @@ pub(super) struct Server {
     pub process: ProcessSettings,
     pub listen: FrontendSettings,
     pub session: SessionSettings,
-    pub pool: PoolSettings,
     pub cache: CacheLimits,
     pub health: HealthCheck,
     pub ignore_hints: bool,
@@ -44,6 +43,7 @@ impl Server {
             if let Some(section) = root.section(key) {
                 set(place, section.parsed("address", socket_address).map(Some));
                 section.finish(&[]);
+                section.warn("address", "is accepted, and not served by this version");
             }
         }
         if let Some(section) = root.section("log") {
@@ -117,7 +117,6 @@ impl Server {
         set(&mut self.session.max_statements, count("max_statements", 1_000_000));
         set(&mut self.session.max_statements_per_connection, count("max_statements_per_connection", 1_000_000));
         set(&mut self.session.local_infile, section.flag("local_infile"));
-        set(&mut self.pool.max_idle, section.small("max_idle_connections", 0..=1_000_000));
         section.finish(&[]);
     }
 

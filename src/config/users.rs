@@ -8,10 +8,6 @@ use crate::auth::{AccountSpec, BackendUser, Secret, StoredPassword};
 pub struct UserSettings {
     /// What sign-in needs to know.
     pub account: AccountSpec,
-    /// `LOAD DATA LOCAL INFILE` is passed on; none is what the sessions' settings say.
-    pub local_infile: Option<bool>,
-    /// Statements of a transaction stay where it began, whatever rules say.
-    pub transaction_persistent: bool,
     /// False: the user is read and checked, and may not sign in.
     pub active: bool,
     /// For people.
@@ -57,12 +53,17 @@ pub(super) fn read(section: &Section<'_>) -> Option<UserSettings> {
                 ],
             ),
         },
-        local_infile: section.flag("local_infile"),
-        transaction_persistent: section.flag("transaction_persistent").unwrap_or(true),
         active: section.flag("active").unwrap_or(true),
         comment: section.text("comment").unwrap_or_default().into(),
     };
+    if section.flag("transaction_persistent") == Some(false) {
+        section.fault(
+            "transaction_persistent",
+            "a transaction always stays on one backend here: leave it out, or say true",
+        );
+    }
     section.finish(&[
+        ("local_infile", "is for all users here: [limits] local_infile"),
         ("schema_locked", "is ProxySQL's and not supported"),
         ("fast_forward", "is ProxySQL's and not supported"),
         ("use_ssl", "is spelled `require_tls` here"),

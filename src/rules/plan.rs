@@ -25,7 +25,8 @@ pub struct Execution<'a> {
     pub digest: &'a Digest,
     /// Bound values, by parameter number; empty for a text statement.
     pub params: &'a [BoundValue<'a>],
-    /// The present moment. Called at most once, and only where a time predicate is looked at.
+    /// The present moment. Called at most once, and only where a time predicate is looked at. [`Timestamp::MAX`] is for a
+    /// session whose `NOW()` is not the present (it has set its own): nothing is then proven recent.
     pub clock: &'a dyn Fn() -> Timestamp,
     /// The session's time zone.
     pub time_zone: &'a TimeZone,
@@ -115,8 +116,10 @@ impl Plan {
         self.grounds.hostgroups.class(self.reach(execution, now), now, execution.time_zone)
     }
 
-    /// The earliest moment that an execution can touch.
+    /// The earliest moment that an execution can touch; `now` as [`Execution::clock`] has it.
     pub fn reach(&self, execution: &Execution<'_>, now: Timestamp) -> Reach {
+        // Where `NOW()` may be anything, a bound relative to it may lie anywhere: as far back as can be.
+        let now = if now == Timestamp::MAX { Timestamp::MIN } else { now };
         self.time.reach(&TimeEnv {
             sql: execution.sql,
             digest: execution.digest,

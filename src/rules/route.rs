@@ -90,7 +90,7 @@ pub struct Route {
     /// The writer that stands behind this route: where the session goes when its own state asks for the writer.
     pub writer: HostgroupId,
     /// Whether that writer holds every row that this execution can touch. A session that would move a read to the writer
-    /// (it has just written) must not, unless this is [`Holds::Yes`]: the answer could lack rows without a word.
+    /// (it has just written) must not where this is [`Holds::No`]: the answer would lack rows without a word.
     pub writer_holds: Holds,
     /// The deciding rule asks for this statement to be logged.
     pub log: bool,
