@@ -149,3 +149,6 @@ fn in_reader_transaction(route: &Route, effects: Effects) -> (Place, Why) {
         (Place::ReadOnlyTransaction, Why::ReadOnly)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+use super::*;
+use crate::rules::Reason;
+use std::sync::Arc;
+
+fn route(tiers: &[u32], reader_safe: bool, writer_holds: Holds) -> Route {
+    Route {
+        tiers: tiers.into(),
+        excluded: Arc::from([]),
+        reason: Reason::Rule(1),
+        rule_id: Some(1),
+        refusal: None,
+        ok_msg: None,
+        reader_safe,
+        writer: 10,
+        writer_holds,
+        log: false,
+    }
+}
+
+fn read() -> Route {
+    route(&[20, 30], true, Holds::Yes)
+}
+
+fn write() -> Route {
+    route(&[10], false, Holds::Yes)
+}
+
+fn writer(pins: Pins) -> Option<Held> {
+    Some(Held { hostgroup: 10, writer: true, pins })
+}
+
+fn reader(pins: Pins) -> Option<Held> {
+    Some(Held { hostgroup: 20, writer: false, pins })
+}
+
+const READ: Effects = Effects::READ.union(Effects::READ_TABLE);
+
+#[test]
+fn a_session_that_holds_nothing_follows_the_route() {
+    let free = Standing::default();
+    assert_eq!(place(&read(), READ, &free).0, Place::Route);
+    assert_eq!(place(&write(), Effects::WRITE, &free).0, Place::Route);
+}
+
+#[test]
+fn whatever_holds_everything_holds_reads_too() {
+    for pin in Pins::EVERYTHING.iter() {
+        let standing = Standing { home: writer(pin), ..Standing::default() };
+        assert_eq!(place(&read(), READ, &standing), (Place::Home, Why::Pinned), "{pin:?}");
+        assert_eq!(place(&write(), Effects::WRITE, &standing).0, Place::Home, "{pin:?}");
+    }
+}
+
+#[test]
+fn other_pins_let_reads_go_that_do_not_need_them() {
+    for pin in [Pins::USER_VARIABLE, Pins::USER_LOCK, Pins::TEXT_PREPARE, Pins::INSERT_ID] {
+        let standing = Standing { home: writer(pin), ..Standing::default() };
+        assert_eq!(place(&read(), READ, &standing).0, Place::Route, "{pin:?}");
+        let reads_variable = READ | Effects::READ_USER_VARIABLE;
+        assert_eq!(place(&write(), reads_variable, &standing), (Place::Home, Why::Unsafe), "{pin:?}");
+    }
+}
+
+#[test]
+fn a_read_is_never_answered_from_where_its_rows_were_purged() {
+    let historical = route(&[20], true, Holds::No);
+    for pin in [Pins::TRANSACTION, Pins::TEMPORARY_TABLE, Pins::AUTOCOMMIT_OFF] {
+        let standing = Standing { home: writer(pin), ..Standing::default() };
+        assert_eq!(place(&historical, READ, &standing).0, Place::Refuse, "{pin:?}");
+    }
+    // By id, inside a transaction: the transaction's own view is what was asked for.
+    let by_id = route(&[20], true, Holds::Unknown);
+    let standing = Standing { home: writer(Pins::TRANSACTION), ..Standing::default() };
+    assert_eq!(place(&by_id, READ, &standing).0, Place::Home);
+}
+
+#[test]
+fn reads_follow_a_write_unless_their_rows_are_elsewhere() {
+    let wrote = Standing { wrote_lately: true, ..Standing::default() };
+    for (holds, want) in [(Holds::Yes, Place::Writer), (Holds::Unknown, Place::Writer), (Holds::No, Place::Route)] {
+        assert_eq!(place(&route(&[20], true, holds), READ, &wrote).0, want, "{holds:?}");
+    }
+    let held = Standing { home: writer(Pins::INSERT_ID), wrote_lately: true, ..Standing::default() };
+    assert_eq!(place(&read(), READ, &held), (Place::Home, Why::ReadYourWrites));
+    let goes_there_anyway = route(&[10], true, Holds::Yes);
+    assert_eq!(place(&goes_there_anyway, READ, &wrote).0, Place::Route);
+}
+
+#[test]
+fn results_are_asked_for_where_they_are() {
+    let ask = |effects| READ | effects;
+    let (id, count, rows, warnings) =
+        (Effects::NEEDS_INSERT_ID, Effects::NEEDS_ROW_COUNT, Effects::NEEDS_FOUND_ROWS, Effects::NEEDS_WARNINGS);
+    let home = writer(Pins::INSERT_ID);
+    let last = reader(Pins::WARNINGS);
+    let cases = [
+        (Standing::default(), id, Place::Writer),
+        (Standing::default(), warnings, Place::Previous),
+        (Standing { home, previous_at_home: true, ..Standing::default() }, id, Place::Home),
+        (Standing { home, previous_at_home: true, ..Standing::default() }, count, Place::Home),
+        (Standing { home, previous_at_home: false, ..Standing::default() }, count, Place::Previous),
+        (Standing { home, last, ..Standing::default() }, id, Place::Home),
+        (Standing { home, last, ..Standing::default() }, rows, Place::Last),
+        (Standing { last, ..Standing::default() }, warnings, Place::Last),
+        (Standing { home: writer(Pins::TRANSACTION), last, ..Standing::default() }, count, Place::Home),
+    ];
+    for (standing, effect, want) in cases {
+        assert_eq!(place(&write(), ask(effect), &standing).0, want, "{effect:?} {standing:?}");
+    }
+    let sets_too = ask(count) | Effects::SET_USER_VARIABLE;
+    let both = Standing { home, last, ..Standing::default() };
+    assert_eq!(place(&write(), sets_too, &both).0, Place::Refuse, "its variable would be lost");
+}
+
+#[test]
+fn a_read_only_transaction_on_a_reader() {
+    let standing = Standing { home: reader(Pins::TRANSACTION), ..Standing::default() };
+    let cases = [
+        (read(), READ, Place::Home),
+        (write(), Effects::COMMIT, Place::Home),
+        (write(), Effects::ROLLBACK | Effects::RELEASE, Place::Home),
+        (write(), Effects::SAVEPOINT, Place::Home),
+        (write(), Effects::BEGIN, Place::EndReadOnly),
+        (write(), Effects::DDL | Effects::IMPLICIT_COMMIT, Place::EndReadOnly),
+        (write(), Effects::WRITE, Place::ReadOnlyTransaction),
+        (write(), READ | Effects::LOCK_ROWS, Place::ReadOnlyTransaction),
+        (write(), Effects::UNPROVEN, Place::ReadOnlyTransaction),
+    ];
+    for (route, effects, want) in cases {
+        assert_eq!(place(&route, effects, &standing).0, want, "{effects:?}");
+    }
+}
