@@ -74,6 +74,10 @@ impl<'a> ChangeUser<'a> {
         out.push(0);
         let Some(collation) = self.collation else { return };
         out.extend_from_slice(&collation.to_le_bytes());
+        // What comes after is left out where there is nothing to say: an empty plugin name is not the same as none.
+        if self.plugin.is_none() && self.attributes.0.is_empty() {
+            return;
+        }
         if capabilities.contains(Capabilities::PLUGIN_AUTH) {
             out.extend_from_slice(self.plugin.unwrap_or_default());
             out.push(0);

@@ -51,7 +51,11 @@ impl<'a> Greeting<'a> {
         let collation = r.u8()?;
         let status = Status::from_bits_retain(r.u16()?);
         let mut capabilities = Capabilities::from_bits_retain(lower | u64::from(r.u16()?) << 16);
-        let data_length = usize::from(r.u8()?);
+        let mut data_length = usize::from(r.u8()?);
+        if !capabilities.contains(Capabilities::PLUGIN_AUTH) {
+            // The byte means nothing then.
+            data_length = 0;
+        }
         r.bytes(6)?;
         let extended = u64::from(r.u32()?);
         if !capabilities.contains(Capabilities::LONG_PASSWORD) {
