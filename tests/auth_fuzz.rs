@@ -300,6 +300,7 @@ async fn conversations_end() {
             accounts: &accounts,
             rsa: &rsa,
             tls: None,
+            require_secure: false,
             plugin: Plugin::CachingSha2,
             offload: &offload,
             timeout: Duration::from_secs(20),

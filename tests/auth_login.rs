@@ -170,6 +170,21 @@ async fn an_account_may_be_for_tls_alone() {
 }
 
 #[tokio::test]
+async fn the_whole_gate_may_be_for_safe_transports_alone() {
+    let setup = Setup::new(vec![account("anna", Form::CachingSha2.stored())]).with_tls();
+    let gate = Gate::start(Setup { require_secure: true, ..setup });
+    for client in Client::ALL {
+        for transport in [Transport::Tls, Transport::Unix] {
+            let said = client.ask(&gate, transport, "anna", SECRET, "").await;
+            assert_eq!(said, format!("anna|{}|-", transport.name()), "{client:?}");
+        }
+        let said = client.ask(&gate, Transport::Tcp, "anna", SECRET, "").await;
+        assert!(said.contains("3159") && said.contains("insecure transport"), "{client:?}: {said}");
+    }
+    assert!(gate.errors().iter().all(|e| matches!(e, LoginError::Insecure)));
+}
+
+#[tokio::test]
 async fn schemas_are_named_or_the_accounts_or_refused() {
     let at_home = AccountSpec { default_schema: Some("home".into()), ..account("ben", Form::Clear.stored()) };
     let gate = Gate::start(Setup::new(vec![account("anna", Form::Clear.stored()), at_home]));

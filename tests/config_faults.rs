@@ -186,6 +186,7 @@ fn users_tables_and_tls() {
     one("[listen.tls]\ncert = 'a.pem'\n", 14, 9, "cert and key");
     one("[listen.tls]\ncert = 'a.pem'\nkey = 'b.pem'\n", 15, 8, "cannot read");
     one("[listen]\naddresses = []\n", 15, 13, "listens nowhere");
+    one("[listen]\nrsa_key = 'no-such-key.pem'\n", 15, 11, "no-such-key.pem");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The settings of the side that clients see, as the configuration gives them.
 
+use crate::auth::RsaKey;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ pub struct FrontendSettings {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Clients without TLS (and not on the unix socket) are refused, whoever they are.
     pub require_tls: bool,
+    /// Our RSA key, for passwords over plain TCP. None: one that is made when first needed.
+    pub rsa_key: Option<Arc<RsaKey>>,
     /// The version text of the greeting. None: what the first writer that answers says of itself.
     pub server_version: Option<Box<str>>,
     /// Clients at a time; more get error 1040.
@@ -30,6 +33,7 @@ impl Default for FrontendSettings {
             socket: None,
             tls: None,
             require_tls: false,
+            rsa_key: None,
             server_version: None,
             max_clients: 100_000,
             backlog: 4_096,

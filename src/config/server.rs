@@ -5,11 +5,13 @@ use super::backends::HealthCheck;
 use super::listen::FrontendSettings;
 use super::process::ProcessSettings;
 use super::reader::Section;
+use crate::auth::RsaKey;
 use crate::net::tls::{ServerIdentity, server_config};
 use crate::rules::CacheLimits;
 use crate::session::settings::SessionSettings;
 use jiff::tz::TimeZone;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What stands once. Several files may each give a part; no key may be given twice.
@@ -81,6 +83,13 @@ impl Server {
         set(&mut self.listen.backlog, section.small("backlog", 1..=65_535));
         if let Some(tls) = section.section("tls") {
             self.tls(&tls);
+        }
+        if let Some(path) = section.path("rsa_key") {
+            let read = std::fs::read(&path).map_err(|e| e.to_string());
+            match read.and_then(|pem| RsaKey::from_pem(&pem).map_err(|e| e.to_string())) {
+                Ok(key) => self.listen.rsa_key = Some(Arc::new(key)),
+                Err(reason) => section.fault("rsa_key", format!("{}: {reason}", path.display())),
+            }
         }
         section.finish(&[("address", "is spelled `addresses` here: a list")]);
         if section.is_empty_list("addresses") && self.listen.socket.is_none() {

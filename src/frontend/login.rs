@@ -53,6 +53,8 @@ pub struct LoginContext<'a> {
     pub rsa: &'a Arc<RsaKey>,
     /// TLS, if there is any.
     pub tls: Option<&'a Arc<rustls::ServerConfig>>,
+    /// Turn away whoever comes over plain TCP, before a password is asked for.
+    pub require_secure: bool,
     /// The plugin that the greeting names.
     pub plugin: Plugin,
     /// Where slow arithmetic runs.

@@ -1,6 +1,6 @@
 //! One version of all configuration, as sessions see it.
 
-use crate::auth::{Accounts, Plugin};
+use crate::auth::{Accounts, Plugin, RsaKey};
 use crate::backend::Topology;
 use crate::backend::check::Checks;
 use crate::rules::RuleSet;
@@ -37,6 +37,10 @@ pub struct Frontend {
     pub plugin: Plugin,
     /// TLS, if there is any.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Clients on plain TCP are turned away.
+    pub require_secure: bool,
+    /// Our RSA key for passwords over plain TCP; none: one that is made when first needed.
+    pub rsa: Option<Arc<RsaKey>>,
     /// Clients at a time, of all workers.
     pub max_clients: usize,
 }

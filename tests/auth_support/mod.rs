@@ -33,6 +33,7 @@ pub struct Setup {
     pub capabilities: Capabilities,
     pub version: &'static str,
     pub timeout: Duration,
+    pub require_secure: bool,
 }
 
 impl Setup {
@@ -44,6 +45,7 @@ impl Setup {
             capabilities: Capabilities::COMMON,
             version: "8.4.0-switchboard",
             timeout: Duration::from_secs(10),
+            require_secure: false,
         }
     }
 
@@ -175,6 +177,7 @@ async fn serve(plain: Plain, host: String, id: u32, state: Arc<State>) {
         accounts: &accounts,
         rsa: &state.rsa,
         tls: state.setup.tls.as_ref(),
+        require_secure: state.setup.require_secure,
         plugin: state.setup.plugin,
         offload: &state.offload,
         timeout: state.setup.timeout,

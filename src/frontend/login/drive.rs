@@ -90,6 +90,9 @@ async fn come_in(talk: &mut Talk<Stream>, context: &LoginContext<'_>) -> Result<
     let Reply::Response(response) = Reply::decode(&first).map_err(unreadable)? else {
         return Err(LoginError::Protocol("TLS asked for twice"));
     };
+    if context.require_secure && !talk.channel().is_secure() {
+        return Err(LoginError::Insecure);
+    }
     prove(talk, context, &response, offered, scramble).await
 }
 

@@ -29,6 +29,9 @@ pub enum LoginError {
     /// The client speaks a protocol from before MySQL 4.1.
     #[error("client speaks a protocol older than MySQL 4.1")]
     TooOld,
+    /// The client came over plain TCP, which is not let in.
+    #[error("client came without TLS, and TLS is required")]
+    Insecure,
     /// The client was refused.
     #[error("access denied for '{user}'@'{host}' (using password: {}): {reason}", yes_no(*using_password))]
     Denied {
@@ -79,7 +82,8 @@ impl LoginError {
             | LoginError::Tls(_)
             | LoginError::Protocol(_)
             | LoginError::TooLarge
-            | LoginError::TooOld => Fault::Client,
+            | LoginError::TooOld
+            | LoginError::Insecure => Fault::Client,
         }
     }
 
@@ -98,6 +102,11 @@ impl LoginError {
                 state: None,
                 ..ErrPacket::new(1251, b"08004", "Client does not support the 4.1 protocol; upgrade the MySQL client")
             },
+            LoginError::Insecure => ErrPacket::new(
+                3159,
+                b"08004",
+                "Connections using insecure transport are prohibited: connect with TLS, or over the unix socket",
+            ),
             LoginError::Denied { user, host, reason: Reason::TlsRequired, .. } => ErrPacket::new(
                 1045,
                 b"28000",
