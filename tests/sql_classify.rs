@@ -6,8 +6,11 @@ use switchboard::sql::classify::classify;
 use switchboard::sql::digest::Digest;
 use switchboard::sql::effects::{Access, Effects, Facts, Verb};
 
+#[path = "common/fuzz_sql.rs"]
+mod fuzz_sql;
 #[path = "common/statements.rs"]
 mod statements;
+use fuzz_sql::{is_broken, unfold};
 use statements::{CORPORA, Row, rows};
 
 /// A statement's facts in the notation of the tables.
@@ -73,9 +76,9 @@ fn a_digest_has_the_facts_of_its_statements() {
     for (file, text) in CORPORA {
         for Row { line, sql, .. } in rows(text) {
             digest.read(sql.as_bytes(), LexMode::default());
-            let folded = String::from_utf8_lossy(&digest.text).replace(",...", "");
+            let folded = String::from_utf8_lossy(&unfold(&digest.text)).into_owned();
             // A text that cannot be cut into tokens ends its digest with a marker.
-            if !folded.ends_with("/*") {
+            if !is_broken(sql.as_bytes(), LexMode::default()) {
                 assert_eq!(of(&sql), of(&folded), "{file}:{line}: {sql}\n{folded}");
             }
         }

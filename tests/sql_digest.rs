@@ -39,7 +39,7 @@ fn texts() {
         ("select/* c */1", "select ?"),
         ("/* c */ select 1 -- d", "select ?"),
         ("# c\nselect 1.1 # d", "select ?"),
-        ("select 1--1", "select ?-?"),
+        ("select 1--1", "select ?- ?"),
         ("a/**/,/**/b", "a,b"),
         ("f( /* c */ )", "f()"),
         // Numbers.
@@ -63,6 +63,8 @@ fn texts() {
         ("between -5 and -3", "between ? and ?"),
         ("1 - -1", "? - ?"),
         ("- -1", "- ?"),
+        ("a--b", "a- -b"),
+        ("a---- b\nc", "a- - c"),
         ("-a", "-a"),
         ("interval -1 day", "interval ? day"),
         ("-null", "?"),

@@ -16,7 +16,7 @@
 //! This module refuses to judge: see [`super::classify`] for meaning and [`super::predicate`] for the literals' values.
 
 use super::LexMode;
-use super::lexer::{Lexer, Token, TokenKind};
+use super::lexer::{Lexer, Token, TokenKind, is_ident_byte};
 
 /// Literals beyond this many are not recorded; see [`Digest::truncated`].
 pub const MAX_LITERALS: usize = 16 * 1024;
@@ -308,7 +308,7 @@ impl<'a> Reader<'a> {
         let text = token.text(self.sql);
         let null = match text.len() {
             2 => text == b"\\N",
-            4 => text.eq_ignore_ascii_case(b"null") && !self.after_point(),
+            4 => text.eq_ignore_ascii_case(b"null") && !self.after_point() && !self.before_point(token),
             6 if self.depth > 0 && text.eq_ignore_ascii_case(b"select") => {
                 self.out.levels.iter_mut().take(self.depth).for_each(|level| level.open.subquery = true);
                 false
@@ -326,6 +326,12 @@ impl<'a> Reader<'a> {
     /// True if the token before is a `.`: what follows is a name.
     fn after_point(&self) -> bool {
         self.prev.kind == TokenKind::Operator && self.prev.text(self.sql) == b"."
+    }
+
+    /// True if `token` and a `.` make the first part of a name.
+    fn before_point(&self, token: Token) -> bool {
+        let end = token.end as usize;
+        self.sql.get(end) == Some(&b'.') && self.sql.get(end + 1).copied().is_some_and(is_ident_byte)
     }
 
     #[inline]
@@ -352,6 +358,7 @@ impl<'a> Reader<'a> {
                 self.done(token, true);
             }
             b"+" | b"-" if self.unary() => {
+                self.part(token);
                 self.space(token, false);
                 let run = self.run_comma;
                 self.done(token, false);
@@ -359,11 +366,7 @@ impl<'a> Reader<'a> {
                 self.sign = Some(token.start);
             }
             b"." => {
-                if self.after_point() && token.start == self.prev.end {
-                    // Three in a row must not look like a fold.
-                    self.flush(token.start as usize);
-                    self.out.text.push(b' ');
-                }
+                self.part(token);
                 self.space(token, false);
                 self.done(token, false);
             }
@@ -371,6 +374,15 @@ impl<'a> Reader<'a> {
                 self.space(token, false);
                 self.done(token, false);
             }
+        }
+    }
+
+    /// Puts a space between two marks that stand together and are alike: three points must not look like a fold, nor
+    /// two dashes like a comment.
+    fn part(&mut self, token: Token) {
+        if token.start == self.prev.end && token.text(self.sql) == self.prev.text(self.sql) {
+            self.flush(token.start as usize);
+            self.out.text.push(b' ');
         }
     }
 

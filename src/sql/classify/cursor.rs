@@ -142,7 +142,13 @@ impl<'a> Cursor<'a> {
         self.peek_at(0)
     }
 
+    /// The next token of this statement: a `;` ends it, and stays.
     pub(super) fn next(&mut self) -> Option<Item> {
+        if self.is_op_at(0, b";") { None } else { self.bump() }
+    }
+
+    /// The next token, whatever it is.
+    pub(super) fn bump(&mut self) -> Option<Item> {
         let item = match self.ahead[0].take() {
             Some(item) => {
                 self.ahead.rotate_left(1);
@@ -184,7 +190,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn take_op(&mut self, mark: &[u8]) -> bool {
         let is = self.is_op_at(0, mark);
         if is {
-            self.next();
+            self.bump();
         }
         is
     }
@@ -253,7 +259,10 @@ impl<'a> Cursor<'a> {
             }
             _ => {}
         }
-        Item { kind: token.kind, kw, start: token.start, end: token.end }
+        // NULL is a literal, as it is to the digest.
+        let null = kw == Kw::NULL || text == b"\\N";
+        let (kind, kw) = if null { (TokenKind::String, Kw::Name) } else { (token.kind, kw) };
+        Item { kind, kw, start: token.start, end: token.end }
     }
 
     /// True for a word that a `.` makes a name: before it, or directly behind it.

@@ -58,7 +58,7 @@ impl Scan<'_> {
     }
 
     /// `IF EXISTS`, `IF NOT EXISTS`.
-    fn if_exists(&mut self) {
+    pub(super) fn if_exists(&mut self) {
         if self.cur.take(Kw::IF) {
             self.cur.take(Kw::NOT);
             self.cur.take(Kw::EXISTS);

@@ -331,7 +331,7 @@ impl<'a> Scan<'a> {
             self.doubt("parentheses too deep to follow");
             // Nothing more can be said: the rest of the text is not looked at.
             self.effects |= Effects::UNTRACKED_STATE;
-            while self.cur.next().is_some() {}
+            while self.cur.bump().is_some() {}
             return;
         }
         let ctes = self.ctes.len();

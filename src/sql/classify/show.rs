@@ -93,7 +93,9 @@ impl Scan<'_> {
         self.effects |= Effects::METADATA;
         self.cur.take(Kw::BODY);
         if self.cur.take(Kw::CODE) {
-            self.skip();
+            if self.name().is_none() {
+                self.doubt("a SHOW without a name");
+            }
         } else if !self.cur.take(Kw::STATUS) {
             self.doubt("a SHOW that is not understood");
         }
@@ -123,6 +125,12 @@ impl Scan<'_> {
             }
             DATABASE | SCHEMA | PROCEDURE | FUNCTION | TRIGGER | EVENT | PACKAGE | LIBRARY => {
                 self.effects |= Effects::METADATA;
+                self.cur.take(BODY);
+                self.if_exists();
+                if self.name().is_none() {
+                    self.doubt("a SHOW CREATE without a name");
+                }
+                return self.over("a SHOW CREATE that is not understood");
             }
             USER | SERVER => self.effects |= Effects::SERVER_BOUND,
             _ => {

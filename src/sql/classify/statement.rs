@@ -86,7 +86,8 @@ impl Scan<'_> {
             GET | SIGNAL | RESIGNAL => self.diagnostics(item.kw),
             HELP => {
                 self.effects |= Effects::READ | Effects::METADATA;
-                self.skip();
+                self.any_name();
+                self.over("a HELP that is not understood");
             }
             IF | CASE | LOOP | WHILE | REPEAT | FOR | DECLARE => self.block(),
             FLUSH | KILL | RESET | PURGE | CHANGE | STOP | INSTALL | UNINSTALL | CLONE | SHUTDOWN | RESTART
