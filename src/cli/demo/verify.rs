@@ -114,7 +114,7 @@ fn judge(entry: &Entry, timeline: &Timeline) -> Result<(), Fault> {
     match &entry.outcome {
         Outcome::Right => Ok(()),
         Outcome::Refused { text, .. } if disturbed && entry.class.home() == Home::AuroraOnly => {
-            if text.to_lowercase().contains("aurora") { Ok(()) } else { Err(Fault::UnclearError) }
+            if text.contains("hostgroup 20") { Ok(()) } else { Err(Fault::UnclearError) }
         }
         _ => Err(Fault::Failed),
     }
