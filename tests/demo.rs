@@ -1,0 +1,61 @@
+//! The demo from start to end, as `./demo --once` runs it, and what the estate's rules must do that it found out first.
+#![cfg(feature = "demo")]
+
+mod common;
+
+use common::{MariaDb, Options, Router, User, must};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error};
+use std::process::Command;
+use switchboard::cli::demo::estate::{APP, client_options};
+
+/// Real servers, the shipped rules, two years of calls, Aurora killed and started again under traffic; the exit code says
+/// that every statement ran where it belongs, by the servers' own logs.
+#[test]
+fn the_demo_passes_by_the_servers_own_logs() {
+    let run =
+        Command::new(env!("CARGO_BIN_EXE_switchboard")).args(["demo", "--once", "--plain", "--seconds", "12"]).output();
+    let run = run.unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{text}");
+    for want in ["PASSED", "stands in for it: real MySQL", "While Aurora was down, historical reads were told:"] {
+        assert!(text.contains(want), "{want:?} is missing:\n{text}");
+    }
+}
+
+/// Without values nothing says how far back a statement reaches, so its route is Aurora alone. Preparing runs nothing, though,
+/// and must not fail where each execution could be served.
+#[tokio::test]
+async fn a_statement_is_prepared_while_only_its_values_say_where_it_runs() {
+    let app = || User::new(APP.0, APP.1);
+    let server = |name| MariaDb::start(Options { users: vec![app()], ..Options::named(name) });
+    let (master, replica, aurora) = (server("master"), server("replica"), server("aurora"));
+    for server in [&master, &replica, &aurora] {
+        must(server.sql("CREATE SCHEMA cdr; CREATE TABLE cdr.call_records (id INT, start_time DATETIME)"));
+    }
+    let address = |server: &MariaDb| server.address().to_string();
+    let (m, r, a) = (address(&master), address(&replica), address(&aurora));
+    let env = [
+        ("BIGDB_SDC_MASTER", m.as_str()),
+        ("BIGDB_SDC_REPLICA", r.as_str()),
+        ("BIGDB_AURORA", a.as_str()),
+        ("BIGDB_USER", APP.0),
+        ("BIGDB_PASSWORD", APP.1),
+    ];
+    let rules = include_str!("../rules/bigdb.toml");
+    let router = Router::with_config_and_env(&format!("[listen]\naddresses = [\"{{listen}}\"]\n{rules}"), &[], &env);
+    aurora.kill();
+    let mut conn = Conn::new(client_options(router.address().port(), APP)).await.unwrap();
+    let text = "SELECT ? AS mark, COUNT(*) FROM call_records WHERE start_time >= ?";
+    let recent = jiff::Zoned::now().date().yesterday().unwrap().to_string();
+    let row: Option<(String, i64)> = conn.exec_first(text, ("recent", recent)).await.unwrap();
+    assert_eq!(row, Some(("recent".into(), 0)));
+    assert!(must(replica.saw("'recent'")) && !must(master.saw("'recent'")));
+    let refused = conn.exec_first::<(String, i64), _, _>(text, ("old", "2001-01-01")).await;
+    match refused {
+        Err(Error::Server(error)) => assert!(error.message.contains("hostgroup 20"), "{}", error.message),
+        other => panic!("not refused: {other:?}"),
+    }
+    assert!(!must(replica.saw("'old'")) && !must(master.saw("'old'")));
+    conn.disconnect().await.unwrap();
+}
