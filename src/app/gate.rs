@@ -180,9 +180,9 @@ impl Reception {
         let seat = LoadSeat { gate: Arc::clone(&self.gate), worker: self.worker.id };
         self.registry.spawn(connection_id, move |ticket| async move {
             let _seat = seat;
-            if let Some((session, sequence, before_ok)) =
-                reception.sign_in(plain, connection_id, addresses, &ticket).await
-            {
+            // Boxed: what a sign-in needs while it runs is not to be paid for by every idle session.
+            let signed_in = Box::pin(reception.sign_in(plain, connection_id, addresses, ticket)).await;
+            if let Some((session, sequence, before_ok)) = signed_in {
                 let user = session.user_name();
                 let end = session.run(sequence, before_ok).await;
                 log_end(connection_id, &user, &end);
@@ -195,8 +195,8 @@ impl Reception {
         plain: Plain,
         connection_id: u32,
         addresses: Option<(SocketAddr, SocketAddr)>,
-        ticket: &Ticket,
-    ) -> Option<(Session, u8, Option<Vec<u8>>)> {
+        ticket: Ticket,
+    ) -> Option<(Box<Session>, u8, Option<Vec<u8>>)> {
         let snapshot = self.worker.snapshot();
         if self.gate.clients() > snapshot.frontend.max_clients {
             let full = ErrPacket::new(1040, b"08004", "Too many connections");
@@ -247,9 +247,9 @@ impl Reception {
             scramble: login.scramble,
             connection_id,
             subject,
-            ticket: ticket.clone(),
+            ticket,
         };
-        Some((Session::new(Rc::clone(&self.worker), client), sequence, before_ok))
+        Some((Box::new(Session::new(Rc::clone(&self.worker), client)), sequence, before_ok))
     }
 }
 

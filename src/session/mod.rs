@@ -193,7 +193,7 @@ impl Session {
 
     /// Serves the client until it leaves or cannot be served any more. Sends the OK of the sign-in first, after making
     /// sure that the schema it asked for exists.
-    pub async fn run(mut self, sequence: u8, before_ok: Option<Vec<u8>>) -> SessionEnd {
+    pub async fn run(mut self: Box<Self>, sequence: u8, before_ok: Option<Vec<u8>>) -> SessionEnd {
         let end = match Box::pin(self.open(sequence, before_ok)).await {
             Ok(()) => self.serve().await,
             Err(end) => end,
