@@ -228,6 +228,20 @@ async fn every_tls_mode_against_a_server_with_a_certificate() {
 }
 
 #[tokio::test]
+async fn both_versions_of_tls() {
+    let set = must(Certificates::new());
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let options = Options::named(version).with_tls(&set).with_arg(&format!("--tls-version={version}"));
+        let server = MariaDb::start(options);
+        let target = tls(&server, "127.0.0.1", TlsMode::VerifyIdentity, Some(&set.ca()));
+        let mut connected = works(&target, &app(), &ConnectOptions::default()).await;
+        let spoken =
+            "(SELECT VARIABLE_VALUE FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'Ssl_version')";
+        holds(&mut connected, &format!("{spoken} = '{version}'")).await;
+    }
+}
+
+#[tokio::test]
 async fn mysqls_own_certificate() {
     let server = MySql::shared();
     let ca = server.data_dir().join("ca.pem");

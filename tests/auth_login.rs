@@ -313,6 +313,25 @@ async fn a_greeting_like_mariadbs() {
 }
 
 #[tokio::test]
+async fn both_versions_of_tls() {
+    let gate = Gate::start(Setup::new(vec![account("anna", Form::CachingSha2.stored())]).with_tls());
+    let (program, arguments) = must(mysql_client());
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let output = tokio::process::Command::new(&program)
+            .args(&arguments)
+            .args(["-N", "-B", "-u", "anna", "-e", "who", "-h", "127.0.0.1", "--ssl-mode=REQUIRED"])
+            .arg(format!("--tls-version={version}"))
+            .arg(format!("--port={}", gate.address.port()))
+            .arg(format!("--password={SECRET}"))
+            .output()
+            .await
+            .unwrap();
+        let complained = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "anna|tls|-", "{version}: {complained}");
+    }
+}
+
+#[tokio::test]
 async fn clients_may_have_to_show_a_certificate() {
     let (set, stranger) = (must(Certificates::new()), must(Certificates::new()));
     let (certificate, key) = (set.server_certificate(), set.server_key());

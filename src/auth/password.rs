@@ -154,14 +154,21 @@ impl Verifier {
         }
     }
 
-    /// True if the plugin can come to a verdict with this form, over a channel that is `secure` or not.
-    pub fn can_use(&self, plugin: Plugin, secure: bool) -> bool {
-        match (plugin, &self.stored) {
-            (Plugin::Sha256, _) | (Plugin::Native, StoredPassword::CachingSha2 { .. }) => false,
-            // Needs the password itself; over plain TCP most clients would refuse to ask for the RSA key.
-            (Plugin::CachingSha2, StoredPassword::Native(_)) => secure || self.fast.get().is_some(),
-            _ => true,
-        }
+    /// True if the plugin can come to a verdict with this form at all.
+    pub fn can_use(&self, plugin: Plugin) -> bool {
+        !matches!((plugin, &self.stored), (Plugin::Sha256, _) | (Plugin::Native, StoredPassword::CachingSha2 { .. }))
+    }
+
+    /// True if the plugin suits this form, over a channel that is `secure` or not and with a cold cache.
+    pub fn suits(&self, plugin: Plugin, secure: bool) -> bool {
+        // Needs the password itself; over plain TCP most clients would refuse to ask for the RSA key, and know native.
+        let by_rsa = matches!((plugin, &self.stored), (Plugin::CachingSha2, StoredPassword::Native(_))) && !secure;
+        self.can_use(plugin) && !by_rsa
+    }
+
+    /// True if the fast path has something to judge by.
+    pub fn is_warm(&self) -> bool {
+        self.fast.get().is_some()
     }
 
     /// Judges an answer of `mysql_native_password`.

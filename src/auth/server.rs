@@ -207,13 +207,22 @@ impl Exchange {
         self.account.verifiers()
     }
 
-    /// True if the plugin can judge this account over this channel, and the account does not insist on another.
+    /// True if the client may use this plugin.
     fn fits(&self, plugin: Plugin) -> bool {
-        plugin != Plugin::Sha256
-            && (plugin != Plugin::Clear || self.channel == Channel::Tls)
-            && self.account.spec().plugin.is_none_or(|p| p == plugin)
-            && (self.verifiers().is_empty()
-                || self.verifiers().iter().any(|v| v.can_use(plugin, self.channel.is_secure())))
+        let any = |test: &dyn Fn(&Verifier) -> bool| self.verifiers().is_empty() || self.verifiers().iter().any(test);
+        match self.account.spec().plugin {
+            _ if plugin == Plugin::Sha256 || (plugin == Plugin::Clear && self.channel != Channel::Tls) => false,
+            Some(insists) => insists == plugin && any(&|v| v.can_use(plugin)),
+            None => self.suits(plugin) || (plugin == Plugin::CachingSha2 && any(&Verifier::is_warm)),
+        }
+    }
+
+    /// True if the plugin suits the account's stored password and the channel, whoever has been here before.
+    fn suits(&self, plugin: Plugin) -> bool {
+        let secure = self.channel.is_secure();
+        self.account.spec().plugin == Some(plugin)
+            || self.verifiers().is_empty()
+            || self.verifiers().iter().any(|v| v.suits(plugin, secure))
     }
 
     fn preferred(&self, greeted: Plugin) -> Plugin {
@@ -264,6 +273,11 @@ impl Exchange {
                 }
                 if self.uncertain_scramble && may_switch {
                     return self.switch(plugin);
+                }
+                if !self.suits(plugin) && may_switch {
+                    // As if the cache were cold, so that a wrong password does not tell that somebody has been here.
+                    let preferred = self.preferred(plugin);
+                    return self.switch(preferred);
                 }
                 let hashed = |v: &Verifier| !matches!(v.stored, StoredPassword::Clear(_) | StoredPassword::Empty);
                 match self.verifiers().iter().any(hashed) {
