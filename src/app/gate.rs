@@ -6,7 +6,6 @@ use crate::net::stream::Plain;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::response::ErrPacket;
 use crate::rules::Subject;
-use crate::session::error::SessionEnd;
 use crate::session::kill::{KillBoard, KillRequest};
 use crate::session::registry::{Registry, Ticket};
 use crate::session::worker::{Published, Shared, Worker};
@@ -174,24 +173,24 @@ impl Reception {
         }
     }
 
-    /// Starts a client's task.
+    /// Starts a client's task. What only its sign-in needs is in one box, gone when that is over: an idle session is to
+    /// cost what it must keep.
     fn receive(self: &Rc<Self>, plain: Plain, connection_id: u32, addresses: Option<(SocketAddr, SocketAddr)>) {
         let reception = Rc::clone(self);
         let seat = LoadSeat { gate: Arc::clone(&self.gate), worker: self.worker.id };
-        self.registry.spawn(connection_id, move |ticket| async move {
-            let _seat = seat;
-            // Boxed: what a sign-in needs while it runs is not to be paid for by every idle session.
-            let signed_in = Box::pin(reception.sign_in(plain, connection_id, addresses, ticket)).await;
-            if let Some((session, sequence, before_ok)) = signed_in {
-                let user = session.user_name();
-                let end = session.run(sequence, before_ok).await;
-                log_end(connection_id, &user, &end);
+        self.registry.spawn(connection_id, move |ticket| {
+            let sign_in = Box::pin(reception.sign_in(plain, connection_id, addresses, ticket));
+            async move {
+                let _seat = seat;
+                if let Some((session, sequence, before_ok)) = sign_in.await {
+                    session.run(sequence, before_ok).await;
+                }
             }
         });
     }
 
     async fn sign_in(
-        &self,
+        self: Rc<Self>,
         plain: Plain,
         connection_id: u32,
         addresses: Option<(SocketAddr, SocketAddr)>,
@@ -270,13 +269,5 @@ fn log_failure(host: &str, error: &LoginError) {
         tracing::info!(host, %error, "sign-in failed");
     } else {
         tracing::debug!(host, %error, "no sign-in");
-    }
-}
-
-fn log_end(connection_id: u32, user: &str, end: &SessionEnd) {
-    match end {
-        SessionEnd::Left | SessionEnd::Drained => {}
-        SessionEnd::ClientBroke(error) => tracing::debug!(connection_id, user, %error, "client lost"),
-        end => tracing::info!(connection_id, user, %end, "session ended"),
     }
 }

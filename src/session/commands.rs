@@ -184,7 +184,7 @@ impl Session {
     }
 
     /// The end: what the session held is cleaned and given back, or closed.
-    pub(super) async fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.drop_links();
     }
 

@@ -154,10 +154,4 @@ pub enum SessionEnd {
         /// What happened.
         why: String,
     },
-    /// The router drains, and the session was idle.
-    #[error("the router is draining")]
-    Drained,
-    /// An operator, or a limit, ended it.
-    #[error("{0}")]
-    Killed(&'static str),
 }

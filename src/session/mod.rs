@@ -186,20 +186,25 @@ impl Session {
         }
     }
 
-    /// The name that the client signed in with.
-    pub fn user_name(&self) -> String {
-        self.account.name().to_owned()
-    }
-
     /// Serves the client until it leaves or cannot be served any more. Sends the OK of the sign-in first, after making
     /// sure that the schema it asked for exists.
-    pub async fn run(mut self: Box<Self>, sequence: u8, before_ok: Option<Vec<u8>>) -> SessionEnd {
+    pub async fn run(mut self: Box<Self>, sequence: u8, before_ok: Option<Vec<u8>>) {
         let end = match Box::pin(self.open(sequence, before_ok)).await {
             Ok(()) => self.serve().await,
             Err(end) => end,
         };
-        Box::pin(self.close()).await;
-        end
+        self.log_end(&end);
+        self.close();
+    }
+
+    /// One line for an end that somebody may want to know of.
+    fn log_end(&self, end: &SessionEnd) {
+        let (connection_id, user) = (self.connection_id, self.account.name());
+        match end {
+            SessionEnd::Left => {}
+            SessionEnd::ClientBroke(error) => tracing::debug!(connection_id, user, %error, "client lost"),
+            end => tracing::info!(connection_id, user, %end, "session ended"),
+        }
     }
 
     async fn serve(&mut self) -> SessionEnd {
