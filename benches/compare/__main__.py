@@ -36,8 +36,9 @@ def arguments():
     p.add_argument("--max-foreign", type=float, default=1.0, metavar="SHARE",
                    help="measure again, at most 5 times, where other processes used more than this share of the machine")
     p.add_argument("--proxy", action="append", default=[], metavar="NAME=HOST:PORT:PID[,PID...]",
-                   help=f"a proxy that runs already and lets {targets.USER}/{targets.PASSWORD} in; its server is at --server-port")
-    p.add_argument("--hold", action="store_true", help="start the server, say its port, and wait for Enter (to set up --proxy)")
+                   help=f"a proxy that runs already, in front of 127.0.0.1 and --server-port, and lets {targets.USER} with "
+                        f"{targets.PASSWORD} in")
+    p.add_argument("--server-port", type=int, default=0, metavar="PORT", help="the server's port (default: a free one)")
     p.add_argument("--memory", action="store_true", help="also measure idle clients and a large result")
     p.add_argument("--clients", type=int, default=10000, help="idle clients (default %(default)s)")
     p.add_argument("--idle-seconds", type=int, default=10)
@@ -100,7 +101,7 @@ def loads(args, workloads, threads, chosen, server):
 
 def memories(args, binary, needed, limit):
     """With a server of its own: ten thousand connections behind HAProxy want a pool of threads."""
-    server = targets.MariaDb(needed + SLACK, thread_pool=True)
+    server = targets.MariaDb(needed + SLACK, args.server_port, thread_pool=True)
     results = {}
     for target in start_targets(args, binary, server, needed):
         if not target.pids:
@@ -133,11 +134,9 @@ def main():
         "targets": [], "results": {}, "memory": {},
     }
     if workloads:
-        server = targets.MariaDb(max(threads) * 6 + SLACK)
+        server = targets.MariaDb(max(threads) * 6 + SLACK, args.server_port)
         print(f"loading {args.tables} tables of {args.rows} rows", file=sys.stderr)
         load.prepare(server.target(), args.tables, args.rows)
-        if args.hold:
-            input(f"the server is at 127.0.0.1:{server.port}; Enter goes on ")
         chosen = start_targets(args, binary, server, max(threads) * 4)
         count = len(workloads) * len(threads) * len(chosen) * args.rounds
         print(f"{count} measurements, about {count * (args.seconds + 1) // 60 + 1} minutes", file=sys.stderr)

@@ -95,13 +95,13 @@ class Target:
 class MariaDb:
     """The server behind: its own data directory, settings for speed, no logs."""
 
-    def __init__(self, max_connections, thread_pool=False):
+    def __init__(self, max_connections, port=0, thread_pool=False):
         self.data, self.socket = workdir() / "mariadb", workdir() / "mariadb.sock"
         as_root = ["--user=root"] if os.getuid() == 0 else []
         if not self.data.exists():
             subprocess.run([program("mariadb-install-db"), "--no-defaults", *as_root, f"--datadir={self.data}",
                             "--auth-root-authentication-method=normal", "--skip-test-db"], check=True, stdout=subprocess.DEVNULL)
-        self.port = free_port()
+        self.port = port or free_port()
         pool = ["--thread-handling=pool-of-threads"] if thread_pool else ["--thread-cache-size=256"]
         self.child = start("mariadb", [
             program("mariadbd"), "--no-defaults", *as_root, *pool, f"--datadir={self.data}", f"--socket={self.socket}",

@@ -3,6 +3,7 @@
 use super::place::find_program;
 use super::{Result, ServerError};
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{LazyLock, Mutex, mpsc};
@@ -49,6 +50,8 @@ impl Process {
         let mut command = Command::new(setpriv);
         command.args(["--pdeathsig", "KILL"]).arg("--").arg(program).args(args).envs(env.iter().cloned());
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
+        // Ctrl-C in a terminal is for this process, which then ends its children in order.
+        command.process_group(0);
         let child = Process::spawn(command)
             .map_err(|source| ServerError::Run { program: program.display().to_string(), source })?;
         Ok(Process { child })
