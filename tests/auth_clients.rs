@@ -25,7 +25,7 @@ fn gate() -> Gate {
 
 fn setup() -> Setup {
     let setup = Setup::new(vec![account("anna", StoredPassword::clear(SECRET).unwrap())]);
-    Setup { timeout: Duration::from_millis(500), ..setup }.with_plugin(Plugin::Native)
+    setup.with_plugin(Plugin::Native)
 }
 
 /// A connection that reads and writes packets by hand.
@@ -213,7 +213,7 @@ fn a_command_before_the_verdict_is_not_taken_for_one() {
 
 #[test]
 fn who_dawdles_is_told_and_closed() {
-    let gate = gate();
+    let gate = Gate::start(Setup { timeout: Duration::from_millis(500), ..setup() });
     let started = Instant::now();
     let (_, refusal) = Raw::to(&gate).refusal().unwrap();
     assert_eq!(refusal.code, 1159);
