@@ -173,6 +173,10 @@ async fn mysql_behind_mariadb_in_front() {
     conn.query_drop("BEGIN").await.unwrap();
     assert_eq!(conn.exec_first::<i32, _, _>(&select, ("x",)).await.unwrap(), None, "the writer has no rows");
     conn.query_drop("ROLLBACK").await.unwrap();
+    // A function that only MariaDB has is not tried on MySQL.
+    let marked = tag("mariadb_function");
+    assert_eq!(value(&mut conn, &format!("SELECT JSON_COMPACT('[1]') = '[1]', '{marked}'")).await, "1");
+    assert!(master.saw(&marked).unwrap() && !aurora.saw(&marked).unwrap());
     // A setting that only MariaDB has keeps the session's reads where it can be had.
     conn.query_drop("SET max_statement_time = 10").await.unwrap();
     let marked = tag("mariadb_only");

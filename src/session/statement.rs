@@ -10,6 +10,7 @@ use super::place::{Held, Place, Standing, Why, place};
 use super::prepared::Executing;
 use super::relay::{Manner, Outcome, Relay, RelayError};
 use super::snapshot::Snapshot;
+use crate::backend::Engine;
 use crate::backend::health::Cause;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::HEADER;
@@ -153,7 +154,9 @@ impl Session {
         let mut tried = Tried::default();
         loop {
             let ready = match place {
-                Place::Route if tried.backends.is_empty() => self.ready_link(&route.tiers, snapshot),
+                Place::Route if tried.backends.is_empty() && !effects.intersects(ONE_ENGINE) => {
+                    self.ready_link(&route.tiers, snapshot)
+                }
                 _ => None,
             };
             let (mut link, from) = match ready {
@@ -219,6 +222,13 @@ impl Session {
                 let mut link = self.obtain(&[route.writer], snapshot, tried).await?;
                 self.clean_insert_id(plan.facts.effects, &mut link).await?;
                 Ok((link, From::Pool))
+            }
+            Place::Route if plan.facts.effects.intersects(ONE_ENGINE) => {
+                let tiers = speakers(plan.facts.effects, route, snapshot, tried);
+                match self.obtain(&tiers, snapshot, tried).await {
+                    Ok(link) => Ok((link, From::Pool)),
+                    Err(error) => Err(explain_refusal(error, route, snapshot).into()),
+                }
             }
             Place::Route => match self.obtain(&route.tiers, snapshot, tried).await {
                 Ok(link) => Ok((link, From::Pool)),
@@ -315,6 +325,26 @@ impl Session {
         }
         Err(lost.into())
     }
+}
+
+/// Statements that one engine alone understands.
+const ONE_ENGINE: Effects = Effects::MARIADB_ONLY.union(Effects::MYSQL_ONLY);
+
+/// The route's hostgroups for a statement that one engine alone understands, and its writer after them where that holds all
+/// its rows. Backends that are known to be of the other engine count as tried.
+fn speakers(effects: Effects, route: &Route, snapshot: &Snapshot, tried: &mut Tried) -> Vec<u32> {
+    let foreign = if effects.contains(Effects::MARIADB_ONLY) { Engine::MySql } else { Engine::MariaDb };
+    for backend in snapshot.topology.backends() {
+        if backend.engine() == foreign && !tried.backends.contains(&backend.id) {
+            tried.backends.push(backend.id);
+            tried.why = format!("{} is of an engine that does not have what the statement uses", backend.name);
+        }
+    }
+    let mut tiers = route.tiers.to_vec();
+    if route.writer_holds == Holds::Yes && !tiers.contains(&route.writer) {
+        tiers.push(route.writer);
+    }
+    tiers
 }
 
 /// Why an exchange failed.
