@@ -101,15 +101,19 @@ bitflags! {
         const SET_NEXT_TRANSACTION = 1 << 43;
         /// `SET autocommit = …` (any spelling).
         const SET_AUTOCOMMIT = 1 << 44;
-        /// Written for MariaDB alone: MySQL would refuse it.
+        /// Written for MariaDB alone: MySQL would refuse it, or take a function that it does not have for a stored one.
+        /// It must not be sent to MySQL, safe or not.
         const MARIADB_ONLY = 1 << 45;
-        /// Written for MySQL alone: MariaDB would refuse it.
+        /// Written for MySQL alone: MariaDB would refuse it, or take a function that it does not have for a stored one.
+        /// It must not be sent to MariaDB, safe or not.
         const MYSQL_ONLY = 1 << 46;
-        /// `SHOW`, `EXPLAIN` and the like of what runs nothing (`EXPLAIN SELECT`); `EXPLAIN ANALYZE` is what it runs.
+        /// `EXPLAIN` of what does not run; `EXPLAIN ANALYZE` and MariaDB's `ANALYZE` are what they run. The plan of a
+        /// statement that would write is [`Effects::SERVER_BOUND`]: the writer's is asked for.
         const EXPLAIN = 1 << 47;
         /// `DO expr`, or a SELECT of constants only.
         const CONSTANT = 1 << 48;
-        /// The classifier does not know the statement, or the text is broken. Goes to the writer, counted.
+        /// The classifier does not know the statement, or the text is broken. Goes to the writer, counted. Where the
+        /// statement may have left something on its connection, [`Effects::UNTRACKED_STATE`] stands beside it.
         const UNPROVEN = 1 << 63;
     }
 }
@@ -117,7 +121,8 @@ bitflags! {
 impl Effects {
     /// Effects that a reader may serve. Everything else goes to the writer.
     ///
-    /// An allow-list on purpose: an effect that is added later is unsafe until somebody says otherwise here.
+    /// An allow-list on purpose: an effect that is added later is unsafe until somebody says otherwise here. What is
+    /// [`Effects::MARIADB_ONLY`] or [`Effects::MYSQL_ONLY`] is safe on a reader of that engine alone.
     pub const READER_SAFE: Effects = Effects::READ
         .union(Effects::READ_TABLE)
         .union(Effects::METADATA)

@@ -380,9 +380,9 @@ impl<'a> Scan<'a> {
             return;
         }
         let parent = self.frame();
-        match parent.place {
-            Place::Table | Place::OpenTables => parent.place = Place::AfterTable,
-            _ if parent.with == With::None => self.settle(),
+        match (parent.with, parent.place) {
+            (With::None, Place::Table | Place::OpenTables) => parent.place = Place::AfterTable,
+            (With::None, _) => self.settle(),
             _ => {}
         }
     }
