@@ -226,6 +226,9 @@ struct Reader<'a> {
     changes: Vec<Change>,
 }
 
+/// BINLOG_CHECKPOINT_EVENT and GTID_LIST_EVENT (MariaDB Knowledge Base, "2-Binlog Event Header").
+const BETWEEN_TRANSACTIONS: [u8; 2] = [0xa1, 0xa3];
+
 impl<'a> Reader<'a> {
     async fn open(applier: &'a Applier, position: Position) -> Result<Self, DemoError> {
         let mut conn = Conn::new(applier.source.clone()).await?;
@@ -254,8 +257,12 @@ impl<'a> Reader<'a> {
     /// Takes in one event; true if it ends a transaction.
     fn take(&mut self, event: &Event) -> Result<bool, DemoError> {
         let header = event.header();
-        // Types of MariaDB's own (GTID, annotations, …) carry no rows.
-        let Ok(kind) = header.event_type() else { return Ok(false) };
+        // Types of MariaDB's own (GTID, annotations, …) carry no rows. Those that stand between transactions move the log's
+        // end all the same, by their own time: a follower that passed over them would seem to be behind for ever.
+        let Ok(kind) = header.event_type() else {
+            let between = BETWEEN_TRANSACTIONS.contains(&header.event_type_raw());
+            return Ok(between && header.log_pos() > 0 && self.changes.is_empty() && self.ends_at(header.log_pos()));
+        };
         match kind {
             EventType::FORMAT_DESCRIPTION_EVENT => {
                 self.described = true;
