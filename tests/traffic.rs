@@ -5,9 +5,10 @@
 mod common;
 mod traffic_support;
 
+use common::{MariaDb, Router};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
-use traffic_support::{Estate, options, tag, value};
+use traffic_support::{Estate, config, options, tag, value};
 
 /// The server that a session's current connection is on, told by the port it listens on.
 async fn server_of(conn: &mut Conn, estate: &Estate) -> &'static str {
@@ -343,4 +344,36 @@ async fn explain_route_says_where_and_why() {
     let facts: Vec<(String, String)> = conn.query("EXPLAIN ROUTE SELECT 1").await.unwrap();
     assert!(facts.iter().any(|(k, v)| k == "session_pins" && v == "transaction"), "{facts:?}");
     conn.query_drop("COMMIT").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_read_only_transaction_goes_to_a_reader_where_a_rule_says_so() {
+    let (master, replica) = MariaDb::shared_pair();
+    let rule =
+        "[[rule]]\nrule_id = 0\neffect = [\"begin_read_only\"]\ndestination_hostgroup = 20\napply = true\n[[rule]]\n";
+    let text = config(master.port(), replica.port(), "").replacen("[[rule]]\n", rule, 1);
+    let estate = Estate { master, replica, router: Router::with_config(&text, &[]) };
+    let (mut conn, _) = estate.client().await;
+    conn.query_drop("START TRANSACTION READ ONLY").await.unwrap();
+    let inside = tag("inside");
+    conn.query_drop(format!("SELECT '{inside}'")).await.unwrap();
+    conn.query_drop("SAVEPOINT a").await.unwrap();
+    assert_eq!(estate.ran_on(&inside), "replica");
+    assert_eq!(code(conn.query_drop("CREATE TEMPORARY TABLE t (a INT)").await), 1792, "may not run there");
+    assert_eq!(code(conn.query_drop("SELECT 1 FOR UPDATE").await), 1792);
+    let still = tag("still");
+    conn.query_drop(format!("SELECT '{still}'")).await.unwrap();
+    assert_eq!(estate.ran_on(&still), "replica", "the transaction is still open");
+    conn.query_drop("COMMIT").await.unwrap();
+    // A write, and then a transaction that must see it.
+    conn.query_drop("CREATE TABLE t (a INT)").await.unwrap();
+    conn.query_drop("START TRANSACTION READ ONLY").await.unwrap();
+    assert_eq!(value(&mut conn, "SELECT COUNT(*) FROM t").await, "0");
+    assert_eq!(server_of(&mut conn, &estate).await, "master");
+    conn.query_drop("ROLLBACK").await.unwrap();
+    // One that is left open by a statement that commits goes on where that statement belongs.
+    let (mut other, _) = estate.client().await;
+    other.query_drop("START TRANSACTION READ ONLY").await.unwrap();
+    other.query_drop("CREATE TABLE implicit (a INT)").await.unwrap();
+    assert_eq!(value(&mut other, "SELECT @@in_transaction").await, "0");
 }

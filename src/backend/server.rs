@@ -4,7 +4,7 @@
 
 use super::connect::Target;
 use super::health::{Cause, Health, State};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -38,6 +38,8 @@ pub struct Backend {
     /// The most connections that all workers together may have open.
     max_connections: AtomicU32,
     engine: AtomicU8,
+    /// The `sql_mode` that its connections begin with, as the latest of them said.
+    sql_mode: ArcSwapOption<String>,
     open: AtomicU32,
     busy: AtomicU32,
     waiting: AtomicU32,
@@ -54,6 +56,7 @@ impl Backend {
             max_connections: AtomicU32::new(max_connections),
             health,
             engine: AtomicU8::new(Engine::Unknown as u8),
+            sql_mode: ArcSwapOption::empty(),
             open: AtomicU32::new(0),
             busy: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
@@ -89,6 +92,18 @@ impl Backend {
     /// Notes what its greeting said.
     pub fn learn_engine(&self, is_mariadb: bool) {
         self.engine.store(if is_mariadb { Engine::MariaDb } else { Engine::MySql } as u8, Relaxed);
+    }
+
+    /// The `sql_mode` that its connections begin with; none until one has asked.
+    pub fn sql_mode(&self) -> Option<Arc<String>> {
+        self.sql_mode.load_full()
+    }
+
+    /// Notes the `sql_mode` that a new connection began with.
+    pub fn learn_sql_mode(&self, mode: &str) {
+        if self.sql_mode.load().as_ref().is_none_or(|known| **known != mode) {
+            self.sql_mode.store(Some(Arc::new(mode.to_owned())));
+        }
     }
 
     /// Room for one more connection, if the limit leaves any. The room is given back when the lease is dropped.

@@ -27,6 +27,19 @@ const UNICODE_520: u16 = 22;
 /// Where the last language (Vietnamese) stands.
 const LAST_LANGUAGE: u16 = 23;
 
+/// True if the collation's character set may hide an ASCII byte inside another character (big5, cp932, gbk, gb18030,
+/// sjis), puts letters where ASCII has marks (swe7), or is none that a client may have (UCS-2, UTF-16, UTF-32); also for
+/// ids that nobody knows. Source: as above.
+pub fn is_foreign(collation: u16) -> bool {
+    match collation {
+        1 | 84 | 10 | 82 | 13 | 88 | 28 | 87 | 95 | 96 | 248..=250 => true,
+        35 | 90 | 128..=151 | 159 | 54..=56 | 60..=62 | 101..=124 | 160..=183 => true,
+        1..=247 | 254..=323 | 576..=578 | 608..=610 | 2048..=2559 => false,
+        1025..=1271 => is_foreign(collation - 1024),
+        _ => true,
+    }
+}
+
 /// The nearest collation that the engine knows; the same if it knows it. `None` if the engine does not have the character set,
 /// or nobody knows the id.
 pub fn nearest(collation: u16, mariadb: bool) -> Option<u16> {

@@ -1,7 +1,9 @@
 //! What no rule can override: safety on readers, and horizons. And what a statement's own hints may choose.
 //!
 //! **Readers.** A statement that is not proven safe never keeps a hostgroup whose role is reader; where that leaves
-//! nothing, the writer behind the route takes it ([`Reason::UnsafeOnReader`]).
+//! nothing, the writer behind the route takes it ([`Reason::UnsafeOnReader`]). The one exception is asked for by name: a rule
+//! whose `effect` is `begin_read_only` may send `START TRANSACTION READ ONLY` to a reader, and the session then refuses what
+//! is not proven safe until the transaction ends.
 //!
 //! **Horizons.** A hostgroup that declares a horizon lacks older rows. A statement that answers from rows is given only to
 //! hostgroups that hold every row it can touch: those without a horizon, or with one that it is proven to stay inside.
@@ -64,6 +66,12 @@ pub(super) struct Outcome<'a> {
     pub log: bool,
 }
 
+/// True for `START TRANSACTION READ ONLY` and nothing else beside it, where the rule asks for just that.
+fn begins_on_reader(facts: &Facts, rule: Option<&Rule>) -> bool {
+    const READ_ONLY: Effects = Effects::BEGIN.union(Effects::BEGIN_READ_ONLY);
+    facts.effects == READ_ONLY && rule.is_some_and(|r| r.settings.effect == Some(Effects::BEGIN_READ_ONLY))
+}
+
 /// True if the statement answers from rows, so that missing ones would make its answer wrong without a word.
 pub(super) fn answers_from_rows(facts: &Facts) -> bool {
     let effects = facts.effects;
@@ -101,7 +109,9 @@ impl Grounds {
             }
             _ => {
                 self.follow_hints(hints, &mut draft);
-                self.keep_from_readers(facts, rule_id, &mut draft);
+                if !begins_on_reader(facts, outcome.rule) {
+                    self.keep_from_readers(facts, rule_id, &mut draft);
+                }
                 self.keep_complete(facts, rule_id, class, &mut draft);
             }
         }

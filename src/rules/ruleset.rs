@@ -372,6 +372,9 @@ fn check(settings: &RuleSetSettings) -> Vec<BuildFault> {
 
 /// A rule for what no reader may run, that names only readers, never does what it says.
 fn reader_only(rule: &RuleSettings, groups: &Hostgroups) -> Option<String> {
+    if rule.effect == Some(Effects::BEGIN_READ_ONLY) {
+        return None;
+    }
     let unsafe_by_effect = rule.effect.is_some_and(|e| e.intersection(Effects::READER_SAFE).is_empty());
     if rule.reader_safe != Some(false) && !unsafe_by_effect {
         return None;

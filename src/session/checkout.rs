@@ -1,11 +1,13 @@
 //! A link to a backend: from the pool, or new, or after a wait.
 
 use super::Session;
+use super::base::{ask_base, why_not};
 use super::error::StatementError;
 use super::link::Link;
 use super::snapshot::Snapshot;
 use super::state::{Portable, transition};
 use super::sync::{TalkError, talk};
+use super::worker::Worker;
 use crate::backend::connect::{self, ConnectOptions};
 use crate::backend::health::Cause;
 use crate::backend::pool::Key;
@@ -113,6 +115,11 @@ impl Session {
                     tried.why = format!("{} does not have this session's settings", backend.name);
                     continue;
                 }
+                if let Some(why) = self.misfit(&backend) {
+                    tried.backends.push(backend.id);
+                    tried.why = why;
+                    continue;
+                }
                 match self.obtain_from(&backend, hostgroup, snapshot).await {
                     Ok(link) => return Ok(self.begin(link, hostgroup)),
                     Err(no_link) => {
@@ -132,6 +139,13 @@ impl Session {
             }
         }
         Err(tried.refusal.take().or(timeout).unwrap_or_else(|| no_backend(tiers, tried, snapshot)))
+    }
+
+    /// Why a backend was found, not long ago, to read statements otherwise than this session means them.
+    fn misfit(&self, backend: &Backend) -> Option<String> {
+        let own = self.state.portable.base;
+        let (base, _) = *self.worker.misfits.borrow().get(&backend.id)?;
+        (base != own).then(|| format!("{}: {}", backend.name, why_not(own, base)))
     }
 
     async fn obtain_from(
@@ -234,11 +248,19 @@ impl Session {
             busy: false,
         });
         let prepared = async {
-            let first = track_everything(backend.engine());
-            talk(&self.worker.buffers, &mut link, Command::Query, first.as_bytes()).await?;
-            self.sync_link(&mut link).await
+            begin_life(&self.worker, &mut link, None).await?;
+            if link.state.portable.base == self.state.portable.base {
+                self.sync_link(&mut link).await?;
+            }
+            Ok(())
         };
         match prepared.await {
+            Ok(()) if link.state.portable.base != self.state.portable.base => {
+                let why = why_not(self.state.portable.base, link.state.portable.base);
+                self.worker.misfits.borrow_mut().insert(backend.id, (link.state.portable.base, self.worker.ticks()));
+                tracing::warn!(backend = &*backend.name, why, "a backend is left out");
+                Err(NoLink::Other(format!("{}: {why}", backend.name)))
+            }
             Ok(()) => Ok(link),
             Err(error @ TalkError::Refused { .. }) => Err(NoLink::Refused(self.talk_failed(&link, error))),
             Err(TalkError::Broken(why)) => {
@@ -317,13 +339,19 @@ impl Drop for InLine<'_> {
 
 /// Gives a connection a new life: COM_RESET_CONNECTION ends its transaction, its temporary tables, its locks, its prepared
 /// statements and its variables. The default schema stays, in both engines; it is what it was.
-pub(super) async fn reset(worker: &super::worker::Worker, link: &mut Link) -> Result<(), TalkError> {
+pub(super) async fn reset(worker: &Worker, link: &mut Link) -> Result<(), TalkError> {
     talk(&worker.buffers, link, Command::ResetConnection, b"").await?;
     link.prepared.clear();
     link.diagnostics = 0;
     let schema = link.state.portable.schema.clone();
-    link.state = worker.states.intern(Portable { schema, ..Portable::default() });
+    begin_life(worker, link, schema).await
+}
+
+/// A connection that is new, or as good as new: session tracking is turned on, and it is asked how it reads statements.
+async fn begin_life(worker: &Worker, link: &mut Link, schema: Option<Box<str>>) -> Result<(), TalkError> {
     let first = track_everything(link.backend().engine());
     talk(&worker.buffers, link, Command::Query, first.as_bytes()).await?;
+    let base = ask_base(worker, link).await?;
+    link.state = worker.states.intern(Portable { schema, base, ..Portable::default() });
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! The commands that are neither statements nor executions.
 
 use super::Session;
-use super::checkout::Tried;
 use super::error::{SessionEnd, StatementError};
 use super::pin::Pins;
 use super::state::Portable;
@@ -23,9 +22,7 @@ impl Session {
     /// After sign-in: makes sure that the schema exists, and says OK. `before_ok` is a packet that the sign-in plugin wants
     /// to go first; it has the sequence number.
     pub(super) async fn open(&mut self, mut sequence: u8, before_ok: Option<Vec<u8>>) -> Result<(), SessionEnd> {
-        if let Some(schema) = self.state.portable.schema.clone()
-            && let Err(error) = self.check_schema(&schema).await
-        {
+        if let Err(error) = self.meet_writer().await {
             self.send_error(&error, sequence).await?;
             return Err(error.into());
         }
@@ -36,26 +33,6 @@ impl Session {
         let ok = OkPacket { status: self.own_status(), ..OkPacket::default() };
         let capabilities = self.capabilities;
         self.send_packet(|out| ok.encode(out, capabilities), sequence).await
-    }
-
-    /// Asks the writer whether a schema exists, unless it has been found to not long ago. A writer that cannot be reached
-    /// is no reason to turn a client away: its reads may be served all the same.
-    async fn check_schema(&self, schema: &str) -> Result<(), StatementError> {
-        let known = (self.account_number, schema.into());
-        if self.worker.schemas.borrow().contains_key(&known) {
-            return Ok(());
-        }
-        let snapshot = self.worker.snapshot();
-        let Some(writer) = snapshot.topology.hostgroups().find(|h| h.writer).map(|h| h.id) else { return Ok(()) };
-        match self.obtain(&[writer], &snapshot, &mut Tried::default()).await {
-            Ok(link) => {
-                self.release(link);
-                self.worker.schemas.borrow_mut().insert(known, self.worker.ticks());
-                Ok(())
-            }
-            Err(error @ StatementError::State { .. }) => Err(error),
-            Err(_) => Ok(()),
-        }
     }
 
     /// Every command but COM_QUERY, COM_STMT_EXECUTE and COM_QUIT.
@@ -129,7 +106,7 @@ impl Session {
     async fn reset_connection(&mut self) -> Result<(), SessionEnd> {
         self.drop_links();
         let schema = self.state.portable.schema.clone();
-        self.start_anew(Portable { schema, ..Portable::default() });
+        self.start_anew(self.fresh(schema));
         self.send_ok(b"").await
     }
 
@@ -165,7 +142,7 @@ impl Session {
         self.seat = changed.seat;
         self.scramble = changed.scramble;
         self.collation = changed.collation.unwrap_or(self.collation);
-        self.start_anew(Portable { schema: changed.schema.map(Into::into), ..Portable::default() });
+        self.start_anew(self.fresh(changed.schema.map(Into::into)));
         self.open(changed.sequence, changed.before_ok).await
     }
 
@@ -178,6 +155,11 @@ impl Session {
         self.wrote_at = None;
         self.transaction_wrote = false;
         self.status = Status::AUTOCOMMIT;
+        self.enter(portable);
+    }
+
+    /// The session is in this state from now on.
+    pub(super) fn enter(&mut self, portable: Portable) {
         self.state = self.worker.states.intern(portable);
         self.subject.set_schema(self.state.portable.schema.as_deref());
         self.subject.set_mode(self.state.lex_mode);

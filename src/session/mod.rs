@@ -20,6 +20,7 @@
 //! | [`place`] | where a statement goes once the session's state has its say |
 //! | [`checkout`] | a link to a backend: from the pool, or new, or after a wait |
 //! | [`sync`] | bringing a link to the session's state |
+//! | [`base`] | how statements are read before the session has set anything |
 //! | [`relay`] | the bytes |
 //! | [`settle`] | what a response changed: pins, state, who keeps the link |
 //! | [`state`], [`variables`], [`pin`] | what a session has set, and what holds it |
@@ -30,6 +31,7 @@
 //! It refuses to decide what a statement does (`sql`), what the rules say (`rules`), and which backend is well (`backend`).
 
 pub mod answer;
+pub mod base;
 pub mod buffers;
 pub mod checkout;
 pub mod commands;
@@ -59,6 +61,7 @@ use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::status::Status;
 use crate::rules::Subject;
+use base::{base_of, unknown_base};
 use error::{SessionEnd, StatementError};
 use link::Link;
 use pin::Pins;
@@ -154,7 +157,12 @@ impl Session {
             ticket,
         } = client;
         subject.set_schema(schema.as_deref());
-        let state = worker.states.intern(Portable { schema: schema.map(Into::into), ..Portable::default() });
+        let state = worker.states.intern(Portable {
+            schema: schema.map(Into::into),
+            base: base_of(&worker.snapshot(), collation).unwrap_or(unknown_base(collation)),
+            ..Portable::default()
+        });
+        subject.set_mode(state.lex_mode);
         let account_number = worker.account_number(&account);
         ticket.sign(&account);
         Self {

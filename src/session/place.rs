@@ -97,7 +97,7 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
     }
     if let Some(home) = standing.home {
         if home.pins.contains(Pins::TRANSACTION) && !home.writer {
-            return in_reader_transaction(route, effects);
+            return in_reader_transaction(route, effects, home.hostgroup);
         }
         let stays = home.pins.intersects(Pins::EVERYTHING)
             || !route.reader_safe
@@ -112,7 +112,9 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
         }
     }
     if !route.reader_safe {
-        return (Place::Route, Why::Route);
+        // A READ ONLY transaction that a rule sends to a reader is full of reads, and they follow the write too.
+        let late = standing.wrote_lately && effects.contains(Effects::BEGIN_READ_ONLY);
+        return if late { (Place::Writer, Why::ReadYourWrites) } else { (Place::Route, Why::Route) };
     }
     // A read that is not proven to need purged rows (a lookup by id) follows the write: the row that was just written is what
     // it is likely to be after. One that is proven to need them goes where they are. See docs/adr/0007.
@@ -140,9 +142,12 @@ fn needs_previous(effects: Effects, standing: &Standing) -> (Place, Why) {
     (place, Why::NeedsPrevious)
 }
 
-fn in_reader_transaction(route: &Route, effects: Effects) -> (Place, Why) {
+fn in_reader_transaction(route: &Route, effects: Effects, hostgroup: u32) -> (Place, Why) {
     if effects.intersects(ENDS_TRANSACTION) {
         (Place::EndReadOnly, Why::ReadOnly)
+    } else if route.reader_safe && route.excluded.contains(&hostgroup) {
+        // The transaction's server lacks rows that the read may need, and its view cannot be had elsewhere.
+        (Place::Refuse, Why::ReadOnly)
     } else if route.reader_safe || !effects.intersects(!OF_TRANSACTION) {
         (Place::Home, Why::Pinned)
     } else {

@@ -53,9 +53,14 @@ pub struct Statements {
 }
 
 /// An execution that is about to run.
+#[derive(Clone, Copy)]
 pub(super) struct Executing {
     /// The client's number.
-    id: u32,
+    pub id: u32,
+    /// It brings its parameters' types, or there are none to bring.
+    brings_types: bool,
+    /// Some of its parameters were sent ahead.
+    pub long_data: bool,
 }
 
 impl Session {
@@ -217,7 +222,7 @@ impl Session {
     pub(super) async fn execute(&mut self) -> Result<(), SessionEnd> {
         let snapshot = self.worker.snapshot();
         let id = self.requested_id()?;
-        self.keep_types(id)?;
+        let executing = self.keep_types(id)?;
         let (plan, route) = self.plan_execution(&snapshot, id)?;
         if self.is_answered(&route) {
             return Box::pin(self.answered_by_rule(&route)).await;
@@ -229,12 +234,11 @@ impl Session {
             statement_id: None,
             effects: plan.facts.effects,
         };
-        let executing = Executing { id };
         self.run_with(&snapshot, &plan, &route, request, Some(executing)).await
     }
 
     /// Keeps the types that an execution brings.
-    fn keep_types(&mut self, id: u32) -> Result<(), StatementError> {
+    fn keep_types(&mut self, id: u32) -> Result<Executing, StatementError> {
         let statement = self
             .prepared
             .as_mut()
@@ -248,7 +252,8 @@ impl Session {
             (None, None) if statement.parameters > 0 => return Err(StatementError::Malformed),
             (None, _) => {}
         }
-        Ok(())
+        let brings_types = execute.types.is_some() || statement.parameters == 0;
+        Ok(Executing { id, brings_types, long_data: !statement.long_data.is_empty() })
     }
 
     /// The route of an execution: the statement's own, or one for these values.
@@ -278,6 +283,27 @@ impl Session {
         Ok((plan, route))
     }
 
+    /// Writes the server's own number into the request, where its server has the statement prepared and knows the types:
+    /// the way of nearly every execution. False if there is more to do.
+    pub(super) fn is_ready(&mut self, link: &mut Link, executing: &Executing, request: &mut Request) -> bool {
+        let Some(statement) = self.prepared.as_ref().and_then(|p| p.by_id.get(&executing.id)) else { return false };
+        let Some(remote) = link.prepared.get_mut(&statement.number) else { return false };
+        if remote.types != statement.types {
+            if !executing.brings_types {
+                return false;
+            }
+            remote.types.clone_from(&statement.types);
+        }
+        if executing.long_data {
+            return false;
+        }
+        link.uses += 1;
+        remote.used = link.uses;
+        put_statement_id(self.inbox.frames_mut(), remote.id);
+        request.frames.clear();
+        true
+    }
+
     /// Makes a link ready for an execution, and the request with the server's own number in it.
     pub(super) async fn ready_execution(
         &mut self,
@@ -285,38 +311,31 @@ impl Session {
         executing: &Executing,
         request: &mut Request,
     ) -> Result<(), SessionEnd> {
-        let limit = self.worker.snapshot().settings.max_statements_per_connection;
-        let statement = self.statement(executing.id, "mysqld_stmt_execute")?;
-        let number = statement.number;
+        let number = self.statement(executing.id, "mysqld_stmt_execute")?.number;
         if !link.prepared.contains_key(&number) {
-            Box::pin(self.prepare_on(link, executing.id, limit)).await?;
+            let limit = self.worker.snapshot().settings.max_statements_per_connection;
+            self.prepare_on(link, executing.id, limit).await?;
         }
         let statement = self.statement(executing.id, "mysqld_stmt_execute")?;
         let Some(remote) = link.prepared.get_mut(&number) else { return Err(StatementError::Malformed.into()) };
         link.uses += 1;
         remote.used = link.uses;
         let remote_id = remote.id;
-        let payload = self.inbox.payload();
-        let sends_types =
-            statement.parameters > 0 && Execute::read(payload, statement.parameters).is_ok_and(|e| e.types.is_some());
-        let has_them = remote.types.as_deref() == statement.types.as_deref();
+        let has_types = executing.brings_types || remote.types == statement.types;
         remote.types.clone_from(&statement.types);
-        let long_data = !statement.long_data.is_empty();
-        if sends_types || has_them || statement.parameters == 0 {
-            let at = HEADER + STATEMENT_ID;
-            if let Some(number) = self.inbox.frames_mut().get_mut(at..at + 4) {
-                number.copy_from_slice(&remote_id.to_le_bytes());
-            }
+        if has_types {
+            put_statement_id(self.inbox.frames_mut(), remote_id);
             request.frames.clear();
         } else {
+            let payload = self.inbox.payload();
             let execute = Execute::read(payload, statement.parameters).map_err(|_| StatementError::Malformed)?;
             let types = statement.types.as_deref().unwrap_or_default();
             let (frames, sequence) = with_types(payload, &execute, types, remote_id);
             request.frames = frames;
             request.sequence = sequence;
         }
-        if long_data {
-            Box::pin(self.replay_long_data(link, executing.id, remote_id)).await?;
+        if executing.long_data {
+            self.replay_long_data(link, executing.id, remote_id).await?;
         }
         Ok(())
     }
@@ -365,9 +384,9 @@ impl Session {
     }
 
     /// An execution has been answered: what was sent ahead for it is used up.
-    pub(super) fn forget_long_data(&mut self, executing: &Executing) {
+    pub(super) fn forget_long_data(&mut self, id: u32) {
         if let Some(statements) = self.prepared.as_mut()
-            && let Some(statement) = statements.by_id.get_mut(&executing.id)
+            && let Some(statement) = statements.by_id.get_mut(&id)
         {
             for data in statement.long_data.drain(..) {
                 statements.long_data_bytes = statements.long_data_bytes.saturating_sub(data.len());
@@ -395,7 +414,7 @@ impl Session {
     /// COM_STMT_CLOSE: never answered.
     pub(super) async fn close_statement(&mut self) -> Result<(), SessionEnd> {
         let Ok(id) = self.requested_id() else { return Ok(()) };
-        self.forget_long_data(&Executing { id });
+        self.forget_long_data(id);
         let closed = self.prepared.as_mut().and_then(|p| p.by_id.remove(&id));
         if let Some(statement) = closed {
             drop(statement.token);
@@ -415,7 +434,7 @@ impl Session {
     pub(super) async fn reset_statement(&mut self) -> Result<(), SessionEnd> {
         let id = self.requested_id()?;
         let number = self.statement(id, "mysqld_stmt_reset")?.number;
-        self.forget_long_data(&Executing { id });
+        self.forget_long_data(id);
         let remote = self.home.as_ref().and_then(|home| home.prepared.get(&number)).map(|r| r.id);
         match remote {
             Some(remote) if self.home_pins.contains(Pins::CURSOR) => {
@@ -472,6 +491,14 @@ fn text_key(state: &State, text: &[u8]) -> Vec<u8> {
     key.push(0);
     key.extend_from_slice(text);
     key
+}
+
+/// Puts the server's number of a statement into a COM_STMT_EXECUTE as it came.
+fn put_statement_id(frames: &mut [u8], id: u32) {
+    let at = HEADER + STATEMENT_ID;
+    if let Some(number) = frames.get_mut(at..at + 4) {
+        number.copy_from_slice(&id.to_le_bytes());
+    }
 }
 
 /// The execution with the server's number and with types; frames, and the last one's sequence number.

@@ -101,9 +101,7 @@ impl Session {
         let reported = changes.map(|c| c.variables.as_slice()).unwrap_or_default();
         let mut applied = apply(&mut portable, &targets, reported, changes.and_then(|c| c.schema.as_deref()));
         if portable != self.state.portable {
-            self.state = self.worker.states.intern(portable);
-            self.subject.set_schema(self.state.portable.schema.as_deref());
-            self.subject.set_mode(self.state.lex_mode);
+            self.enter(portable);
         }
         link.state = Rc::clone(&self.state);
         // The server says that state changed, and neither the text nor the report explains it.
@@ -267,7 +265,7 @@ impl Session {
 
     async fn read_insert_id(&self, link: &mut Link) -> Option<u64> {
         let reply = talk(&self.worker.buffers, link, Command::Query, b"SELECT LAST_INSERT_ID()").await.ok()?;
-        last_text_value(&reply.rows)
+        last_text_value(&reply.rows)?.parse().ok()
     }
 
     /// Makes `LAST_INSERT_ID()` on a link say what it must say for this session: what it remembers, or 0, whatever the
@@ -359,8 +357,8 @@ fn fleeting_pins(effects: Effects, outcome: &Outcome, simple: bool) -> Pins {
     pins
 }
 
-/// The last value of the last row of a text result that `talk` collected, as a number.
-fn last_text_value(rows: &[u8]) -> Option<u64> {
+/// The first value of the last row of a text result that `talk` collected.
+pub(super) fn last_text_value(rows: &[u8]) -> Option<String> {
     let mut rest = rows;
     let mut last = None;
     while let Some(header) = crate::protocol::codec::Header::read(rest) {
@@ -369,5 +367,5 @@ fn last_text_value(rows: &[u8]) -> Option<u64> {
         rest = &rest[HEADER + header.length..];
     }
     let text = Reader::new(last?).lenenc_bytes().ok()?;
-    std::str::from_utf8(text).ok()?.parse().ok()
+    Some(String::from_utf8_lossy(text).into_owned())
 }

@@ -30,6 +30,9 @@ pub struct Portable {
     /// Name of a variable (lower case) to the clause that sets it, without `SET`. Keys that begin with a space are the
     /// statements that are no assignments.
     pub variables: BTreeMap<Box<str>, Box<str>>,
+    /// How statements are read where nothing is set: by the server's global `sql_mode`, and by the character set that was
+    /// agreed at sign-in. Nothing changes it but a new life of the session or the connection.
+    pub base: LexMode,
 }
 
 /// An interned [`Portable`], with what follows from it.
@@ -47,8 +50,7 @@ pub struct State {
 
 impl State {
     fn new(portable: Portable) -> Self {
-        let lex_mode =
-            portable.variables.get("sql_mode").map(|c| LexMode::from_sql_mode(&right_side(c))).unwrap_or_default();
+        let lex_mode = lex_mode(&portable);
         let time_zone = portable.variables.get("time_zone").and_then(|c| read_time_zone(&right_side(c)));
         Self { portable, lex_mode, time_zone, refused: Cell::new(0) }
     }
@@ -72,6 +74,25 @@ impl State {
     }
 }
 
+/// How a session in this state has its statements read.
+fn lex_mode(portable: &Portable) -> LexMode {
+    let set = |name: &str| portable.variables.get(name);
+    let by_mode = set("sql_mode").map_or(portable.base, |clause| LexMode::from_sql_mode(&right_side(clause)));
+    // `NAMES x [COLLATE y]` or `CHARACTER SET x`; a single variable set after it stands beside it, and counts.
+    fn named(clause: &str) -> Option<&str> {
+        let mut words = clause.split_ascii_whitespace();
+        match words.next() {
+            Some(first) if first.eq_ignore_ascii_case("CHARACTER") => words.nth(1).map(unquote),
+            _ => words.next().map(unquote),
+        }
+    }
+    let charset = set("character_set_client")
+        .map(|clause| right_side(clause))
+        .or_else(|| set(CHARSET_KEY).map(|clause| named(clause).unwrap_or_default().to_owned()));
+    let foreign_charset = charset.map_or(portable.base.foreign_charset, |name| LexMode::is_foreign_charset(&name));
+    LexMode { foreign_charset, ..by_mode }
+}
+
 /// A `time_zone` value: `+02:00`, or a name of the time zone database. `SYSTEM` is not ours to know.
 fn read_time_zone(value: &str) -> Option<TimeZone> {
     let offset = |sign: i32, rest: &str| {
@@ -89,9 +110,11 @@ fn read_time_zone(value: &str) -> Option<TimeZone> {
 
 /// The value in `name = 'value'`, without quotes.
 fn right_side(clause: &str) -> String {
-    let value = clause.split_once('=').map_or("", |(_, v)| v).trim();
-    let unquoted = value.strip_prefix(['\'', '"']).and_then(|v| v.strip_suffix(['\'', '"'])).unwrap_or(value);
-    unquoted.to_owned()
+    unquote(clause.split_once('=').map_or("", |(_, v)| v).trim()).to_owned()
+}
+
+fn unquote(value: &str) -> &str {
+    value.strip_prefix(['\'', '"']).and_then(|v| v.strip_suffix(['\'', '"'])).unwrap_or(value)
 }
 
 /// The states that a worker's sessions and connections are in.
@@ -149,9 +172,12 @@ pub struct Transition {
 }
 
 /// The way from `from` to `to` on a server of this engine; `None` if there is none (a schema or a character set that was
-/// chosen cannot be un-chosen): the connection stays for sessions that want it as it is.
+/// chosen cannot be un-chosen, and a base is what it is): the connection stays for sessions that want it as it is.
 pub fn transition(from: &State, to: &State, engine: Engine) -> Option<Transition> {
     let (from, to) = (&from.portable, &to.portable);
+    if from.base != to.base {
+        return None;
+    }
     let mut way = Transition::default();
     if from.schema != to.schema {
         way.schema = Some(to.schema.clone()?);
@@ -247,6 +273,7 @@ mod tests {
         State::new(Portable {
             schema: schema.map(Into::into),
             variables: variables.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+            base: LexMode::default(),
         })
     }
 
@@ -292,6 +319,38 @@ mod tests {
     fn the_mode_that_changes_lexing_is_known() {
         let ansi = state(None, &[("sql_mode", "sql_mode='ANSI,NO_BACKSLASH_ESCAPES'")]);
         assert!(ansi.lex_mode.ansi_quotes && ansi.lex_mode.no_backslash_escapes);
+    }
+
+    #[test]
+    fn what_is_not_set_is_read_by_the_base() {
+        let base = LexMode { ansi_quotes: true, foreign_charset: true, ..LexMode::default() };
+        let with = |variables: &[(&str, &str)]| {
+            let portable = state(None, variables).portable;
+            State::new(Portable { base, ..portable })
+        };
+        assert_eq!(with(&[]).lex_mode, base);
+        assert!(!with(&[("sql_mode", "sql_mode=''")]).lex_mode.ansi_quotes);
+        assert!(with(&[("sql_mode", "sql_mode=''")]).lex_mode.foreign_charset);
+        assert!(!with(&[(CHARSET_KEY, "NAMES utf8mb4 COLLATE utf8mb4_bin")]).lex_mode.foreign_charset);
+        assert_eq!(transition(&with(&[]), &state(None, &[]), Engine::MariaDb), None, "no SET changes a base");
+    }
+
+    #[test]
+    fn a_character_set_that_hides_ascii_is_known() {
+        let foreign = |variables: &[(&str, &str)]| state(None, variables).lex_mode.foreign_charset;
+        for (clause, want) in [
+            ("NAMES gbk", true),
+            ("NAMES 'sjis' COLLATE sjis_bin", true),
+            ("CHARACTER SET big5", true),
+            ("CHARSET cp932", true),
+            ("NAMES utf8mb4", false),
+            ("CHARACTER SET 'latin1'", false),
+            ("NAMES DEFAULT", true),
+        ] {
+            assert_eq!(foreign(&[(CHARSET_KEY, clause)]), want, "{clause}");
+        }
+        let after = [(CHARSET_KEY, "NAMES utf8mb4"), ("character_set_client", "character_set_client='gbk'")];
+        assert!(foreign(&after), "set after SET NAMES");
     }
 
     #[test]

@@ -153,18 +153,13 @@ impl Session {
         }
         let mut tried = Tried::default();
         loop {
-            let ready = match place {
-                Place::Route if tried.backends.is_empty() && !effects.intersects(ONE_ENGINE) => {
-                    self.ready_link(&route.tiers, snapshot)
-                }
-                _ => None,
-            };
-            let (mut link, from) = match ready {
-                Some(link) => (link, From::Pool),
+            let (mut link, from) = match self.link_at_hand(place, effects, route, snapshot, &tried) {
+                Some(at_hand) => at_hand,
                 None => Box::pin(self.link_for(place, snapshot, plan, route, &mut tried)).await?,
             };
             if let Some(executing) = &executing
-                && let Err(end) = self.ready_execution(&mut link, executing, &mut request).await
+                && !self.is_ready(&mut link, executing, &mut request)
+                && let Err(end) = Box::pin(self.ready_execution(&mut link, executing, &mut request)).await
             {
                 // Nothing of the execution has left: a link that broke while it was made ready is no verdict on it.
                 if let SessionEnd::Statement(StatementError::Lost { why, .. }) = end {
@@ -176,8 +171,8 @@ impl Session {
             }
             match self.exchange(&mut link, &request).await {
                 Ok(outcome) => {
-                    if let Some(executing) = &executing {
-                        self.forget_long_data(executing);
+                    if let Some(executing) = executing.filter(|e| e.long_data) {
+                        self.forget_long_data(executing.id);
                     }
                     return self.settle(link, from, plan, outcome).await;
                 }
@@ -189,6 +184,28 @@ impl Session {
                     Box::pin(self.after_failure(link, from, route, failure, &mut tried)).await?;
                 }
             }
+        }
+    }
+
+    /// The link that a place means, where it needs no talk and no wait: the way of nearly every statement.
+    fn link_at_hand(
+        &mut self,
+        place: Place,
+        effects: Effects,
+        route: &Route,
+        snapshot: &Snapshot,
+        tried: &Tried,
+    ) -> Option<(Box<Link>, From)> {
+        let unclean = effects.intersects(Effects::NEEDS_INSERT_ID);
+        match place {
+            Place::Route if tried.backends.is_empty() && !effects.intersects(ONE_ENGINE) => {
+                self.ready_link(&route.tiers, snapshot).map(|link| (link, From::Pool))
+            }
+            Place::Writer if tried.backends.is_empty() && !unclean => {
+                self.ready_link(&[route.writer], snapshot).map(|link| (link, From::Pool))
+            }
+            Place::Home if !unclean => self.home.take().map(|link| (link, From::Home)),
+            _ => None,
         }
     }
 

@@ -9,6 +9,7 @@ use super::state::{State, transition};
 use crate::protocol::codec::{HEADER, put_packet};
 use crate::protocol::command::Command;
 use crate::protocol::response::ErrPacket;
+use crate::protocol::status::Status;
 use crate::protocol::tracker::{Packet, Step, Summary, Tracker};
 use std::io;
 use std::rc::Rc;
@@ -139,17 +140,29 @@ pub async fn sync(buffers: &Buffers, link: &mut Link, target: &Rc<State>) -> Res
         talk(buffers, link, Command::InitDb, schema.as_bytes()).await?;
     }
     for statement in &way.statements {
-        if let Err(error) = talk(buffers, link, Command::Query, statement.as_bytes()).await {
-            if let TalkError::Refused { code, .. } = &error
-                && NEVER.contains(code)
-            {
-                target.refuse(engine);
+        match talk(buffers, link, Command::Query, statement.as_bytes()).await {
+            Ok(reply) => confirm(reply.summary.status, target)?,
+            Err(error) => {
+                if let TalkError::Refused { code, .. } = &error
+                    && NEVER.contains(code)
+                {
+                    target.refuse(engine);
+                }
+                return Err(error);
             }
-            return Err(error);
         }
     }
     link.state = Rc::clone(target);
     Ok(true)
+}
+
+/// The server must read backslashes as the session does. It says so with every answer; the two differ where its global
+/// `sql_mode` has changed since the connection was made, and `DEFAULT` means something else by now.
+fn confirm(status: Status, target: &State) -> Result<(), TalkError> {
+    if status.contains(Status::NO_BACKSLASH_ESCAPES) == target.lex_mode.no_backslash_escapes {
+        return Ok(());
+    }
+    Err(TalkError::Broken(io::Error::other("the server's sql_mode is not the session's").into()))
 }
 
 impl Session {

@@ -256,6 +256,15 @@ pub fn apply(state: &mut Portable, targets: &[Target], reported: &[(String, Stri
             Target::Default(key) => {
                 explained.push(key);
                 state.variables.remove(key);
+                // The server's default may have changed since the session began; then it is a setting like any other.
+                let now =
+                    reported.iter().rev().find(|(name, _)| &**key == "sql_mode" && name.eq_ignore_ascii_case(key));
+                if let Some((_, value)) = now
+                    && (LexMode { foreign_charset: state.base.foreign_charset, ..LexMode::from_sql_mode(value) }
+                        != state.base)
+                {
+                    state.variables.insert(key.clone(), reported_clause(key, value));
+                }
             }
             Target::Computed(key) => match reported.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(key)) {
                 Some((_, value)) => {

@@ -10,7 +10,9 @@ use super::snapshot::Snapshot;
 use super::state::Interner;
 use crate::auth::{Account, Credentials, Offload, RsaKey};
 use crate::backend::pool::Pool;
+use crate::backend::server::BackendId;
 use crate::rules::{CacheLimits, PlanCache};
+use crate::sql::LexMode;
 use crate::telemetry::WorkerCounters;
 use arc_swap::ArcSwap;
 use std::cell::{Cell, RefCell};
@@ -82,6 +84,8 @@ pub struct Worker {
     accounts: RefCell<Vec<Option<Credentials>>>,
     /// Schemas that were found to exist, by account number and name, with the tick at which.
     pub(super) schemas: RefCell<HashMap<(u32, Box<str>), u32>>,
+    /// Backends whose connections begin with another `sql_mode` than a session that wanted one, with the tick at which.
+    pub(super) misfits: RefCell<HashMap<BackendId, (LexMode, u32)>>,
 }
 
 impl Worker {
@@ -107,6 +111,7 @@ impl Worker {
             texts: RefCell::default(),
             accounts: RefCell::default(),
             schemas: RefCell::default(),
+            misfits: RefCell::default(),
         }
     }
 
@@ -154,7 +159,8 @@ impl Worker {
                 || link.is_disturbed()
         });
         self.texts.borrow_mut().retain(|_, (_, users)| users.strong_count() > 0);
-        self.schemas.borrow_mut().retain(|_, seen| now.wrapping_sub(*seen) < SCHEMA_TRUST);
+        self.schemas.borrow_mut().retain(|_, seen| now.wrapping_sub(*seen) < TRUST);
+        self.misfits.borrow_mut().retain(|_, (_, seen)| now.wrapping_sub(*seen) < TRUST);
     }
 
     /// The number of what an account signs in with behind: equal for equal names and passwords, and for nothing else.
@@ -183,5 +189,5 @@ impl Worker {
     }
 }
 
-/// Seconds for which a schema that was found to exist is believed to.
-const SCHEMA_TRUST: u32 = 10;
+/// Seconds for which what was found out about a server is believed: that a schema exists, that its `sql_mode` is another.
+const TRUST: u32 = 10;

@@ -255,3 +255,24 @@ fn every_effect_that_is_not_safe_has_words() {
     assert_eq!(why_unsafe(&unproven), "nothing is proven about it (an open comment)");
     assert_eq!(why_unsafe(&facts(Effects::empty())), "it is not known to be a read");
 }
+
+#[test]
+fn a_read_only_transaction_goes_to_a_reader_where_a_rule_asks_for_just_that() {
+    let begin = Effects::BEGIN | Effects::BEGIN_READ_ONLY;
+    let routed = |effects: Effects, asked: Option<Effects>| {
+        let settings = RuleSettings { destination: vec![20], effect: asked, ..RuleSettings::new(7) };
+        let rule = Rule::compile(settings, None).unwrap();
+        let outcome = Outcome { rule: Some(&rule), log: false };
+        grounds().decide(&facts(effects), outcome, ReachClass::TIMELESS)
+    };
+    let route = routed(begin, Some(Effects::BEGIN_READ_ONLY));
+    assert_eq!((&*route.tiers, route.reader_safe, &route.reason), (&[20][..], false, &Reason::Rule(7)));
+    for (effects, asked) in [
+        (begin, None),
+        (begin, Some(begin)),
+        (Effects::BEGIN, Some(Effects::BEGIN_READ_ONLY)),
+        (begin | Effects::MULTI | Effects::WRITE, Some(Effects::BEGIN_READ_ONLY)),
+    ] {
+        assert_eq!(&*routed(effects, asked).tiers, [10], "{effects:?} {asked:?}");
+    }
+}

@@ -129,4 +129,15 @@ fn a_read_only_transaction_on_a_reader() {
     for (route, effects, want) in cases {
         assert_eq!(place(&route, effects, &standing).0, want, "{effects:?}");
     }
+    let purged_there = Route { excluded: Arc::from([20]), ..route(&[30], true, Holds::Unknown) };
+    assert_eq!(place(&purged_there, READ, &standing).0, Place::Refuse, "its server may lack the rows");
+}
+
+#[test]
+fn a_read_only_transaction_follows_a_write_like_a_read() {
+    let begin = route(&[20], false, Holds::Yes);
+    let effects = Effects::BEGIN | Effects::BEGIN_READ_ONLY;
+    assert_eq!(place(&begin, effects, &Standing::default()).0, Place::Route);
+    let wrote = Standing { wrote_lately: true, ..Standing::default() };
+    assert_eq!(place(&begin, effects, &wrote), (Place::Writer, Why::ReadYourWrites));
 }
