@@ -150,32 +150,22 @@ impl Session {
 
     /// Reads once from the client; meanwhile gives back what the session holds for too long.
     async fn read_more(&mut self) -> Result<(), SessionEnd> {
-        if self.holds_for_a_while() {
-            return Box::pin(self.read_or_let_go()).await;
-        }
+        let patience = self.holds_for_a_while().then(|| self.worker.snapshot().settings.hold_results);
         let worker = &*self.worker;
         let inbox = &mut self.inbox.bytes;
         let read = worker.buffers.read(&mut self.client, |bytes| {
             worker.buffers.fill(inbox).extend_from_slice(bytes);
             bytes.len()
         });
-        came(read.await)
-    }
-
-    async fn read_or_let_go(&mut self) -> Result<(), SessionEnd> {
-        let patience = self.worker.snapshot().settings.hold_results;
-        let worker = std::rc::Rc::clone(&self.worker);
-        let inbox = &mut self.inbox.bytes;
-        let read = worker.buffers.read(&mut self.client, |bytes| {
-            worker.buffers.fill(inbox).extend_from_slice(bytes);
-            bytes.len()
-        });
-        match tokio::time::timeout(patience, read).await {
-            Ok(read) => came(read),
-            Err(_) => {
-                self.let_go().await;
-                Ok(())
-            }
+        match patience {
+            None => came(read.await),
+            Some(patience) => match tokio::time::timeout(patience, read).await {
+                Ok(read) => came(read),
+                Err(_) => {
+                    Box::pin(self.let_go()).await;
+                    Ok(())
+                }
+            },
         }
     }
 }
