@@ -133,7 +133,7 @@ async fn work(
     limits: crate::rules::CacheLimits,
     listeners: Option<(Vec<std::net::TcpListener>, Option<std::os::unix::net::UnixListener>)>,
 ) {
-    let worker = Rc::new(Worker::new(id, &gate.published, limits, gate.shared.clone()));
+    let worker = Rc::new(Worker::new(id, &gate.published, limits, gate.shared.clone(), Arc::clone(&gate.stats[id])));
     let reception = Rc::new(Reception::new(Rc::clone(&worker), Arc::clone(&gate)));
     tokio::task::spawn_local(Rc::clone(&reception).work(mailbox));
     tokio::task::spawn_local(kill::listen(Rc::clone(&worker), Rc::clone(&reception.registry), ear));

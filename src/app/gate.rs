@@ -7,9 +7,10 @@ use crate::protocol::capabilities::Capabilities;
 use crate::protocol::response::ErrPacket;
 use crate::rules::Subject;
 use crate::session::kill::{KillBoard, KillRequest};
-use crate::session::registry::{Registry, Ticket};
+use crate::session::registry::{Registry, Roll, Ticket};
 use crate::session::worker::{Published, Shared, Worker};
 use crate::session::{Client, Session};
+use crate::telemetry::stats::{StatsLimits, WorkerStats};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,6 +31,10 @@ pub struct Gate {
     pub loads: Vec<AtomicUsize>,
     /// The mailboxes of the workers.
     pub mailboxes: Vec<mpsc::Sender<Arrival>>,
+    /// What each worker has counted.
+    pub stats: Vec<Arc<WorkerStats>>,
+    /// The sessions of each worker.
+    pub rolls: Vec<Arc<Roll>>,
     next_connection: AtomicU32,
 }
 
@@ -74,6 +79,8 @@ impl Gate {
             cut_off: AtomicBool::new(false),
             loads: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             mailboxes,
+            stats: (0..workers).map(|_| Arc::new(WorkerStats::new(StatsLimits::default().split(workers)))).collect(),
+            rolls: (0..workers).map(|_| Arc::default()).collect(),
             next_connection: AtomicU32::new(1),
         };
         (gate, receivers.into_iter().zip(ears).collect())
@@ -154,7 +161,8 @@ pub struct Reception {
 impl Reception {
     /// The reception of one worker.
     pub fn new(worker: Rc<Worker>, gate: Arc<Gate>) -> Self {
-        Self { worker, registry: Rc::default(), gate }
+        let registry = Rc::new(Registry::new(Arc::clone(&gate.rolls[worker.id])));
+        Self { worker, registry, gate }
     }
 
     /// Takes clients out of the worker's mailbox until the gate is gone.
@@ -178,7 +186,8 @@ impl Reception {
     fn receive(self: &Rc<Self>, plain: Plain, connection_id: u32, addresses: Option<(SocketAddr, SocketAddr)>) {
         let reception = Rc::clone(self);
         let seat = LoadSeat { gate: Arc::clone(&self.gate), worker: self.worker.id };
-        self.registry.spawn(connection_id, move |ticket| {
+        let client = addresses.map(|(peer, _)| peer.ip());
+        self.registry.spawn(connection_id, client, move |ticket| {
             let sign_in = Box::pin(reception.sign_in(plain, connection_id, addresses, ticket));
             async move {
                 let _seat = seat;
@@ -224,12 +233,12 @@ impl Reception {
         let login = match login::login(plain, &context).await {
             Ok(login) => login,
             Err(error) => {
-                self.worker.counters.sign_in_failures.inc();
+                self.worker.stats.counters.sign_in_failures.inc();
                 log_failure(&host, &error);
                 return None;
             }
         };
-        self.worker.counters.sign_ins.inc();
+        self.worker.stats.counters.sign_ins.inc();
         let subject = Subject::new(login.account.name()).with_addresses(
             client_ip,
             addresses.map(|(_, local)| local.ip()),

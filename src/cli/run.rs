@@ -101,7 +101,7 @@ fn prepare(args: RunArgs) -> Result<(Loaded, Vec<PathBuf>), CliError> {
 
 pub(super) fn run(args: RunArgs) -> Result<(), CliError> {
     let (loaded, files) = prepare(args)?;
-    crate::telemetry::log::start(&loaded.process.log_level, loaded.process.log_json);
+    let _log = crate::telemetry::log::start(&loaded.process.log_level, loaded.process.log_json);
     let ready = |router: &app::Router| {
         for address in &router.addresses {
             tracing::info!(%address, "listening");

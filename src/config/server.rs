@@ -51,6 +51,8 @@ impl Server {
         if let Some(section) = root.section("log") {
             set(&mut self.process.log_level, section.text("level").map(Into::into));
             set(&mut self.process.log_json, section.choice("format", &[("text", false), ("json", true)]));
+            let slow = section.duration("slow_statement");
+            set(&mut self.session.slow_statement, slow.map(|limit| Some(limit).filter(|l| !l.is_zero())));
             section.finish(&[]);
         }
         if let Some(section) = root.section("listen") {

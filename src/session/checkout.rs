@@ -228,7 +228,7 @@ impl Session {
             }
         };
         backend.learn_engine(connected.server.is_mariadb);
-        self.worker.counters.connects.inc();
+        self.worker.stats.counters.connects.inc();
         let mut link = Box::new(Link {
             stream: connected.stream,
             key: self.key(&backend),

@@ -138,6 +138,7 @@ impl Session {
         self.subject.set_user(changed.account.name());
         self.account_number = self.worker.account_number(&changed.account);
         self.ticket.sign(&changed.account);
+        self.names.0 = self.worker.name_number(changed.account.name());
         self.account = changed.account;
         self.seat = changed.seat;
         self.scramble = changed.scramble;
@@ -161,8 +162,11 @@ impl Session {
     /// The session is in this state from now on.
     pub(super) fn enter(&mut self, portable: Portable) {
         self.state = self.worker.states.intern(portable);
-        self.subject.set_schema(self.state.portable.schema.as_deref());
+        let schema = self.state.portable.schema.as_deref();
+        self.subject.set_schema(schema);
         self.subject.set_mode(self.state.lex_mode);
+        self.ticket.set_schema(schema);
+        self.names.1 = self.worker.name_number(schema.unwrap_or_default());
     }
 
     /// The end: what the session held is cleaned and given back, or closed.

@@ -23,6 +23,7 @@
 //! | [`base`] | how statements are read before the session has set anything |
 //! | [`relay`] | the bytes |
 //! | [`settle`] | what a response changed: pins, state, who keeps the link |
+//! | [`tally`] | what is counted of a statement |
 //! | [`state`], [`variables`], [`pin`] | what a session has set, and what holds it |
 //! | [`explain`] | `EXPLAIN ROUTE` |
 //! | [`kill`] | KILL, by the router's own numbers |
@@ -52,6 +53,7 @@ pub mod snapshot;
 pub mod state;
 pub mod statement;
 pub mod sync;
+pub mod tally;
 pub mod variables;
 pub mod worker;
 
@@ -69,6 +71,7 @@ use registry::{Activity, Ticket};
 use state::{Portable, State};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use worker::Worker;
 
 /// What sign-in found out about a client.
@@ -130,6 +133,12 @@ pub struct Session {
     transaction_wrote: bool,
     /// The status flags that the client last saw.
     status: Status,
+    /// When the present command began.
+    began: Instant,
+    /// How much of it went by before a connection was had.
+    waited: Duration,
+    /// The user and the schema by number, for the statistics.
+    names: (u32, u32),
     inbox: inbox::Inbox,
     prepared: Option<Box<prepared::Statements>>,
 }
@@ -165,6 +174,11 @@ impl Session {
         subject.set_mode(state.lex_mode);
         let account_number = worker.account_number(&account);
         ticket.sign(&account);
+        ticket.set_schema(state.portable.schema.as_deref());
+        let names = (
+            worker.name_number(account.name()),
+            worker.name_number(state.portable.schema.as_deref().unwrap_or_default()),
+        );
         Self {
             serial: worker.next_serial(),
             worker,
@@ -189,6 +203,9 @@ impl Session {
             wrote_at: None,
             transaction_wrote: false,
             status: Status::AUTOCOMMIT,
+            began: Instant::now(),
+            waited: Duration::ZERO,
+            names,
             inbox: inbox::Inbox::default(),
             prepared: None,
         }
@@ -218,14 +235,15 @@ impl Session {
     async fn serve(&mut self) -> SessionEnd {
         loop {
             let waits = if self.home.is_none() { Activity::Idle } else { Activity::Holding };
-            self.ticket.activity.set(waits);
-            self.ticket.since.set(self.worker.ticks());
+            self.ticket.waits(waits, self.home_pins | self.last_pins, self.worker.ticks());
             let command = match self.next_command().await {
                 Ok(command) => command,
                 Err(end) => return end,
             };
-            self.ticket.activity.set(Activity::Busy);
-            self.worker.counters.statements.inc();
+            self.ticket.begins();
+            self.began = Instant::now();
+            self.waited = Duration::ZERO;
+            self.worker.stats.counters.statements.inc();
             if let Err(end) = self.obey(command).await {
                 return end;
             }
@@ -244,7 +262,7 @@ impl Session {
         };
         match result {
             Err(SessionEnd::Statement(error)) => {
-                self.worker.counters.errors.inc();
+                self.tally_own_error(&error);
                 self.send_error(&error, self.inbox.sequence().wrapping_add(1)).await?;
                 if error.ends_session() { Err(error.into()) } else { Ok(()) }
             }

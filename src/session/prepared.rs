@@ -225,7 +225,7 @@ impl Session {
         let executing = self.keep_types(id)?;
         let (plan, route) = self.plan_execution(&snapshot, id)?;
         if self.is_answered(&route) {
-            return Box::pin(self.answered_by_rule(&route)).await;
+            return Box::pin(self.answered_by_rule(&plan, &route)).await;
         }
         let request = Request {
             frames: Vec::new(),

@@ -2,87 +2,219 @@
 //!
 //! A session tells its phase through a cell; nobody touches a session that is in the middle of something.
 
+use super::pin::Pins;
 use crate::auth::Account;
 use crate::backend::server::BackendId;
 use slab::Slab;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::AbortHandle;
 
 /// What a session is doing, as far as others must know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Activity {
     /// Signing in.
     #[default]
-    SigningIn,
+    SigningIn = 0,
     /// Waiting for the client, with nothing open. May be ended at any moment.
-    Idle,
+    Idle = 1,
     /// Waiting for the client, in a transaction or with something else that would be lost.
-    Holding,
+    Holding = 2,
     /// Running a command.
-    Busy,
+    Busy = 3,
 }
 
-/// What a session and the registry share.
+/// What a session shows to others: written by its worker alone, with plain stores; read by any thread.
 #[derive(Debug, Default)]
 pub struct Card {
+    connection_id: u32,
+    client: Option<IpAddr>,
+    activity: AtomicU8,
+    since: AtomicU32,
+    /// The backend that runs its statement, and that server's number for the connection; 0 for none.
+    backend: AtomicU32,
+    thread: AtomicU64,
+    hostgroup: AtomicU32,
+    pins: AtomicU32,
+    digest: AtomicU64,
+    names: Mutex<Names>,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    account: Option<Arc<Account>>,
+    schema: Option<Arc<str>>,
+}
+
+/// A session as it was at some moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glimpse {
+    /// Its number.
+    pub connection_id: u32,
+    /// Where it comes from; none for the unix socket.
+    pub client: Option<IpAddr>,
+    /// Its user; none while it signs in.
+    pub user: Option<Box<str>>,
+    /// Its default schema.
+    pub schema: Option<Arc<str>>,
     /// What it is doing.
-    pub activity: Cell<Activity>,
-    /// The worker's tick at which it began to wait for its client.
-    pub since: Cell<u32>,
-    /// The backend that runs its statement, and that server's number for the connection.
-    running: Cell<Option<(BackendId, u64)>>,
-    /// Whose it is, once that is known.
-    account: RefCell<Option<Arc<Account>>>,
+    pub activity: Activity,
+    /// Since which of its worker's seconds.
+    pub since: u32,
+    /// The backend that runs its statement, with that server's number for the connection.
+    pub running: Option<(BackendId, u64)>,
+    /// The hostgroup of its last statement.
+    pub hostgroup: u32,
+    /// What holds it.
+    pub pins: Pins,
+    /// The digest of its last statement; 0 for none.
+    pub digest: u64,
 }
 
 impl Card {
     /// The session signed in (again).
     pub fn sign(&self, account: &Arc<Account>) {
-        *self.account.borrow_mut() = Some(Arc::clone(account));
+        self.names().account = Some(Arc::clone(account));
+    }
+
+    fn names(&self) -> std::sync::MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its default schema is now this.
+    pub fn set_schema(&self, schema: Option<&str>) {
+        let mut names = self.names();
+        if names.schema.as_deref() != schema {
+            names.schema = schema.map(Into::into);
+        }
     }
 
     /// True if it is a session of that account.
     pub fn belongs_to(&self, name: &str) -> bool {
-        self.account.borrow().as_ref().is_some_and(|a| a.name() == name)
+        self.names().account.as_ref().is_some_and(|a| a.name() == name)
     }
 
-    /// What runs for it, and where.
+    /// What it is doing.
+    pub fn activity(&self) -> Activity {
+        match self.activity.load(Relaxed) {
+            1 => Activity::Idle,
+            2 => Activity::Holding,
+            3 => Activity::Busy,
+            _ => Activity::SigningIn,
+        }
+    }
+
+    /// It waits for its client from this tick on.
+    pub fn waits(&self, activity: Activity, pins: Pins, now: u32) {
+        self.activity.store(activity as u8, Relaxed);
+        self.pins.store(pins.bits(), Relaxed);
+        self.since.store(now, Relaxed);
+    }
+
+    /// It begins a command.
+    pub fn begins(&self) {
+        self.activity.store(Activity::Busy as u8, Relaxed);
+    }
+
+    /// The worker's tick at which it began to wait for its client.
+    pub fn since(&self) -> u32 {
+        self.since.load(Relaxed)
+    }
+
+    /// What runs for it, and where. Exact for its own worker.
     pub fn running(&self) -> Option<(BackendId, u64)> {
-        self.running.get()
+        let thread = self.thread.load(Relaxed);
+        (thread != 0).then(|| (BackendId(self.backend.load(Relaxed)), thread))
     }
 
-    /// Notes where its statement runs.
-    pub fn set_running(&self, running: Option<(BackendId, u64)>) {
-        self.running.set(running);
+    /// Its statement runs there now.
+    pub fn runs(&self, backend: BackendId, thread: u64, hostgroup: u32) {
+        self.backend.store(backend.0, Relaxed);
+        self.hostgroup.store(hostgroup, Relaxed);
+        self.thread.store(thread, Relaxed);
+    }
+
+    /// Its statement has been answered.
+    pub fn rests(&self) {
+        self.thread.store(0, Relaxed);
+    }
+
+    /// The digest of what it runs.
+    pub fn set_digest(&self, digest: u64) {
+        self.digest.store(digest, Relaxed);
+    }
+
+    fn glimpse(&self) -> Glimpse {
+        let names = self.names();
+        Glimpse {
+            connection_id: self.connection_id,
+            client: self.client,
+            user: names.account.as_ref().map(|a| a.name().into()),
+            schema: names.schema.clone(),
+            activity: self.activity(),
+            since: self.since(),
+            running: self.running(),
+            hostgroup: self.hostgroup.load(Relaxed),
+            pins: Pins::from_bits_truncate(self.pins.load(Relaxed)),
+            digest: self.digest.load(Relaxed),
+        }
     }
 }
 
 /// A session's place in the registry.
-pub type Ticket = Rc<Card>;
+pub type Ticket = Arc<Card>;
+
+/// The cards of one worker's sessions, for other threads. The lock is taken when a session comes or goes, and by readers.
+#[derive(Debug, Default)]
+pub struct Roll {
+    cards: Mutex<Slab<Ticket>>,
+}
+
+impl Roll {
+    fn cards(&self) -> std::sync::MutexGuard<'_, Slab<Ticket>> {
+        self.cards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All sessions, as they are now.
+    pub fn read(&self) -> Vec<Glimpse> {
+        let cards: Vec<Ticket> = self.cards().iter().map(|(_, card)| Arc::clone(card)).collect();
+        cards.iter().map(|card| card.glimpse()).collect()
+    }
+}
 
 struct Entry {
-    connection_id: u32,
     card: Ticket,
     task: Option<AbortHandle>,
+    /// Its place on the roll.
+    shown: usize,
 }
 
 /// The sessions of one worker.
 #[derive(Default)]
 pub struct Registry {
     entries: RefCell<Slab<Entry>>,
+    roll: Arc<Roll>,
 }
 
 impl Registry {
+    /// A registry that shows its sessions on this roll.
+    pub fn new(roll: Arc<Roll>) -> Self {
+        Self { entries: RefCell::default(), roll }
+    }
+
     /// Runs a session's task, registered for as long as it lives.
-    pub fn spawn<F, T>(self: &Rc<Self>, connection_id: u32, make: F)
+    pub fn spawn<F, T>(self: &Rc<Self>, connection_id: u32, client: Option<IpAddr>, make: F)
     where
         F: FnOnce(Ticket) -> T,
         T: Future<Output = ()> + 'static,
     {
-        let card = Ticket::default();
-        let key = self.entries.borrow_mut().insert(Entry { connection_id, card: Rc::clone(&card), task: None });
+        let card = Ticket::new(Card { connection_id, client, ..Card::default() });
+        let shown = self.roll.cards().insert(Arc::clone(&card));
+        let key = self.entries.borrow_mut().insert(Entry { card: Arc::clone(&card), task: None, shown });
         let place = Place { registry: Rc::clone(self), key };
         let session = make(card);
         let task = tokio::task::spawn_local(async move {
@@ -96,17 +228,20 @@ impl Registry {
 
     /// The card of a session.
     pub fn card(&self, connection_id: u32) -> Option<Ticket> {
-        self.entries.borrow().iter().find(|(_, e)| e.connection_id == connection_id).map(|(_, e)| Rc::clone(&e.card))
+        self.entries
+            .borrow()
+            .iter()
+            .find(|(_, e)| e.card.connection_id == connection_id)
+            .map(|(_, e)| Arc::clone(&e.card))
     }
 
     /// Ends the sessions that have waited for their client for more than `limit` ticks.
     pub fn end_silent(&self, now: u32, limit: u32) -> usize {
         let waits = |card: &Card| {
-            matches!(card.activity.get(), Activity::Idle | Activity::Holding)
-                && now.wrapping_sub(card.since.get()) > limit
+            matches!(card.activity(), Activity::Idle | Activity::Holding) && now.wrapping_sub(card.since()) > limit
         };
         let silent: Vec<u32> =
-            self.entries.borrow().iter().filter(|(_, e)| waits(&e.card)).map(|(_, e)| e.connection_id).collect();
+            self.entries.borrow().iter().filter(|(_, e)| waits(&e.card)).map(|(_, e)| e.card.connection_id).collect();
         if silent.is_empty() { 0 } else { self.end(|id, _| silent.contains(&id)) }
     }
 
@@ -126,7 +261,7 @@ impl Registry {
             .entries
             .borrow()
             .iter()
-            .filter(|(_, e)| which(e.connection_id, e.card.activity.get()))
+            .filter(|(_, e)| which(e.card.connection_id, e.card.activity()))
             .filter_map(|(_, e)| e.task.clone())
             .collect();
         handles.iter().for_each(AbortHandle::abort);
@@ -142,6 +277,8 @@ struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let gone = self.registry.entries.borrow_mut().try_remove(self.key);
-        drop(gone);
+        if let Some(entry) = gone {
+            drop(self.registry.roll.cards().try_remove(entry.shown));
+        }
     }
 }

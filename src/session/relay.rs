@@ -8,7 +8,7 @@ use super::link::Link;
 use crate::net::Stream;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::{HEADER, put_packet};
-use crate::protocol::response::OkPacket;
+use crate::protocol::response::{ErrPacket, OkPacket};
 use crate::protocol::response::{StateChange, without_session_track};
 use crate::protocol::status::Status;
 use crate::protocol::tracker::{Desync, Packet, Step, Summary, Tracker};
@@ -42,6 +42,8 @@ pub struct Outcome {
     pub rows: u64,
     /// The error that ended it.
     pub error: Option<u16>,
+    /// Its text. Boxed: rare.
+    pub error_text: Box<str>,
     /// The answer to a PREPARE: the server's id, columns, parameters.
     pub prepared: Option<(u32, u16, u16)>,
     /// Session state that changed. Boxed: rare.
@@ -259,6 +261,8 @@ impl<'a> Relay<'a> {
             }
             Packet::Err(code) => {
                 self.outcome.error = Some(code);
+                self.outcome.error_text =
+                    ErrPacket::decode(payload).map_or_else(|_| Box::default(), |e| e.text().into());
                 Ok(false)
             }
             Packet::Prepared { id, columns, parameters } => {

@@ -32,6 +32,8 @@ pub struct SessionSettings {
     pub time_zone: jiff::tz::TimeZone,
     /// A client that sends nothing for this long is disconnected.
     pub wait_timeout: Duration,
+    /// Statements that take this long are logged; none are where it is none.
+    pub slow_statement: Option<Duration>,
 }
 
 impl Default for SessionSettings {
@@ -50,6 +52,7 @@ impl Default for SessionSettings {
             max_statements_per_connection: 256,
             time_zone: jiff::tz::TimeZone::UTC,
             wait_timeout: Duration::from_secs(28_800),
+            slow_statement: Some(Duration::from_secs(1)),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::place::{Held, Place, Standing, Why, place};
 use super::prepared::Executing;
 use super::relay::{Manner, Outcome, Relay, RelayError};
 use super::snapshot::Snapshot;
+use super::tally::Decided;
 use crate::backend::Engine;
 use crate::backend::health::Cause;
 use crate::protocol::capabilities::Capabilities;
@@ -19,6 +20,7 @@ use crate::protocol::tracker::{Expect, Tracker};
 use crate::rules::{Holds, Plan, Reason, Route};
 use crate::sql::effects::{Effects, Verb};
 use std::rc::Rc;
+use std::time::Instant;
 
 /// A request ready to be run: what to send, and what is known of it.
 pub(super) struct Request {
@@ -56,10 +58,13 @@ impl Session {
         let snapshot = self.worker.snapshot();
         let (plan, route) = self.plan(&snapshot, text);
         if self.is_answered(&route) {
-            return Box::pin(self.answered_by_rule(&route)).await;
+            return Box::pin(self.answered_by_rule(&plan, &route)).await;
         }
         if plan.facts.verb == Verb::Kill {
             return Box::pin(self.kill()).await;
+        }
+        if plan.facts.effects.contains(Effects::SERVER_BOUND) && super::kill::asks_connection_id(&plan.digest) {
+            return Box::pin(self.tell_connection_id()).await;
         }
         let expect = Expect::Results;
         let sequence = self.inbox.sequence();
@@ -95,7 +100,8 @@ impl Session {
     }
 
     /// A rule's own answer.
-    pub(super) async fn answered_by_rule(&mut self, route: &Route) -> Result<(), SessionEnd> {
+    pub(super) async fn answered_by_rule(&mut self, plan: &Plan, route: &Route) -> Result<(), SessionEnd> {
+        self.tally_answered(plan, route);
         match (&route.refusal, &route.ok_msg) {
             (Some(text), _) => Err(StatementError::Refused(text.to_string()).into()),
             (None, Some(text)) => self.send_ok(text.as_bytes()).await,
@@ -143,7 +149,7 @@ impl Session {
         executing: Option<Executing>,
     ) -> Result<(), SessionEnd> {
         let effects = request.effects;
-        let (place, _) = if self.home.is_none() && self.last.is_none() && self.wrote_at.is_none() {
+        let (place, why) = if self.home.is_none() && self.last.is_none() && self.wrote_at.is_none() {
             simple_place(effects)
         } else {
             place(route, effects, &self.standing(snapshot))
@@ -155,7 +161,12 @@ impl Session {
         loop {
             let (mut link, from) = match self.link_at_hand(place, effects, route, snapshot, &tried) {
                 Some(at_hand) => at_hand,
-                None => Box::pin(self.link_for(place, snapshot, plan, route, &mut tried)).await?,
+                None => {
+                    let from = Instant::now();
+                    let link = Box::pin(self.link_for(place, snapshot, plan, route, &mut tried)).await?;
+                    self.waited += from.elapsed();
+                    link
+                }
             };
             if let Some(executing) = &executing
                 && !self.is_ready(&mut link, executing, &mut request)
@@ -174,6 +185,8 @@ impl Session {
                     if let Some(executing) = executing.filter(|e| e.long_data) {
                         self.forget_long_data(executing.id);
                     }
+                    let sent = if request.frames.is_empty() { self.inbox.frames() } else { &request.frames };
+                    self.tally(snapshot, Decided { plan, route, why }, &link, &outcome, sent.len());
                     return self.settle(link, from, plan, outcome).await;
                 }
                 Err(Failed::Client(end)) => {
@@ -282,7 +295,7 @@ impl Session {
             statement_id: request.statement_id,
         };
         let worker = Rc::clone(&self.worker);
-        self.ticket.set_running(Some((link.backend().id, link.thread_id)));
+        self.ticket.runs(link.backend().id, link.thread_id, link.hostgroup);
         let mut relay = Relay::new(&worker.buffers, tracker, manner);
         loop {
             match relay.run(link, &mut self.client).await {
@@ -291,7 +304,7 @@ impl Session {
                     relay.file_sent(sent);
                 }
                 Ok(()) => {
-                    self.ticket.set_running(None);
+                    self.ticket.rests();
                     return Ok(relay.finish());
                 }
                 Err(RelayError::Client(error)) => {
@@ -332,7 +345,7 @@ impl Session {
                 tried.backends.push(backend.id);
             }
             tried.why = failure.why;
-            self.worker.counters.retries.inc();
+            self.worker.stats.counters.retries.inc();
             return Ok(());
         }
         if let StatementError::Lost { pins, .. } = &mut lost

@@ -169,7 +169,7 @@ impl Session {
     /// Brings a link to the session's state, and counts it.
     pub(super) async fn sync_link(&self, link: &mut Link) -> Result<(), TalkError> {
         if sync(&self.worker.buffers, link, &self.state).await? {
-            self.worker.counters.syncs.inc();
+            self.worker.stats.counters.syncs.inc();
         }
         Ok(())
     }

@@ -13,7 +13,8 @@ use crate::backend::pool::Pool;
 use crate::backend::server::BackendId;
 use crate::rules::{CacheLimits, PlanCache};
 use crate::sql::LexMode;
-use crate::telemetry::WorkerCounters;
+use crate::telemetry::log::Budget;
+use crate::telemetry::stats::{Recorder, WorkerStats};
 use arc_swap::ArcSwap;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -62,8 +63,12 @@ pub struct Worker {
     pub plans: RefCell<PlanCache>,
     /// The states of sessions and links.
     pub states: Interner,
-    /// Counters, read by others at any time.
-    pub counters: Arc<WorkerCounters>,
+    /// What is counted, for others to read at any time.
+    pub stats: Arc<WorkerStats>,
+    /// How many statements may be logged.
+    pub log_budget: Budget,
+    /// What counts it.
+    pub recorder: RefCell<Recorder>,
     /// For turns among equals.
     pub turn: Cell<u32>,
     /// How to reach the sessions of the other workers.
@@ -82,6 +87,8 @@ pub struct Worker {
     texts: RefCell<HashMap<Rc<[u8]>, Text, foldhash::fast::RandomState>>,
     /// What each account signs in with behind, and its number in pool keys.
     accounts: RefCell<Vec<Option<Credentials>>>,
+    /// Names of users and schemas by number, for the statistics.
+    names: RefCell<HashMap<Box<str>, u32>>,
     /// Schemas that were found to exist, by account number and name, with the tick at which.
     pub(super) schemas: RefCell<HashMap<(u32, Box<str>), u32>>,
     /// Backends whose connections begin with another `sql_mode` than a session that wanted one, with the tick at which.
@@ -90,7 +97,7 @@ pub struct Worker {
 
 impl Worker {
     /// A worker without sessions.
-    pub fn new(id: usize, published: &Published, limits: CacheLimits, shared: Shared) -> Self {
+    pub fn new(id: usize, published: &Published, limits: CacheLimits, shared: Shared, stats: Arc<WorkerStats>) -> Self {
         let Shared { rsa, offload, board } = shared;
         Self {
             id,
@@ -98,7 +105,9 @@ impl Worker {
             pool: RefCell::default(),
             plans: RefCell::new(PlanCache::new(limits)),
             states: Interner::default(),
-            counters: Arc::default(),
+            log_budget: Budget::default(),
+            recorder: RefCell::new(Recorder::new(Arc::clone(&stats))),
+            stats,
             board,
             rsa,
             offload,
@@ -110,6 +119,7 @@ impl Worker {
             serial: Cell::new(0),
             texts: RefCell::default(),
             accounts: RefCell::default(),
+            names: RefCell::default(),
             schemas: RefCell::default(),
             misfits: RefCell::default(),
         }
@@ -172,6 +182,17 @@ impl Worker {
             known.len() - 1
         });
         u32::try_from(place).unwrap_or(u32::MAX)
+    }
+
+    /// A number for a name: equal for equal names. As many are kept as there are users and schemas.
+    pub fn name_number(&self, name: &str) -> u32 {
+        let mut names = self.names.borrow_mut();
+        if let Some(number) = names.get(name) {
+            return *number;
+        }
+        let number = u32::try_from(names.len()).unwrap_or(u32::MAX);
+        names.insert(name.into(), number);
+        number
     }
 
     /// The number of a prepared statement's text. Equal keys have equal numbers while anybody holds the token.

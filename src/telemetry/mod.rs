@@ -1,6 +1,8 @@
 //! What the router knows of itself: counters, kept per worker and merged when somebody reads them.
 
+pub mod ledger;
 pub mod log;
+pub mod stats;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -25,6 +27,11 @@ impl Counter {
     #[inline]
     pub fn sub(&self, n: u64) {
         self.0.store(self.0.load(Relaxed).wrapping_sub(n), Relaxed);
+    }
+
+    /// Puts a value in place of the present one. To be called by the owner alone.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Relaxed);
     }
 
     /// The present value; any thread may ask.

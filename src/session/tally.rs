@@ -1,0 +1,186 @@
+//! What is counted of a statement, and of what the router answers itself.
+//!
+//! Plain stores into the worker's own tables ([`crate::telemetry::stats`]); nothing is allocated once a digest is known.
+
+use super::Session;
+use super::error::StatementError;
+use super::link::Link;
+use super::place::Why;
+use super::relay::Outcome;
+use super::snapshot::Snapshot;
+use crate::rules::{Plan, Reason, Route};
+use crate::sql::effects::Effects;
+use crate::telemetry::log::Spend;
+use crate::telemetry::stats::{DigestKey, DigestLabel, ErrorLabel, Sample};
+use std::net::IpAddr;
+
+/// Why statements went where they went: the names of [`Sample::reason`]'s numbers.
+pub const REASON_NAMES: [&str; 11] = [
+    "rule",
+    "default_hostgroup",
+    "unsafe_on_reader",
+    "hint",
+    "beyond_horizon",
+    "answered",
+    "pinned",
+    "needs_previous",
+    "session_holds_writer",
+    "read_your_writes",
+    "read_only_transaction",
+];
+
+/// Bytes of a digest that a line of the log shows.
+const LOGGED: usize = 1_024;
+
+/// Milliseconds, with three places.
+fn ms(us: u64) -> f64 {
+    us as f64 / 1_000.0
+}
+
+/// The hostgroup of what the router answers itself.
+pub const NOWHERE: i64 = -1;
+
+fn reason_number(reason: &Reason, why: Why) -> usize {
+    match (why, reason) {
+        (Why::Pinned, _) => 6,
+        (Why::NeedsPrevious, _) => 7,
+        (Why::Unsafe, _) => 8,
+        (Why::ReadYourWrites, _) => 9,
+        (Why::ReadOnly, _) => 10,
+        (Why::Route, Reason::Rule(_)) => 0,
+        (Why::Route, Reason::DefaultHostgroup) => 1,
+        (Why::Route, Reason::UnsafeOnReader { .. }) => 2,
+        (Why::Route, Reason::Hint(_)) => 3,
+        (Why::Route, Reason::BeyondHorizon { .. }) => 4,
+        (Why::Route, Reason::Answered(_)) => 5,
+    }
+}
+
+/// What was decided about a statement.
+#[derive(Clone, Copy)]
+pub(super) struct Decided<'a> {
+    pub plan: &'a Plan,
+    pub route: &'a Route,
+    pub why: Why,
+}
+
+impl Session {
+    fn digest_key(&self, digest: u64, hostgroup: i64) -> DigestKey {
+        DigestKey { digest, user: self.names.0, schema: self.names.1, hostgroup }
+    }
+
+    fn digest_label(&self, plan: &Plan, hostgroup: i64, most: usize) -> DigestLabel {
+        let text = String::from_utf8_lossy(plan.digest.get(..most).unwrap_or(&plan.digest));
+        DigestLabel {
+            hostgroup,
+            schema: self.state.portable.schema.as_deref().unwrap_or_default().into(),
+            user: self.account.name().into(),
+            digest: plan.hash,
+            text: text.into(),
+        }
+    }
+
+    fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Counts a statement that a backend answered, and logs it where it was slow or a rule says so.
+    pub(super) fn tally(&self, snapshot: &Snapshot, decided: Decided<'_>, link: &Link, outcome: &Outcome, sent: usize) {
+        let Decided { plan, route, why } = decided;
+        let elapsed_us = self.elapsed_us();
+        let hostgroup = i64::from(link.hostgroup);
+        let sample = Sample {
+            elapsed_us,
+            rows_affected: outcome.affected_rows,
+            rows_sent: outcome.rows,
+            error: outcome.error.unwrap_or(0),
+            now_s: self.worker.ticks().into(),
+            command: plan.facts.verb as usize,
+            reason: reason_number(&route.reason, why),
+            rule: route.rule_id,
+        };
+        let mut recorder = self.worker.recorder.borrow_mut();
+        let key = self.digest_key(plan.hash, hostgroup);
+        recorder.statement(key, &sample, |most| self.digest_label(plan, hostgroup, most));
+        let backend = link.backend();
+        recorder.traffic(link.hostgroup, backend.id.0, &backend.name, sent as u64, outcome.bytes, elapsed_us);
+        if plan.facts.effects.contains(Effects::UNPROVEN) {
+            recorder.unproven(plan.facts.unproven);
+        }
+        if let Some(code) = outcome.error {
+            recorder.error(key, code, sample.now_s, &outcome.error_text, || {
+                self.error_label(hostgroup, &backend.name, code)
+            });
+        }
+        drop(recorder);
+        self.ticket.set_digest(plan.hash);
+        let is_slow = snapshot.settings.slow_statement.is_some_and(|limit| u128::from(elapsed_us) >= limit.as_micros());
+        if is_slow || route.log {
+            self.log_statement(decided, link, &sample);
+        }
+    }
+
+    /// One line for a statement, without its literals.
+    #[cold]
+    fn log_statement(&self, decided: Decided<'_>, link: &Link, sample: &Sample) {
+        let Decided { plan, route, why } = decided;
+        let Spend::Log { kept_back } = self.worker.log_budget.spend(self.worker.ticks()) else { return };
+        let reason = if why == Why::Route { route.reason.to_string() } else { why.text().to_owned() };
+        tracing::info!(
+            target: "switchboard::statement",
+            connection_id = self.connection_id,
+            user = self.account.name(),
+            schema = self.state.portable.schema.as_deref().unwrap_or_default(),
+            hostgroup = link.hostgroup,
+            backend = &*link.backend().name,
+            rule = route.rule_id,
+            reason,
+            total_ms = ms(sample.elapsed_us),
+            waited_ms = ms(u64::try_from(self.waited.as_micros()).unwrap_or(u64::MAX)),
+            rows_sent = sample.rows_sent,
+            rows_affected = sample.rows_affected,
+            error = sample.error,
+            digest = format_args!("0x{:016X}", plan.hash),
+            kept_back,
+            "{}",
+            String::from_utf8_lossy(plan.digest.get(..LOGGED).unwrap_or(&plan.digest))
+        );
+    }
+
+    /// Counts a statement that a rule answered.
+    pub(super) fn tally_answered(&self, plan: &Plan, route: &Route) {
+        let sample = Sample {
+            elapsed_us: self.elapsed_us(),
+            rows_affected: 0,
+            rows_sent: 0,
+            error: 0,
+            now_s: self.worker.ticks().into(),
+            command: plan.facts.verb as usize,
+            reason: reason_number(&route.reason, Why::Route),
+            rule: route.rule_id,
+        };
+        let label = |most| self.digest_label(plan, NOWHERE, most);
+        self.worker.recorder.borrow_mut().statement(self.digest_key(plan.hash, NOWHERE), &sample, label);
+    }
+
+    /// Counts an error of the router's own.
+    pub(super) fn tally_own_error(&self, error: &StatementError) {
+        self.worker.stats.counters.errors.inc();
+        let (code, _) = error.code();
+        let key = self.digest_key(0, NOWHERE);
+        let now = self.worker.ticks().into();
+        let label = || self.error_label(NOWHERE, "", code);
+        self.worker.recorder.borrow_mut().error(key, code, now, &error.to_string(), label);
+    }
+
+    fn error_label(&self, hostgroup: i64, backend: &str, code: u16) -> ErrorLabel {
+        ErrorLabel {
+            hostgroup,
+            backend: backend.into(),
+            user: self.account.name().into(),
+            client: self.subject.client_addr().map_or_else(|| "localhost".into(), |ip: IpAddr| ip.to_string().into()),
+            schema: self.state.portable.schema.as_deref().unwrap_or_default().into(),
+            code,
+        }
+    }
+}
