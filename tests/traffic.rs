@@ -353,7 +353,7 @@ async fn a_read_only_transaction_goes_to_a_reader_where_a_rule_says_so() {
         "[[rule]]\nrule_id = 0\neffect = [\"begin_read_only\"]\ndestination_hostgroup = 20\napply = true\n[[rule]]\n";
     let text = config(master.port(), replica.port(), "").replacen("[[rule]]\n", rule, 1);
     let estate = Estate { master, replica, router: Router::with_config(&text, &[]) };
-    let (mut conn, _) = estate.client().await;
+    let (mut conn, schema) = estate.client().await;
     conn.query_drop("START TRANSACTION READ ONLY").await.unwrap();
     let inside = tag("inside");
     conn.query_drop(format!("SELECT '{inside}'")).await.unwrap();
@@ -364,6 +364,9 @@ async fn a_read_only_transaction_goes_to_a_reader_where_a_rule_says_so() {
     let still = tag("still");
     conn.query_drop(format!("SELECT '{still}'")).await.unwrap();
     assert_eq!(estate.ran_on(&still), "replica", "the transaction is still open");
+    conn.query_drop("USE information_schema").await.unwrap();
+    assert_eq!(value(&mut conn, "SELECT DATABASE()").await, "information_schema");
+    conn.query_drop(format!("USE `{schema}`")).await.unwrap();
     conn.query_drop("COMMIT").await.unwrap();
     // A write, and then a transaction that must see it.
     conn.query_drop("CREATE TABLE t (a INT)").await.unwrap();

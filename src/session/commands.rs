@@ -2,9 +2,10 @@
 
 use super::Session;
 use super::error::{SessionEnd, StatementError};
+use super::link::Link;
 use super::pin::Pins;
 use super::state::Portable;
-use super::statement::{Request, command_frame};
+use super::statement::Request;
 use super::sync::talk;
 use crate::frontend::login::{self, LoginContext};
 use crate::protocol::capabilities::Capabilities;
@@ -54,22 +55,28 @@ impl Session {
         }
     }
 
-    /// Sends a command to the writer (or to where the session is held) as it came, and the answer back.
+    /// Sends a command that has a statement's meaning as it came, where that statement would go, and the answer back.
     async fn forward(&mut self, command: Command, effects: Effects) -> Result<(), SessionEnd> {
         let snapshot = self.worker.snapshot();
-        // Planned like a statement that no rule can move: the classifier's "unproven" goes to the writer.
-        let text: &[u8] = match command {
-            Command::InitDb => b"USE x",
-            Command::FieldList => b"SHOW STATUS",
-            _ => b"SHOW STATUS",
-        };
+        let text = self.as_statement(command);
         let (plan, route) = self.worker.plans.borrow_mut().route(
             &self.subject,
-            text,
+            &text,
             &snapshot.rules,
             &|| self.now(),
             self.time_zone(&snapshot),
         );
+        if self.is_answered(&route) {
+            let said = route.ok_msg.as_deref().filter(|_| route.refusal.is_none());
+            return match (said, command) {
+                (Some(_), Command::FieldList) => self.send_end().await,
+                (Some(text), Command::Statistics) => {
+                    let sequence = self.inbox.sequence().wrapping_add(1);
+                    self.send_packet(|out| out.extend_from_slice(text.as_bytes()), sequence).await
+                }
+                _ => self.answered_by_rule(&route).await,
+            };
+        }
         let request = Request {
             frames: Vec::new(),
             sequence: self.inbox.sequence(),
@@ -80,6 +87,24 @@ impl Session {
         self.run_request(&snapshot, &plan, &route, request).await
     }
 
+    /// What the present command means, as a statement: rules see the schema or the table that it names.
+    fn as_statement(&self, command: Command) -> Vec<u8> {
+        let argument = self.inbox.payload().get(1..).unwrap_or_default();
+        let (verb, name) = match command {
+            Command::InitDb => ("USE ", argument),
+            // A name, a zero byte, and a pattern for the columns.
+            Command::FieldList => ("SHOW COLUMNS FROM ", argument.split(|b| *b == 0).next().unwrap_or_default()),
+            _ => return b"SHOW STATUS".to_vec(),
+        };
+        let mut text = verb.as_bytes().to_vec();
+        text.push(b'`');
+        for byte in name {
+            text.extend(std::iter::repeat_n(*byte, if *byte == b'`' { 2 } else { 1 }));
+        }
+        text.push(b'`');
+        text
+    }
+
     /// COM_SET_OPTION: multi-statements on (0) or off (1).
     async fn set_option(&mut self) -> Result<(), SessionEnd> {
         let Some(&[low, high]) = self.inbox.payload().get(1..3) else { return Err(StatementError::Malformed.into()) };
@@ -88,18 +113,42 @@ impl Session {
             1 => false,
             _ => return Err(StatementError::UnknownCommand.into()),
         };
-        if let Some(mut link) = self.home.take() {
-            let argument = [low, high];
-            if let Err(error) = talk(&self.worker.buffers, &mut link, Command::SetOption, &argument).await {
-                let error = self.talk_failed(&link, error);
-                self.home = Some(link);
-                return Err(error.into());
-            }
-            link.key.shape.set(Capabilities::MULTI_STATEMENTS, on);
-            self.home = Some(link);
-        }
         self.capabilities.set(Capabilities::MULTI_STATEMENTS, on);
+        if let Some(mut last) = self.last.take() {
+            match self.agree_on_option(&mut last).await {
+                Ok(()) => self.last = Some(last),
+                // What it was kept for is gone, and the next statement will say so if it asks.
+                Err(_) => self.discard(last),
+            }
+        }
+        if let Some(mut home) = self.home.take() {
+            match self.agree_on_option(&mut home).await {
+                Ok(()) => self.home = Some(home),
+                Err(mut error) => {
+                    if let StatementError::Lost { pins, .. } = &mut error {
+                        *pins = std::mem::take(&mut self.home_pins);
+                        self.discard(home);
+                    } else {
+                        self.home = Some(home);
+                    }
+                    return Err(error.into());
+                }
+            }
+        }
         self.send_end().await
+    }
+
+    /// Sets a link's multi-statements as the session has them.
+    pub(super) async fn agree_on_option(&self, link: &mut Link) -> Result<(), StatementError> {
+        let on = self.capabilities.contains(Capabilities::MULTI_STATEMENTS);
+        if link.key.shape.contains(Capabilities::MULTI_STATEMENTS) == on {
+            return Ok(());
+        }
+        let argument = u16::from(!on).to_le_bytes();
+        let told = talk(&self.worker.buffers, link, Command::SetOption, &argument).await;
+        told.map_err(|error| self.talk_failed(link, error))?;
+        link.key.shape.set(Capabilities::MULTI_STATEMENTS, on);
+        Ok(())
     }
 
     /// COM_RESET_CONNECTION: a new session for the same account and schema.
@@ -181,9 +230,18 @@ impl Session {
             self.last_pins = Pins::empty();
             self.release(link);
         }
-        let Some(mut link) = self.home.take() else { return };
-        let pins = std::mem::take(&mut self.home_pins);
-        if !pins.intersects(Pins::NEEDS_RESET) {
+        for parked in self.unpark_all() {
+            self.give_up(parked, true);
+        }
+        if let Some(home) = self.home.take() {
+            let pins = std::mem::take(&mut self.home_pins);
+            self.give_up(home, pins.intersects(Pins::NEEDS_RESET));
+        }
+    }
+
+    /// Gives a link to others; first it is reset, if the session has left something on it.
+    fn give_up(&self, mut link: Box<Link>, unclean: bool) {
+        if !unclean {
             self.release(link);
             return;
         }
@@ -204,56 +262,5 @@ impl Session {
                 }
             }
         });
-    }
-
-    /// A command for the home connection alone, its answer to the client.
-    pub(super) async fn at_home(&mut self, frames: Vec<u8>, command: Command) -> Result<(), SessionEnd> {
-        let Some(mut link) = self.home.take() else { return Err(StatementError::Malformed.into()) };
-        let request = Request {
-            frames,
-            sequence: self.inbox.sequence(),
-            expect: command.expect(),
-            statement_id: None,
-            effects: Effects::READ,
-        };
-        match self.exchange(&mut link, &request).await {
-            Ok(outcome) => {
-                if let Some(status) = outcome.status {
-                    self.status = status;
-                    if status.contains(Status::LAST_ROW_SENT) || !status.contains(Status::CURSOR_EXISTS) {
-                        self.home_pins -= Pins::CURSOR;
-                    }
-                } else if outcome.error.is_some() {
-                    self.home_pins -= Pins::CURSOR;
-                }
-                self.home = Some(link);
-                self.end_until_next();
-                Ok(())
-            }
-            Err(super::statement::Failed::Client(end)) => {
-                self.discard(link);
-                Err(end)
-            }
-            Err(super::statement::Failed::Backend(failure)) => {
-                let mut lost = self.lost(&link, &failure.why);
-                if let StatementError::Lost { pins, .. } = &mut lost {
-                    *pins = std::mem::take(&mut self.home_pins);
-                }
-                self.discard(link);
-                if failure.delivered {
-                    return Err(SessionEnd::HalfAnswered { backend: String::new(), why: failure.why });
-                }
-                Err(lost.into())
-            }
-        }
-    }
-
-    /// Tells the server of the home connection something that is not answered.
-    pub(super) async fn tell_home(&mut self, command: Command, argument: &[u8]) {
-        if let Some(link) = self.home.as_mut() {
-            let frame = command_frame(command, argument);
-            // A broken link shows at the next statement.
-            let _ = super::buffers::write_all(&mut link.stream, &frame).await;
-        }
     }
 }

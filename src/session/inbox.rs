@@ -44,9 +44,16 @@ impl Inbox {
         &self.bytes[..self.end]
     }
 
-    /// The request as it came, to patch a number in it.
-    pub fn frames_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[..self.end]
+    /// Puts `bytes` in the place of what the payload has at `at`. Places beyond the first frame are left alone: what has to
+    /// be patched stands at a payload's front.
+    pub fn patch(&mut self, at: usize, bytes: &[u8]) {
+        let end = self.end;
+        let frame = self.bytes.get_mut(..end).unwrap_or_default();
+        for (place, start) in [(frame, HEADER + at), (&mut self.joined[..], at)] {
+            if let Some(place) = place.get_mut(start..start + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        }
     }
 
     /// The request's payload, the command byte first.
@@ -109,7 +116,7 @@ impl Inbox {
 }
 
 impl Session {
-    /// Waits for the client's next command. `None` for a command byte that means nothing here.
+    /// Waits for the client's next command. `None` for a command byte that means nothing here, and for none at all.
     ///
     /// # Errors
     /// The session's end.
@@ -120,10 +127,7 @@ impl Session {
                 match self.inbox.look(limit) {
                     Progress::Whole { end, frames } => {
                         self.inbox.accept(end, frames);
-                        return match self.inbox.payload().first() {
-                            Some(byte) => Ok(Command::from_byte(*byte)),
-                            None => Err(SessionEnd::Misbehaved("empty request")),
-                        };
+                        return Ok(self.inbox.payload().first().and_then(|byte| Command::from_byte(*byte)));
                     }
                     Progress::More => {}
                     Progress::Bad(why) => return Err(self.turn_away(why).await),

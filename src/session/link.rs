@@ -70,6 +70,13 @@ impl Link {
         self.lease.backend()
     }
 
+    /// Notes that its server has the text of this number prepared, as `remote`.
+    pub fn remember(&mut self, remote: u32, number: u64) {
+        self.uses += 1;
+        let used = self.uses;
+        self.prepared.insert(number, Remote { id: remote, types: None, used });
+    }
+
     /// A session takes it, or gives it back.
     pub fn set_busy(&mut self, busy: bool) {
         if self.busy != busy {

@@ -16,6 +16,8 @@
 //! | [`inbox`] | commands off the client's socket |
 //! | [`statement`] | COM_QUERY: plan, place, run, again elsewhere if that is safe |
 //! | [`prepared`] | prepared statements, which belong to the session and not to a backend |
+//! | [`remote`] | preparing them on a backend's connection |
+//! | [`cursor`] | their cursors, which belong to a connection |
 //! | [`commands`] | the other commands |
 //! | [`place`] | where a statement goes once the session's state has its say |
 //! | [`checkout`] | a link to a backend: from the pool, or new, or after a wait |
@@ -36,6 +38,7 @@ pub mod base;
 pub mod buffers;
 pub mod checkout;
 pub mod commands;
+pub mod cursor;
 pub mod error;
 pub mod explain;
 pub mod inbox;
@@ -47,6 +50,7 @@ pub mod place;
 pub mod prepared;
 pub mod registry;
 pub mod relay;
+pub mod remote;
 pub mod settings;
 pub mod settle;
 pub mod snapshot;
@@ -234,8 +238,10 @@ impl Session {
 
     async fn serve(&mut self) -> SessionEnd {
         loop {
-            let waits = if self.home.is_none() { Activity::Idle } else { Activity::Holding };
-            self.ticket.waits(waits, self.home_pins | self.last_pins, self.worker.ticks());
+            let parked = if self.has_parked() { Pins::CURSOR } else { Pins::empty() };
+            let holds = self.home.is_some() || !parked.is_empty();
+            let waits = if holds { Activity::Holding } else { Activity::Idle };
+            self.ticket.waits(waits, self.home_pins | self.last_pins | parked, self.worker.ticks());
             let command = match self.next_command().await {
                 Ok(command) => command,
                 Err(end) => return end,

@@ -90,6 +90,9 @@ const ENDS_TRANSACTION: Effects = Effects::BEGIN.union(Effects::IMPLICIT_COMMIT)
 const OF_TRANSACTION: Effects =
     Effects::COMMIT.union(Effects::ROLLBACK).union(Effects::SAVEPOINT).union(Effects::CHAIN).union(Effects::RELEASE);
 
+/// The same, and what changes the default schema: that is the session's own affair wherever it is.
+const AT_HOME_IN_IT: Effects = OF_TRANSACTION.union(Effects::SET_SCHEMA);
+
 /// Decides.
 pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Why) {
     if effects.intersects(Effects::NEEDS_PREVIOUS) {
@@ -107,6 +110,10 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
             // holds the session: the answer would lack rows without a word.
             if route.reader_safe && route.writer_holds == Holds::No && !route.tiers.contains(&home.hostgroup) {
                 return (Place::Refuse, Why::Pinned);
+            }
+            // What is not proven safe runs on no reader, whatever holds the session there.
+            if !route.reader_safe && !home.writer {
+                return (Place::Refuse, Why::Unsafe);
             }
             return (Place::Home, if home.pins.intersects(Pins::EVERYTHING) { Why::Pinned } else { Why::Unsafe });
         }
@@ -148,7 +155,7 @@ fn in_reader_transaction(route: &Route, effects: Effects, hostgroup: u32) -> (Pl
     } else if route.reader_safe && route.excluded.contains(&hostgroup) {
         // The transaction's server lacks rows that the read may need, and its view cannot be had elsewhere.
         (Place::Refuse, Why::ReadOnly)
-    } else if route.reader_safe || !effects.intersects(!OF_TRANSACTION) {
+    } else if route.reader_safe || !effects.intersects(!AT_HOME_IN_IT) {
         (Place::Home, Why::Pinned)
     } else {
         (Place::ReadOnlyTransaction, Why::ReadOnly)

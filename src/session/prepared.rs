@@ -3,22 +3,25 @@
 //!
 //! A link remembers what its server has prepared by the number of the text (and of what the text's meaning depends on), so
 //! sessions that share links share their statements too. Parameter types are kept and sent again where a link's server
-//! has others in mind; long data is kept until the execution that uses it.
+//! has others in mind; long data is kept until the next execution, whatever becomes of that. What a text means (which tables
+//! its names are, how its quotes are read) is settled when the client prepares it: [`remote`](super::remote) prepares it
+//! again under the same schema and modes, and it is planned as the session was then. Cursors are in [`cursor`](super::cursor).
 
 use super::Session;
 use super::buffers::write_all;
+use super::cursor::Cursors;
 use super::error::{SessionEnd, StatementError};
-use super::link::{Link, Remote};
+use super::link::Link;
 use super::pin::Pins;
+use super::relay::Outcome;
 use super::snapshot::Snapshot;
 use super::state::State;
-use super::statement::{Request, command_frame};
-use super::sync::{sync, talk};
+use super::statement::Request;
 use crate::protocol::codec::{HEADER, put_packet};
 use crate::protocol::command::Command;
-use crate::protocol::prepared::{Execute, STATEMENT_ID, Value, read_values};
+use crate::protocol::prepared::{CURSOR_FLAGS, Execute, STATEMENT_ID, Value, read_values};
 use crate::protocol::tracker::Expect;
-use crate::rules::{Execution, Plan, Route};
+use crate::rules::{Execution, Plan, Route, Subject};
 use crate::sql::digest::Digest;
 use crate::sql::effects::Effects;
 use crate::sql::predicate::BoundValue;
@@ -28,12 +31,14 @@ use std::rc::Rc;
 /// One of a session's prepared statements.
 pub struct Statement {
     /// Its text.
-    text: Rc<[u8]>,
+    pub(super) text: Rc<[u8]>,
     /// The number by which links know it; good while the token lives.
-    number: u64,
+    pub(super) number: u64,
     token: Rc<()>,
     /// What the session had set when it was prepared: names in it resolve by that.
-    state: Rc<State>,
+    pub(super) state: Rc<State>,
+    /// Whom and under what it is planned for: the session as it was then.
+    subject: Subject,
     parameters: u16,
     /// The types of the last execution that sent some.
     types: Option<Rc<[u8]>>,
@@ -47,9 +52,11 @@ pub struct Statement {
 /// A session's prepared statements.
 #[derive(Default)]
 pub struct Statements {
-    by_id: HashMap<u32, Statement, foldhash::fast::FixedState>,
+    pub(super) by_id: HashMap<u32, Statement, foldhash::fast::FixedState>,
     last_id: u32,
     long_data_bytes: usize,
+    /// Open cursors, and the connections that are kept for them alone.
+    pub(super) cursors: Cursors,
 }
 
 /// An execution that is about to run.
@@ -61,15 +68,17 @@ pub(super) struct Executing {
     brings_types: bool,
     /// Some of its parameters were sent ahead.
     pub long_data: bool,
+    /// It asks for a cursor.
+    pub cursor: bool,
 }
 
 impl Session {
-    fn statement(&self, id: u32, command: &'static str) -> Result<&Statement, StatementError> {
+    pub(super) fn statement(&self, id: u32, command: &'static str) -> Result<&Statement, StatementError> {
         self.prepared.as_ref().and_then(|p| p.by_id.get(&id)).ok_or(StatementError::UnknownStatement(id, command))
     }
 
     /// The statement number in the present request.
-    fn requested_id(&self) -> Result<u32, StatementError> {
+    pub(super) fn requested_id(&self) -> Result<u32, StatementError> {
         match self.inbox.payload().get(STATEMENT_ID..STATEMENT_ID + 4) {
             Some(&[a, b, c, d]) => Ok(u32::from_le_bytes([a, b, c, d])),
             _ => Err(StatementError::Malformed),
@@ -90,7 +99,7 @@ impl Session {
         }
         let id = statements.last_id;
         let text: Rc<[u8]> = self.inbox.payload().get(1..).unwrap_or_default().into();
-        let (plan, route) = self.plan_prepared(&snapshot, &text, &[]);
+        let (plan, route) = self.plan_prepared(&snapshot, &self.subject, &text, &[]);
         if self.is_answered(&route) && route.ok_msg.is_none() && route.rule_id.is_some() && route.tiers.is_empty() {
             // Refused by a rule of its own: at once, as the statement would be. What only the values can decide waits.
             if !plan.follows_from_text() {
@@ -120,7 +129,8 @@ impl Session {
         id: u32,
         text: Rc<[u8]>,
     ) -> Result<(), SessionEnd> {
-        let (number, token) = self.worker.text_number(&text_key(&self.state, &text));
+        let (number, token) = self.text_number(&self.state, &text, id);
+        let limit = snapshot.settings.max_statements_per_connection;
         let mut tried = super::checkout::Tried::default();
         loop {
             let held = self.home.is_some() && (self.home_pins.intersects(Pins::EVERYTHING) || !route.reader_safe);
@@ -132,20 +142,18 @@ impl Session {
                     None => self.obtain(&route.tiers, snapshot, &mut tried).await?,
                 }
             };
-            if let Some(old) = link.prepared.remove(&number) {
-                let close = command_frame(Command::CloseStatement, &old.id.to_le_bytes());
-                let _ = write_all(&mut link.stream, &close).await;
-            }
+            self.make_room(&mut link, number, limit).await;
             match self.exchange(&mut link, &request).await {
                 Ok(outcome) => {
                     if let Some((remote, _, parameters)) = outcome.prepared {
-                        self.remember(&mut link, remote, number);
+                        link.remember(remote, number);
                         let settled = plan.settled().cloned();
                         let statement = Statement {
                             text,
                             number,
                             token,
                             state: Rc::clone(&self.state),
+                            subject: self.subject.clone(),
                             parameters,
                             types: None,
                             long_data: Vec::new(),
@@ -189,17 +197,16 @@ impl Session {
         }
     }
 
-    /// Notes that a link's server has a statement prepared; the one that was least recently used makes room.
-    fn remember(&self, link: &mut Link, remote: u32, number: u64) {
-        link.uses += 1;
-        let used = link.uses;
-        link.prepared.insert(number, Remote { id: remote, types: None, used });
-    }
-
     /// The plan and the route of a prepared statement, for these values.
-    fn plan_prepared(&self, snapshot: &Snapshot, text: &[u8], params: &[BoundValue<'_>]) -> (Rc<Plan>, Rc<Route>) {
+    fn plan_prepared(
+        &self,
+        snapshot: &Snapshot,
+        subject: &Subject,
+        text: &[u8],
+        params: &[BoundValue<'_>],
+    ) -> (Rc<Plan>, Rc<Route>) {
         let mut plans = self.worker.plans.borrow_mut();
-        let found = plans.lookup(&self.subject, text, &snapshot.rules);
+        let found = plans.lookup(subject, text, &snapshot.rules);
         let route = match (found.route, found.digest) {
             (Some(route), _) => route,
             (None, digest) => {
@@ -207,7 +214,7 @@ impl Session {
                 let digest = match digest {
                     Some(digest) => digest,
                     None => {
-                        own.read(text, self.subject.mode());
+                        own.read(text, subject.mode());
                         &own
                     }
                 };
@@ -218,14 +225,30 @@ impl Session {
         (found.plan, route)
     }
 
-    /// COM_STMT_EXECUTE.
+    /// COM_STMT_EXECUTE. What was sent ahead for it is used up, served or not: a client that tries again sends it again.
     pub(super) async fn execute(&mut self) -> Result<(), SessionEnd> {
-        let snapshot = self.worker.snapshot();
         let id = self.requested_id()?;
-        let executing = self.keep_types(id)?;
+        let result = self.execute_statement(id).await;
+        if self.prepared.as_ref().is_some_and(|p| p.long_data_bytes > 0) {
+            self.forget_long_data(id);
+        }
+        result
+    }
+
+    async fn execute_statement(&mut self, id: u32) -> Result<(), SessionEnd> {
+        let snapshot = self.worker.snapshot();
+        let mut executing = self.keep_types(id)?;
+        if self.prepared.as_ref().is_some_and(|p| !p.cursors.is_empty()) {
+            Box::pin(self.make_way(id)).await?;
+        }
         let (plan, route) = self.plan_execution(&snapshot, id)?;
         if self.is_answered(&route) {
             return Box::pin(self.answered_by_rule(&plan, &route)).await;
+        }
+        if executing.cursor && !Box::pin(self.may_open_cursor(plan.facts.effects)).await {
+            // A server, too, may answer with all rows at once.
+            self.inbox.patch(FLAGS, &[0]);
+            executing.cursor = false;
         }
         let request = Request {
             frames: Vec::new(),
@@ -253,14 +276,15 @@ impl Session {
             (None, _) => {}
         }
         let brings_types = execute.types.is_some() || statement.parameters == 0;
-        Ok(Executing { id, brings_types, long_data: !statement.long_data.is_empty() })
+        let cursor = execute.flags & CURSOR_FLAGS != 0;
+        Ok(Executing { id, brings_types, long_data: !statement.long_data.is_empty(), cursor })
     }
 
     /// The route of an execution: the statement's own, or one for these values.
     fn plan_execution(&mut self, snapshot: &Snapshot, id: u32) -> Result<(Rc<Plan>, Rc<Route>), StatementError> {
         let statement = self.statement(id, "mysqld_stmt_execute")?;
         if let Some(route) = &statement.settled
-            && statement.plan.is_for(&snapshot.rules, &self.subject)
+            && statement.plan.is_for(&snapshot.rules, &statement.subject)
         {
             return Ok((Rc::clone(&statement.plan), Rc::clone(route)));
         }
@@ -274,8 +298,7 @@ impl Session {
         let types = statement.types.as_deref().unwrap_or_default();
         read_values(&execute, types, long, &mut values).map_err(|_| StatementError::Malformed)?;
         let params: Vec<BoundValue<'_>> = values.iter().map(bound).collect();
-        let text = Rc::clone(&statement.text);
-        let (plan, route) = self.plan_prepared(snapshot, &text, &params);
+        let (plan, route) = self.plan_prepared(snapshot, &statement.subject, &statement.text, &params);
         if let Some(statement) = self.prepared.as_mut().and_then(|p| p.by_id.get_mut(&id)) {
             statement.settled = plan.settled().cloned();
             statement.plan = Rc::clone(&plan);
@@ -299,7 +322,7 @@ impl Session {
         }
         link.uses += 1;
         remote.used = link.uses;
-        put_statement_id(self.inbox.frames_mut(), remote.id);
+        self.inbox.patch(STATEMENT_ID, &remote.id.to_le_bytes());
         request.frames.clear();
         true
     }
@@ -324,7 +347,7 @@ impl Session {
         let has_types = executing.brings_types || remote.types == statement.types;
         remote.types.clone_from(&statement.types);
         if has_types {
-            put_statement_id(self.inbox.frames_mut(), remote_id);
+            self.inbox.patch(STATEMENT_ID, &remote_id.to_le_bytes());
             request.frames.clear();
         } else {
             let payload = self.inbox.payload();
@@ -340,34 +363,19 @@ impl Session {
         Ok(())
     }
 
-    /// Prepares a statement of the session on a link that does not have it.
-    async fn prepare_on(&mut self, link: &mut Link, id: u32, limit: usize) -> Result<(), SessionEnd> {
-        let statement = self.statement(id, "mysqld_stmt_execute")?;
-        let (text, number, made_in) = (Rc::clone(&statement.text), statement.number, Rc::clone(&statement.state));
-        while link.prepared.len() >= limit.max(1) {
-            let Some((oldest, remote)) = link.prepared.iter().min_by_key(|(_, r)| r.used).map(|(n, r)| (*n, r.id))
-            else {
-                break;
-            };
-            link.prepared.remove(&oldest);
-            let close = command_frame(Command::CloseStatement, &remote.to_le_bytes());
-            let _ = write_all(&mut link.stream, &close).await;
+    /// An execution has been answered: notes the cursor that it opened. After an error the server may not have come as far
+    /// as the types: they are sent again next time, and a statement that it does not know any more is prepared again.
+    pub(super) fn note_execution(&mut self, executing: &Executing, link: &mut Link, outcome: &Outcome) {
+        if executing.cursor {
+            self.note_cursor(executing.id, link.serial, outcome);
         }
-        let buffers = &self.worker.buffers;
-        // Names in the text mean what they meant when the client prepared it.
-        let elsewhere = made_in.portable.schema != link.state.portable.schema && made_in.portable.schema.is_some();
-        if elsewhere {
-            let moved = sync(buffers, link, &made_in).await;
-            moved.map_err(|e| self.talk_failed(link, e))?;
+        let Some(code) = outcome.error else { return };
+        let Ok(number) = self.statement(executing.id, "mysqld_stmt_execute").map(|s| s.number) else { return };
+        if code == UNKNOWN_STATEMENT {
+            link.prepared.remove(&number);
+        } else if let Some(remote) = link.prepared.get_mut(&number) {
+            remote.types = None;
         }
-        let reply = talk(buffers, link, Command::Prepare, &text).await.map_err(|e| self.talk_failed(link, e))?;
-        let Some(remote) = reply.prepared else { return Err(StatementError::Malformed.into()) };
-        self.remember(link, remote, number);
-        if elsewhere {
-            let back = sync(&self.worker.buffers, link, &self.state).await;
-            back.map_err(|e| self.talk_failed(link, e))?;
-        }
-        Ok(())
     }
 
     async fn replay_long_data(&mut self, link: &mut Link, id: u32, remote: u32) -> Result<(), SessionEnd> {
@@ -411,58 +419,43 @@ impl Session {
         Ok(())
     }
 
-    /// COM_STMT_CLOSE: never answered.
-    pub(super) async fn close_statement(&mut self) -> Result<(), SessionEnd> {
-        let Ok(id) = self.requested_id() else { return Ok(()) };
+    /// Forgets a statement.
+    pub(super) fn remove_statement(&mut self, id: u32) {
         self.forget_long_data(id);
-        let closed = self.prepared.as_mut().and_then(|p| p.by_id.remove(&id));
-        if let Some(statement) = closed {
+        if let Some(statement) = self.prepared.as_mut().and_then(|p| p.by_id.remove(&id)) {
             drop(statement.token);
-            if self.home_pins.contains(Pins::CURSOR) {
-                let remote = self.home.as_mut().and_then(|home| home.prepared.remove(&statement.number));
-                if let Some(remote) = remote {
-                    self.tell_home(Command::CloseStatement, &remote.id.to_le_bytes()).await;
-                    self.home_pins -= Pins::CURSOR;
-                    self.end_until_next();
-                }
-            }
+        }
+    }
+
+    /// The number by which links know a text prepared in this state. A text whose cursor is open is left to that: the same
+    /// text under another statement number gets a number of its own, and so is prepared beside it.
+    pub(super) fn text_number(&self, state: &State, text: &[u8], id: u32) -> (u64, Rc<()>) {
+        let mut key = super::remote::text_key(state, text);
+        let (number, token) = self.worker.text_number(&key);
+        if !self.prepared.as_ref().is_some_and(|p| p.cursors.holds(number, id)) {
+            return (number, token);
+        }
+        key.push(0);
+        key.extend_from_slice(&self.serial.to_le_bytes());
+        key.extend_from_slice(&id.to_le_bytes());
+        self.worker.text_number(&key)
+    }
+
+    /// Gives a statement a number of its own where its text's is taken by another's cursor.
+    pub(super) fn renumber(&mut self, id: u32) -> Result<(), StatementError> {
+        let statement = self.statement(id, "mysqld_stmt_execute")?;
+        let (number, token) = self.text_number(&statement.state, &statement.text, id);
+        if let Some(statement) = self.prepared.as_mut().and_then(|p| p.by_id.get_mut(&id)) {
+            (statement.number, statement.token) = (number, token);
         }
         Ok(())
     }
-
-    /// COM_STMT_RESET: closes the statement's cursor and forgets what was sent ahead.
-    pub(super) async fn reset_statement(&mut self) -> Result<(), SessionEnd> {
-        let id = self.requested_id()?;
-        let number = self.statement(id, "mysqld_stmt_reset")?.number;
-        self.forget_long_data(id);
-        let remote = self.home.as_ref().and_then(|home| home.prepared.get(&number)).map(|r| r.id);
-        match remote {
-            Some(remote) if self.home_pins.contains(Pins::CURSOR) => {
-                self.at_home(command_frame(Command::ResetStatement, &remote.to_le_bytes()), Command::ResetStatement)
-                    .await
-            }
-            _ => self.send_ok(b"").await,
-        }
-    }
-
-    /// COM_STMT_FETCH: more rows of an open cursor.
-    pub(super) async fn fetch(&mut self) -> Result<(), SessionEnd> {
-        let id = self.requested_id()?;
-        let number = self.statement(id, "mysqld_stmt_fetch")?.number;
-        let remote = self.home.as_ref().and_then(|home| home.prepared.get(&number)).map(|r| r.id);
-        let Some(remote) = remote.filter(|_| self.home_pins.contains(Pins::CURSOR)) else {
-            return Err(StatementError::State {
-                code: 1421,
-                sqlstate: *b"HY000",
-                message: format!("The statement ({id}) has no open cursor"),
-            }
-            .into());
-        };
-        let mut argument = remote.to_le_bytes().to_vec();
-        argument.extend_from_slice(self.inbox.payload().get(STATEMENT_ID + 4..).unwrap_or_default());
-        self.at_home(command_frame(Command::Fetch, &argument), Command::Fetch).await
-    }
 }
+
+/// A server's error for a statement number that it does not have.
+const UNKNOWN_STATEMENT: u16 = 1243;
+/// Where an execution's payload has its cursor flags.
+const FLAGS: usize = STATEMENT_ID + 4;
 
 /// Preparing runs nothing: it needs a server that knows the tables, and any hostgroup of the route does, those too that a
 /// horizon takes out until the values are known, and the writer last. What may not run on a reader is prepared on the
@@ -478,27 +471,6 @@ fn prepare_route(route: &Rc<Route>) -> Rc<Route> {
     own.tiers = tiers.into();
     own.refusal = None;
     Rc::new(own)
-}
-
-/// What a prepared statement's meaning depends on: the schema, the modes and character sets in force, and the text.
-fn text_key(state: &State, text: &[u8]) -> Vec<u8> {
-    let mut key = Vec::with_capacity(text.len() + 32);
-    key.extend_from_slice(state.portable.schema.as_deref().unwrap_or_default().as_bytes());
-    for name in ["sql_mode", super::state::CHARSET_KEY, "character_set_client", "collation_connection"] {
-        key.push(0);
-        key.extend_from_slice(state.portable.variables.get(name).map(|c| c.as_bytes()).unwrap_or_default());
-    }
-    key.push(0);
-    key.extend_from_slice(text);
-    key
-}
-
-/// Puts the server's number of a statement into a COM_STMT_EXECUTE as it came.
-fn put_statement_id(frames: &mut [u8], id: u32) {
-    let at = HEADER + STATEMENT_ID;
-    if let Some(number) = frames.get_mut(at..at + 4) {
-        number.copy_from_slice(&id.to_le_bytes());
-    }
 }
 
 /// The execution with the server's number and with types; frames, and the last one's sequence number.

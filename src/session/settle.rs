@@ -69,7 +69,7 @@ impl Session {
         let simple = Effects::READER_SAFE.contains(effects) && outcome.changes.is_none();
         let applied = if simple { Applied::default() } else { self.apply_state(&mut link, plan, &outcome) };
         self.note_write(effects, &outcome, &link);
-        let lasting = self.lasting_pins(from, effects, &outcome, applied);
+        let lasting = self.lasting_pins(from, effects, &outcome, applied) | self.cursor_pin(&link);
         let fleeting = fleeting_pins(effects, &outcome, simple);
         self.keep_or_release(link, from, lasting, fleeting);
         Ok(())
@@ -137,7 +137,8 @@ impl Session {
 
     /// The pins that hold from now on.
     fn lasting_pins(&self, from: From, effects: Effects, outcome: &Outcome, applied: Applied) -> Pins {
-        let mut pins = if from == From::Home { self.home_pins - Pins::UNTIL_NEXT } else { Pins::empty() };
+        let kept = self.home_pins - Pins::UNTIL_NEXT - Pins::CURSOR;
+        let mut pins = if from == From::Home { kept } else { Pins::empty() };
         pins.set(Pins::TRANSACTION, self.status.contains(Status::IN_TRANSACTION));
         pins.set(Pins::AUTOCOMMIT_OFF, !self.status.contains(Status::AUTOCOMMIT));
         if !pins.contains(Pins::TRANSACTION) && !effects.contains(Effects::SET_NEXT_TRANSACTION) {
@@ -145,9 +146,6 @@ impl Session {
         }
         if outcome.insert_id != 0 || effects.contains(Effects::SETS_INSERT_ID) {
             pins |= Pins::INSERT_ID;
-        }
-        if outcome.status.is_some_and(|s| s.contains(Status::CURSOR_EXISTS) && !s.contains(Status::LAST_ROW_SENT)) {
-            pins |= Pins::CURSOR;
         }
         if applied.pinned {
             pins |= Pins::UNTRACKED_STATE;
@@ -187,8 +185,19 @@ impl Session {
         pins
     }
 
+    fn cursor_pin(&self, link: &Link) -> Pins {
+        if self.has_cursor(link.serial) { Pins::CURSOR } else { Pins::empty() }
+    }
+
     fn keep_or_release(&mut self, link: Box<Link>, from: From, lasting: Pins, fleeting: Pins) {
         match from {
+            // A cursor alone makes no home: it would draw statements to where they do not belong.
+            _ if lasting == Pins::CURSOR => {
+                if from == From::Home {
+                    self.home_pins = Pins::empty();
+                }
+                self.park(link);
+            }
             _ if !lasting.is_empty() && (from == From::Home || self.home.is_none()) => {
                 self.home = Some(link);
                 self.home_pins = lasting | fleeting;
@@ -292,10 +301,14 @@ impl Session {
         if self.previous != 0 {
             let (serial, owner) = (self.previous, self.serial);
             let mine = |link: &Link| link.serial == serial && link.owner == owner && !link.is_disturbed();
-            let link = self.worker.pool.borrow_mut().take_where(|link| mine(link));
+            let link = match self.unpark(|link| link.serial == serial) {
+                Some(parked) => Some(parked),
+                None => self.worker.pool.borrow_mut().take_where(|link| mine(link)),
+            };
             return match link {
                 Some(mut link) => {
                     link.set_busy(true);
+                    self.agree_on_option(&mut link).await?;
                     let not_ours = link.diagnostics != 0 && link.diagnostics != self.serial;
                     if not_ours && effects.contains(Effects::NEEDS_WARNINGS) {
                         self.make_fresh(&mut link).await?;
@@ -326,7 +339,11 @@ impl Session {
         match talk(&self.worker.buffers, &mut link, Command::Query, b"COMMIT").await {
             Ok(reply) => {
                 self.status = reply.summary.status;
-                self.release(link);
+                if self.has_cursor(link.serial) {
+                    self.park(link)
+                } else {
+                    self.release(link)
+                }
                 Ok(())
             }
             Err(error) => {

@@ -159,7 +159,15 @@ impl Session {
         }
         let mut tried = Tried::default();
         loop {
-            let (mut link, from) = match self.link_at_hand(place, effects, route, snapshot, &tried) {
+            let parked = match &executing {
+                Some(e) if e.cursor && place == Place::Route && tried.backends.is_empty() => self.parked_for(route),
+                _ => None,
+            };
+            let at_hand = match parked {
+                Some(link) => Some((link, From::Pool)),
+                None => self.link_at_hand(place, effects, route, snapshot, &tried),
+            };
+            let (mut link, from) = match at_hand {
                 Some(at_hand) => at_hand,
                 None => {
                     let from = Instant::now();
@@ -182,8 +190,8 @@ impl Session {
             }
             match self.exchange(&mut link, &request).await {
                 Ok(outcome) => {
-                    if let Some(executing) = executing.filter(|e| e.long_data) {
-                        self.forget_long_data(executing.id);
+                    if let Some(executing) = &executing {
+                        self.note_execution(executing, &mut link, &outcome);
                     }
                     let sent = if request.frames.is_empty() { self.inbox.frames() } else { &request.frames };
                     self.tally(snapshot, Decided { plan, route, why }, &link, &outcome, sent.len());

@@ -2,7 +2,9 @@
 
 #![allow(dead_code)]
 
-use crate::common::{MariaDb, Router};
+pub mod raw;
+
+use crate::common::{MariaDb, MySql, Router};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 use std::sync::OnceLock;
@@ -107,6 +109,18 @@ impl Estate {
             (false, false) => "nowhere",
         }
     }
+}
+
+/// Runs `test` for each engine: against the shared MariaDB pair, and against the shared MySQL as writer and reader at once.
+/// `session` goes to the top of the configuration. The router, an empty schema that its servers have, and the engine's name.
+pub async fn on_both_engines(session: &str, mut test: impl AsyncFnMut(&Router, &str, &str)) {
+    let estate = Estate::with_session(&format!("read_your_writes = \"0s\"\n{session}"));
+    let schema = estate.schema().await;
+    test(&estate.router, &schema, "MariaDB").await;
+    let mysql = MySql::shared();
+    let text = config(mysql.port(), mysql.port(), &format!("read_your_writes = \"0s\"\n{session}"));
+    let router = Router::with_config(&text, &[]);
+    test(&router, &mysql.scratch_schema().unwrap(), "MySQL").await;
 }
 
 /// Connection options without what mysql_async does on its own.

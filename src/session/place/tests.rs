@@ -141,3 +141,19 @@ fn a_read_only_transaction_follows_a_write_like_a_read() {
     let wrote = Standing { wrote_lately: true, ..Standing::default() };
     assert_eq!(place(&begin, effects, &wrote), (Place::Writer, Why::ReadYourWrites));
 }
+
+#[test]
+fn what_is_not_safe_runs_on_no_reader_whatever_holds_the_session_there() {
+    for pin in Pins::all().iter() {
+        let standing = Standing { home: reader(pin), ..Standing::default() };
+        let (got, _) = place(&write(), Effects::WRITE, &standing);
+        assert!(matches!(got, Place::Refuse | Place::ReadOnlyTransaction), "{pin:?}: {got:?}");
+    }
+}
+
+#[test]
+fn a_schema_may_be_changed_in_a_transaction_on_a_reader() {
+    let standing = Standing { home: reader(Pins::TRANSACTION), ..Standing::default() };
+    assert_eq!(place(&write(), Effects::SET_SCHEMA, &standing).0, Place::Home);
+    assert_eq!(place(&write(), Effects::SET_SCHEMA | Effects::WRITE, &standing).0, Place::ReadOnlyTransaction);
+}

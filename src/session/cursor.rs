@@ -1,0 +1,272 @@
+//! Cursors: rows that a server keeps until the client fetches them.
+//!
+//! A cursor lives on the connection that opened it. That connection is the session's home where it is one for other reasons
+//! (a transaction, a user variable); otherwise it is *parked*: kept aside for the cursor alone, while the session's other
+//! statements go where they belong. A write therefore never follows a cursor to a reader.
+//!
+//! Refused: to run a text under the number of one whose cursor is open (the server would close the cursor and hand its
+//! statement number to other rows), and to park more than [`MAX_PARKED`] connections; an execution beyond that is answered
+//! with its rows, as a server may do too.
+
+use super::Session;
+use super::buffers::write_all;
+use super::error::{SessionEnd, StatementError};
+use super::link::Link;
+use super::pin::Pins;
+use super::relay::Outcome;
+use super::statement::{Failed, Request, command_frame};
+use crate::protocol::command::Command;
+use crate::protocol::prepared::STATEMENT_ID;
+use crate::protocol::status::Status;
+use crate::rules::Route;
+use crate::sql::effects::Effects;
+use std::rc::Rc;
+
+/// Connections that one session may have parked.
+pub const MAX_PARKED: usize = 8;
+
+/// One open cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cursor {
+    /// The client's number of its statement.
+    id: u32,
+    /// The number of its text.
+    number: u64,
+    /// The link that it is open on.
+    link: u64,
+}
+
+/// A session's open cursors.
+#[derive(Default)]
+pub struct Cursors {
+    open: Vec<Cursor>,
+    /// Links that are kept for cursors alone. Boxed, as they are in every other place that they move to.
+    #[allow(clippy::vec_box)]
+    parked: Vec<Box<Link>>,
+}
+
+impl Cursors {
+    /// True if none is open.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// True if the cursor of another statement than `id` is open under this number.
+    pub fn holds(&self, number: u64, id: u32) -> bool {
+        self.open.iter().any(|c| c.number == number && c.id != id)
+    }
+
+    fn of(&self, id: u32) -> Option<Cursor> {
+        self.open.iter().find(|c| c.id == id).copied()
+    }
+
+    fn on(&self, link: u64) -> bool {
+        self.open.iter().any(|c| c.link == link)
+    }
+}
+
+impl Session {
+    /// True if a cursor is open on the link of that serial number.
+    pub(super) fn has_cursor(&self, link: u64) -> bool {
+        self.prepared.as_ref().is_some_and(|p| p.cursors.on(link))
+    }
+
+    /// True if one is open there under this number of a text.
+    pub(super) fn has_cursor_under(&self, link: u64, number: u64) -> bool {
+        let open = self.prepared.as_ref().map(|p| p.cursors.open.as_slice()).unwrap_or_default();
+        open.iter().any(|c| c.link == link && c.number == number)
+    }
+
+    /// True if the session keeps a connection for a cursor alone.
+    pub(super) fn has_parked(&self) -> bool {
+        self.prepared.as_ref().is_some_and(|p| !p.cursors.parked.is_empty())
+    }
+
+    /// Keeps a link for its cursors.
+    pub(super) fn park(&mut self, link: Box<Link>) {
+        self.prepared.get_or_insert_default().cursors.parked.push(link);
+    }
+
+    /// Takes a parked link that `is` what is wanted.
+    pub(super) fn unpark(&mut self, is: impl Fn(&Link) -> bool) -> Option<Box<Link>> {
+        let parked = &mut self.prepared.as_mut()?.cursors.parked;
+        let place = parked.iter().position(|link| is(link))?;
+        Some(parked.swap_remove(place))
+    }
+
+    /// A parked link that an execution of this route may open another cursor on.
+    pub(super) fn parked_for(&mut self, route: &Route) -> Option<Box<Link>> {
+        let (tier, state) = (*route.tiers.first()?, Rc::clone(&self.state));
+        self.unpark(|link| link.hostgroup == tier && Rc::ptr_eq(&link.state, &state) && !link.is_disturbed())
+    }
+
+    /// Before an execution while cursors are open: its own statement's is closed, as a server would, and the text of
+    /// another's is left alone.
+    pub(super) async fn make_way(&mut self, id: u32) -> Result<(), StatementError> {
+        self.close_cursor(id).await;
+        let number = self.statement(id, "mysqld_stmt_execute")?.number;
+        if self.prepared.as_ref().is_some_and(|p| p.cursors.holds(number, id)) {
+            self.renumber(id)?;
+        }
+        Ok(())
+    }
+
+    /// True if an execution may open a cursor: the connection that it will run on can be kept. A home that is held just for
+    /// what the client may ask next is given back for it.
+    pub(super) async fn may_open_cursor(&mut self, effects: Effects) -> bool {
+        if effects.intersects(Effects::NEEDS_PREVIOUS) {
+            return false;
+        }
+        if self.holds_for_a_while() {
+            self.let_go().await;
+        }
+        self.prepared.as_ref().is_none_or(|p| p.cursors.parked.len() < MAX_PARKED)
+    }
+
+    /// An execution has been answered: notes the cursor that it opened.
+    pub(super) fn note_cursor(&mut self, id: u32, link: u64, outcome: &Outcome) {
+        let opened =
+            outcome.status.is_some_and(|s| s.contains(Status::CURSOR_EXISTS) && !s.contains(Status::LAST_ROW_SENT));
+        let Ok(number) = self.statement(id, "mysqld_stmt_execute").map(|s| s.number) else { return };
+        if opened && let Some(statements) = &mut self.prepared {
+            statements.cursors.open.push(Cursor { id, number, link });
+        }
+    }
+
+    /// Closes the cursor of a statement, if it has one: with its remote statement, which needs no answer.
+    async fn close_cursor(&mut self, id: u32) {
+        let Some(cursor) = self.prepared.as_ref().and_then(|p| p.cursors.of(id)) else { return };
+        self.forget_cursor(id);
+        let Some((mut link, at_home)) = self.holder(cursor.link) else { return };
+        if let Some(remote) = link.prepared.remove(&cursor.number) {
+            let frame = command_frame(Command::CloseStatement, &remote.id.to_le_bytes());
+            // A broken link shows at what is sent next.
+            let _ = write_all(&mut link.stream, &frame).await;
+        }
+        self.put_back(link, at_home);
+    }
+
+    fn forget_cursor(&mut self, id: u32) {
+        if let Some(statements) = &mut self.prepared {
+            statements.cursors.open.retain(|c| c.id != id);
+        }
+    }
+
+    /// Takes the link of that serial number from where the session holds it; true if that is its home.
+    fn holder(&mut self, serial: u64) -> Option<(Box<Link>, bool)> {
+        if self.home.as_ref().is_some_and(|home| home.serial == serial) {
+            return self.home.take().map(|link| (link, true));
+        }
+        self.unpark(|link| link.serial == serial).map(|link| (link, false))
+    }
+
+    /// Puts such a link back, or lets it go if nothing holds it any more.
+    fn put_back(&mut self, link: Box<Link>, at_home: bool) {
+        let has_cursor = self.has_cursor(link.serial);
+        if at_home {
+            self.home_pins.set(Pins::CURSOR, has_cursor);
+            self.home = Some(link);
+            self.end_until_next();
+        } else if has_cursor {
+            self.park(link);
+        } else {
+            self.release(link);
+        }
+    }
+
+    /// COM_STMT_FETCH: more rows of an open cursor.
+    pub(super) async fn fetch(&mut self) -> Result<(), SessionEnd> {
+        let id = self.requested_id()?;
+        self.statement(id, "mysqld_stmt_fetch")?;
+        let Some(cursor) = self.prepared.as_ref().and_then(|p| p.cursors.of(id)) else {
+            let message = format!("The statement ({id}) has no open cursor");
+            return Err(StatementError::State { code: 1421, sqlstate: *b"HY000", message }.into());
+        };
+        let Some((mut link, at_home)) = self.holder(cursor.link) else {
+            self.forget_cursor(id);
+            return Err(lost_before().into());
+        };
+        let Some(remote) = link.prepared.get(&cursor.number).map(|r| r.id) else {
+            self.discard(link);
+            self.forget_cursor(id);
+            return Err(lost_before().into());
+        };
+        self.inbox.patch(STATEMENT_ID, &remote.to_le_bytes());
+        let request = Request {
+            frames: Vec::new(),
+            sequence: self.inbox.sequence(),
+            expect: Command::Fetch.expect(),
+            statement_id: None,
+            effects: Effects::READ,
+        };
+        match self.exchange(&mut link, &request).await {
+            Ok(outcome) => {
+                if let Some(status) = outcome.status {
+                    self.status = status;
+                    link.status = status;
+                }
+                let more = |s: Status| s.contains(Status::CURSOR_EXISTS) && !s.contains(Status::LAST_ROW_SENT);
+                if !outcome.status.is_some_and(more) {
+                    self.forget_cursor(id);
+                }
+                self.put_back(link, at_home);
+                Ok(())
+            }
+            Err(Failed::Client(end)) => {
+                self.discard(link);
+                Err(end)
+            }
+            Err(Failed::Backend(failure)) => {
+                self.forget_cursor(id);
+                let mut lost = self.lost(&link, &failure.why);
+                if let (StatementError::Lost { pins, .. }, true) = (&mut lost, at_home) {
+                    *pins = std::mem::take(&mut self.home_pins);
+                }
+                let backend = link.backend().name.to_string();
+                self.discard(link);
+                if failure.delivered {
+                    return Err(SessionEnd::HalfAnswered { backend, why: failure.why });
+                }
+                Err(lost.into())
+            }
+        }
+    }
+
+    /// COM_STMT_RESET: closes the statement's cursor and forgets what was sent ahead.
+    pub(super) async fn reset_statement(&mut self) -> Result<(), SessionEnd> {
+        let id = self.requested_id()?;
+        self.statement(id, "mysqld_stmt_reset")?;
+        self.forget_long_data(id);
+        self.close_cursor(id).await;
+        self.send_ok(b"").await
+    }
+
+    /// COM_STMT_CLOSE: never answered.
+    pub(super) async fn close_statement(&mut self) -> Result<(), SessionEnd> {
+        let Ok(id) = self.requested_id() else { return Ok(()) };
+        self.close_cursor(id).await;
+        self.remove_statement(id);
+        Ok(())
+    }
+
+    /// All parked links, to be given up.
+    #[allow(clippy::vec_box)]
+    pub(super) fn unpark_all(&mut self) -> Vec<Box<Link>> {
+        match &mut self.prepared {
+            Some(statements) => {
+                statements.cursors.open.clear();
+                std::mem::take(&mut statements.cursors.parked)
+            }
+            None => Vec::new(),
+        }
+    }
+}
+
+/// The error for a cursor whose connection went with another statement's failure.
+fn lost_before() -> StatementError {
+    StatementError::State {
+        code: 2013,
+        sqlstate: *b"HY000",
+        message: "Switchboard: the connection with this statement's cursor was lost".to_owned(),
+    }
+}
