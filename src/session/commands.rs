@@ -74,7 +74,7 @@ impl Session {
                     let sequence = self.inbox.sequence().wrapping_add(1);
                     self.send_packet(|out| out.extend_from_slice(text.as_bytes()), sequence).await
                 }
-                _ => self.answered_by_rule(&route).await,
+                _ => self.answered_by_rule(&plan, &route).await,
             };
         }
         let request = Request {

@@ -13,8 +13,9 @@ use super::buffers::write_all;
 use super::error::{SessionEnd, StatementError};
 use super::link::Link;
 use super::pin::Pins;
+use super::place::Place;
 use super::relay::Outcome;
-use super::statement::{Failed, Request, command_frame};
+use super::statement::{Failed, From, Request, command_frame};
 use crate::protocol::command::Command;
 use crate::protocol::prepared::STATEMENT_ID;
 use crate::protocol::status::Status;
@@ -95,9 +96,11 @@ impl Session {
     }
 
     /// A parked link that an execution of this route may open another cursor on.
-    pub(super) fn parked_for(&mut self, route: &Route) -> Option<Box<Link>> {
-        let (tier, state) = (*route.tiers.first()?, Rc::clone(&self.state));
-        self.unpark(|link| link.hostgroup == tier && Rc::ptr_eq(&link.state, &state) && !link.is_disturbed())
+    pub(super) fn parked_for(&mut self, place: Place, route: &Route) -> Option<(Box<Link>, From)> {
+        let tier = *route.tiers.first().filter(|_| place == Place::Route)?;
+        let state = Rc::clone(&self.state);
+        let fits = |link: &Link| link.hostgroup == tier && Rc::ptr_eq(&link.state, &state) && !link.is_disturbed();
+        self.unpark(fits).map(|link| (link, From::Pool))
     }
 
     /// Before an execution while cursors are open: its own statement's is closed, as a server would, and the text of

@@ -157,16 +157,11 @@ impl Session {
         if !effects.intersects(Effects::NEEDS_PREVIOUS) && place != Place::Home {
             self.end_until_next();
         }
+        let cursor = executing.is_some_and(|e| e.cursor);
         let mut tried = Tried::default();
         loop {
-            let parked = match &executing {
-                Some(e) if e.cursor && place == Place::Route && tried.backends.is_empty() => self.parked_for(route),
-                _ => None,
-            };
-            let at_hand = match parked {
-                Some(link) => Some((link, From::Pool)),
-                None => self.link_at_hand(place, effects, route, snapshot, &tried),
-            };
+            let parked = if cursor && tried.backends.is_empty() { self.parked_for(place, route) } else { None };
+            let at_hand = parked.or_else(|| self.link_at_hand(place, effects, route, snapshot, &tried));
             let (mut link, from) = match at_hand {
                 Some(at_hand) => at_hand,
                 None => {
