@@ -7,11 +7,22 @@
 //!   ─ drain                       ─ housekeeping once a second
 //! ```
 //!
+//! | file | what it does |
+//! |---|---|
+//! | [`control`] | the control thread: checks, signals, reload |
+//! | [`gate`] | accepting clients, dealing them out, signing them in |
+//! | [`setup`] | from the configuration to what the threads run on |
+//! | [`view`] | the running router as other threads see it |
+//! | [`metrics`], [`http`] | that as Prometheus text, and over HTTP |
+//!
 //! Nothing imports this module but `cli`. What can be reloaded is one [`Snapshot`], published as a whole.
 
 pub mod control;
 pub mod gate;
+mod http;
+mod metrics;
 pub mod setup;
+pub mod view;
 
 pub use control::run;
 
@@ -25,7 +36,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// The router could not start.
@@ -99,6 +110,16 @@ impl Router {
     /// Clients connected now.
     pub fn clients(&self) -> usize {
         self.gate.clients()
+    }
+
+    /// Configurations that were published and refused since the start.
+    pub(crate) fn reloads(&self) -> &[AtomicU32; 2] {
+        &self.gate.reloads
+    }
+
+    /// What can be seen of it, from any thread.
+    pub fn view(&self) -> view::View {
+        view::View::new(Arc::clone(&self.gate))
     }
 
     /// The published configuration.

@@ -9,6 +9,7 @@ use crate::session::snapshot::Snapshot;
 use crate::session::worker::Published;
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,17 +25,23 @@ pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> 
     let setup = Setup::new(&loaded);
     let first = snapshot(&loaded, None).map_err(StartError::Configuration)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
+    // Whatever cannot be had is found out before anything runs.
+    let http = setup.http.as_ref().map(|(address, _)| super::http::bind(*address)).transpose()?;
     let router = Router::start(&setup, publish(first))?;
+    if let (Some(bound), Some((_, password))) = (http, setup.http.clone()) {
+        super::http::serve(bound, password, router.view())?;
+    }
     let pid_file = PidFile::write(setup.pid_file.clone());
     let published = Arc::clone(router.published());
     ready(&router);
+    let reloads = router.reloads();
     runtime.block_on(async {
         tokio::task::spawn_local(check_backends(Arc::clone(&published)));
         if paths.is_empty() {
-            until_ended(None, None, &published).await
+            until_ended(None, None, &published, reloads).await
         } else {
             let (watch, changes) = config::watch(paths, &loaded)?;
-            until_ended(Some(watch), Some(changes), &published).await
+            until_ended(Some(watch), Some(changes), &published, reloads).await
         }
     })?;
     let clients = router.clients();
@@ -52,6 +59,7 @@ async fn until_ended(
     watch: Option<Watch>,
     mut changes: Option<Receiver<Change>>,
     published: &Published,
+    [done, refused]: &[AtomicU32; 2],
 ) -> Result<(), StartError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -71,15 +79,18 @@ async fn until_ended(
                 None => tracing::info!("SIGHUP: this router was started without a file; nothing to reload"),
             },
             change = change => match change {
-                Some(change) => take(change, published),
+                Some(change) => {
+                    let count = if take(change, published) { done } else { refused };
+                    count.fetch_add(1, Relaxed);
+                }
                 None => changes = None,
             },
         }
     }
 }
 
-/// Publishes a changed configuration, or says why not.
-fn take(change: Change, published: &Published) {
+/// Publishes a changed configuration, or says why not. True if it was published.
+fn take(change: Change, published: &Published) -> bool {
     match change.result {
         Ok(loaded) => {
             let present = published.load_full();
@@ -89,12 +100,14 @@ fn take(change: Change, published: &Published) {
                     published.store(Arc::new(next));
                     loaded.warnings.iter().for_each(|w| tracing::warn!("{w}"));
                     tracing::info!(version, cause = ?change.cause, files = loaded.files.len(), "configuration reloaded");
+                    return true;
                 }
                 Err(error) => tracing::error!(error, "the configuration was not reloaded; the present one stays"),
             }
         }
         Err(faults) => refuse(&faults),
     }
+    false
 }
 
 fn refuse(faults: &[Fault]) {

@@ -31,6 +31,10 @@ pub struct Gate {
     pub loads: Vec<AtomicUsize>,
     /// The mailboxes of the workers.
     pub mailboxes: Vec<mpsc::Sender<Arrival>>,
+    /// Configurations that were published since the start, and those that were refused.
+    pub reloads: [AtomicU32; 2],
+    /// When the router started.
+    pub started: std::time::Instant,
     /// What each worker has counted.
     pub stats: Vec<Arc<WorkerStats>>,
     /// The sessions of each worker.
@@ -79,6 +83,8 @@ impl Gate {
             cut_off: AtomicBool::new(false),
             loads: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             mailboxes,
+            reloads: Default::default(),
+            started: std::time::Instant::now(),
             stats: (0..workers).map(|_| Arc::new(WorkerStats::new(StatsLimits::default().split(workers)))).collect(),
             rolls: (0..workers).map(|_| Arc::default()).collect(),
             next_connection: AtomicU32::new(1),
@@ -233,7 +239,10 @@ impl Reception {
         let login = match login::login(plain, &context).await {
             Ok(login) => login,
             Err(error) => {
-                self.worker.stats.counters.sign_in_failures.inc();
+                // Who connects and leaves without a word (a probe) was not turned away.
+                if error.fault() != Fault::Nobody {
+                    self.worker.stats.counters.sign_in_failures.inc();
+                }
                 log_failure(&host, &error);
                 return None;
             }

@@ -32,6 +32,8 @@ pub struct Setup {
     pub caches: CacheLimits,
     /// How long a drain may take.
     pub drain: Duration,
+    /// The HTTP port, and the password of its status page.
+    pub http: Option<(SocketAddr, Option<Secret>)>,
     /// Where the process writes its number.
     pub pid_file: Option<PathBuf>,
 }
@@ -47,6 +49,7 @@ impl Setup {
             backlog: i32::try_from(loaded.listen.backlog).unwrap_or(i32::MAX),
             caches: loaded.cache,
             drain: loaded.process.drain_timeout,
+            http: loaded.process.http.map(|address| (address, loaded.process.http_password.clone())),
             pid_file: loaded.process.pid_file.clone(),
         }
     }

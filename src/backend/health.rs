@@ -13,7 +13,7 @@
 //! *Down* serves nothing; only checks bring it back, so that no client's statement is spent on trying.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::SystemTime;
 
 /// A backend's state.
@@ -108,6 +108,7 @@ pub struct Health {
     successes: AtomicU32,
     fall: AtomicU32,
     rise: AtomicU32,
+    changes: AtomicU64,
     /// Cold: touched only when the state changes.
     history: Mutex<Vec<Change>>,
 }
@@ -121,6 +122,7 @@ impl Health {
             successes: AtomicU32::new(0),
             fall: AtomicU32::new(thresholds.failures),
             rise: AtomicU32::new(thresholds.successes),
+            changes: AtomicU64::new(0),
             history: Mutex::new(Vec::new()),
         }
     }
@@ -134,6 +136,11 @@ impl Health {
     pub fn reconfigure(&self, thresholds: Thresholds) {
         self.fall.store(thresholds.failures, Relaxed);
         self.rise.store(thresholds.successes, Relaxed);
+    }
+
+    /// Changes of state since the start.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Relaxed)
     }
 
     /// The latest changes, oldest first.
@@ -204,6 +211,7 @@ impl Health {
         if from == to || self.state.compare_exchange(from as u8, to as u8, Relaxed, Relaxed).is_err() {
             return;
         }
+        self.changes.fetch_add(1, Relaxed);
         self.failures.store(if to == State::Suspect { 1 } else { 0 }, Relaxed);
         self.successes.store(0, Relaxed);
         match to {

@@ -112,11 +112,9 @@ impl Flags {
         if let Some(socket) = &self.socket {
             loaded.listen.socket = Some(socket.clone());
         }
-        for (flag, given) in [("admin", admin), ("http", http)] {
-            if given.is_some() {
-                let reason = format!("--{flag} is accepted, and not served by this version");
-                loaded.warnings.push(Fault::whole(Path::new(""), reason));
-            }
+        if admin.is_some() {
+            let reason = "--admin is accepted, and not served by this version".to_owned();
+            loaded.warnings.push(Fault::whole(Path::new(""), reason));
         }
         loaded.process.admin = admin.or(loaded.process.admin);
         loaded.process.http = http.or(loaded.process.http);

@@ -1,5 +1,6 @@
 //! The settings of the process: threads, control ports, the end.
 
+use crate::auth::Secret;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,8 +12,10 @@ pub struct ProcessSettings {
     pub workers: Option<usize>,
     /// The admin port.
     pub admin: Option<SocketAddr>,
-    /// The metrics page.
+    /// The HTTP port: metrics, health and the status page.
     pub http: Option<SocketAddr>,
+    /// What the status page asks for, where it is not on loopback.
+    pub http_password: Option<Secret>,
     /// Where the process writes its number, for `switchboard reload`.
     pub pid_file: Option<PathBuf>,
     /// How long statements and transactions may go on after SIGTERM.
@@ -29,6 +32,7 @@ impl Default for ProcessSettings {
             workers: None,
             admin: None,
             http: None,
+            http_password: None,
             pid_file: None,
             drain_timeout: Duration::from_secs(30),
             log_level: "info".into(),

@@ -41,12 +41,15 @@ impl Server {
         set(&mut self.listen.server_version, root.parsed("server_version", server_version).map(Some));
         set(&mut self.session.read_your_writes, root.duration("read_your_writes"));
         set(&mut self.session.time_zone, root.parsed("time_zone", time_zone));
-        for (key, place) in [("admin", &mut self.process.admin), ("http", &mut self.process.http)] {
-            if let Some(section) = root.section(key) {
-                set(place, section.parsed("address", socket_address).map(Some));
-                section.finish(&[]);
-                section.warn("address", "is accepted, and not served by this version");
-            }
+        if let Some(section) = root.section("admin") {
+            set(&mut self.process.admin, section.parsed("address", socket_address).map(Some));
+            section.finish(&[]);
+            section.warn("address", "is accepted, and not served by this version");
+        }
+        if let Some(section) = root.section("http") {
+            set(&mut self.process.http, section.parsed("address", socket_address).map(Some));
+            set(&mut self.process.http_password, super::users::password_of(&section).map(Some));
+            section.finish(&[]);
         }
         if let Some(section) = root.section("log") {
             set(&mut self.process.log_level, section.text("level").map(Into::into));

@@ -172,7 +172,10 @@ impl Session {
             if self.worker.pool.borrow_mut().evict(backend.id) {
                 continue;
             }
-            self.wait_for_room(backend, deadline).await.map_err(|()| NoLink::Timeout(snapshot.settings.pool_wait))?;
+            if self.wait_for_room(backend, deadline).await.is_err() {
+                self.worker.stats.counters.pool_timeouts.inc();
+                return Err(NoLink::Timeout(snapshot.settings.pool_wait));
+            }
         }
     }
 
@@ -273,6 +276,7 @@ impl Session {
     /// Waits until a link to `backend` may have come free, here or at another worker. `Err` once the deadline has passed.
     async fn wait_for_room(&self, backend: &Arc<Backend>, deadline: Instant) -> Result<(), ()> {
         let _line = InLine::new(backend);
+        self.worker.stats.counters.pool_waits.inc();
         let mut ticket = None;
         let called = poll_fn(|cx| {
             match ticket {

@@ -168,9 +168,23 @@ impl Worker {
                 || !link.backend().is_usable()
                 || link.is_disturbed()
         });
+        self.show_gauges();
         self.texts.borrow_mut().retain(|_, (_, users)| users.strong_count() > 0);
         self.schemas.borrow_mut().retain(|_, seen| now.wrapping_sub(*seen) < TRUST);
         self.misfits.borrow_mut().retain(|_, (_, seen)| now.wrapping_sub(*seen) < TRUST);
+    }
+
+    /// Shows to others what only this thread can see.
+    fn show_gauges(&self) {
+        let counters = &self.stats.counters;
+        let plans = self.plans.borrow();
+        let cache = plans.counters();
+        counters.plan_text_hits.set(cache.text_hits);
+        counters.plan_digest_hits.set(cache.digest_hits);
+        counters.plan_misses.set(cache.misses);
+        counters.plan_evicted.set(cache.evicted);
+        counters.plans.set(plans.len() as u64);
+        counters.pool_idle.set(self.pool.borrow().len() as u64);
     }
 
     /// The number of what an account signs in with behind: equal for equal names and passwords, and for nothing else.

@@ -216,6 +216,54 @@ pub enum Verb {
     Other,
 }
 
+impl Verb {
+    /// All of them, each at its own number.
+    pub const ALL: [Verb; 37] = [
+        Verb::Select,
+        Verb::Insert,
+        Verb::Update,
+        Verb::Delete,
+        Verb::Replace,
+        Verb::Load,
+        Verb::Call,
+        Verb::Set,
+        Verb::Show,
+        Verb::Use,
+        Verb::Explain,
+        Verb::Begin,
+        Verb::Commit,
+        Verb::Rollback,
+        Verb::Savepoint,
+        Verb::Create,
+        Verb::Alter,
+        Verb::Drop,
+        Verb::Truncate,
+        Verb::Rename,
+        Verb::Grant,
+        Verb::Lock,
+        Verb::Unlock,
+        Verb::Prepare,
+        Verb::Execute,
+        Verb::Deallocate,
+        Verb::Handler,
+        Verb::Xa,
+        Verb::Flush,
+        Verb::Kill,
+        Verb::Analyze,
+        Verb::Optimize,
+        Verb::Do,
+        Verb::Values,
+        Verb::Table,
+        Verb::With,
+        Verb::Other,
+    ];
+
+    /// Its name as operators know it: `SELECT`.
+    pub fn name(self) -> String {
+        format!("{self:?}").to_ascii_uppercase()
+    }
+}
+
 /// One `key=value` of a `/* switchboard: … */` comment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RouteHint {

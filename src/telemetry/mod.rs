@@ -61,4 +61,20 @@ pub struct WorkerCounters {
     pub connects: Counter,
     /// SET and USE sent to bring a connection to a session's state.
     pub syncs: Counter,
+    /// Statements that waited for room at a backend.
+    pub pool_waits: Counter,
+    /// Statements that waited in vain.
+    pub pool_timeouts: Counter,
+    /// Backend connections that are idle in the pool now.
+    pub pool_idle: Counter,
+    /// Plans found by exact text; as of the last second, like those that follow.
+    pub plan_text_hits: Counter,
+    /// Plans found by digest.
+    pub plan_digest_hits: Counter,
+    /// Statements that were planned anew.
+    pub plan_misses: Counter,
+    /// Plans that went to make room.
+    pub plan_evicted: Counter,
+    /// Plans kept now.
+    pub plans: Counter,
 }

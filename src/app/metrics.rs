@@ -1,0 +1,232 @@
+//! The metrics page: the view as Prometheus text (OpenMetrics).
+//!
+//! Everything is read when the page is asked for; nothing is kept here. Labels are bounded by the configuration (hostgroups,
+//! backends, rules), by the protocol (commands, error codes) or by the code (reasons): never by what clients send.
+
+use super::view::{Then, View};
+use crate::backend::health::State;
+use crate::session::pin::Pins;
+use crate::session::registry::Activity;
+use crate::session::tally::REASON_NAMES;
+use crate::sql::effects::Verb;
+use crate::telemetry::stats::BUCKETS_US;
+use crate::telemetry::{Counter, WorkerCounters};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use std::collections::BTreeMap;
+use std::fmt::Error;
+
+/// The content type of [`page`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The page.
+pub fn page(view: &View) -> String {
+    let mut registry = Registry::with_prefix("switchboard");
+    registry.register_collector(Box::new(Page { view: view.clone() }));
+    let mut out = String::with_capacity(16 << 10);
+    // Writing to a String cannot fail.
+    let _ = encode(&mut out, &registry);
+    out
+}
+
+struct Page {
+    view: View,
+}
+
+impl std::fmt::Debug for Page {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Page")
+    }
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+/// Counters of the workers that need no label.
+const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 14] = [
+    ("sign_ins", "Clients that signed in", |c| &c.sign_ins),
+    ("sign_in_failures", "Clients that were turned away", |c| &c.sign_in_failures),
+    ("statements", "Statements, executions and other commands received", |c| &c.statements),
+    ("unproven_statements", "Statements of which nothing is proven, sent to a writer", |c| &c.unproven),
+    ("own_errors", "Statements answered with an error of the router's own", |c| &c.errors),
+    ("retries", "Statements tried again on another connection or backend", |c| &c.retries),
+    ("backend_connects", "Connections made to backends", |c| &c.connects),
+    ("session_syncs", "Times that a connection was brought to a session's state", |c| &c.syncs),
+    ("pool_waits", "Times that a statement waited for room at a backend", |c| &c.pool_waits),
+    ("pool_timeouts", "Statements that waited for room in vain", |c| &c.pool_timeouts),
+    ("plan_text_hits", "Plans found by exact text", |c| &c.plan_text_hits),
+    ("plan_digest_hits", "Plans found by digest", |c| &c.plan_digest_hits),
+    ("plan_misses", "Statements planned anew", |c| &c.plan_misses),
+    ("plan_evictions", "Plans that went to make room", |c| &c.plan_evicted),
+];
+
+impl Collector for Page {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let out = &mut encoder;
+        self.process(out)?;
+        for (name, help, which) in PLAIN {
+            counters(out, name, help, [(vec![], self.view.count(which))])?;
+        }
+        self.sessions(out)?;
+        self.statements(out)?;
+        self.backends(out)
+    }
+}
+
+impl Page {
+    fn process(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let view = &self.view;
+        let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+        gauges(out, "build_info", "The version that runs", [(version, 1.0)])?;
+        gauges(out, "uptime_seconds", "Seconds since the start", [(vec![], view.uptime().as_secs_f64())])?;
+        gauges(out, "workers", "Worker threads", [(vec![], view.workers() as f64)])?;
+        gauges(out, "ready", "1 if the router can do its work", [(vec![], flag(view.why_not_ready().is_empty()))])?;
+        gauges(out, "config_version", "The configuration in force", [(vec![], view.snapshot().version as f64)])?;
+        let (published, refused) = view.reloads();
+        let result = |name: &str| vec![("result", name.to_owned())];
+        let reloads = [(result("published"), u64::from(published)), (result("refused"), u64::from(refused))];
+        counters(out, "config_reloads", "Configurations read again, by what became of them", reloads)?;
+        gauges(out, "plans", "Plans kept", [(vec![], view.count(|c| &c.plans) as f64)])?;
+        gauges(
+            out,
+            "pool_idle_connections",
+            "Idle backend connections",
+            [(vec![], view.count(|c| &c.pool_idle) as f64)],
+        )
+    }
+
+    fn sessions(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let sessions = self.view.sessions();
+        gauges(out, "clients", "Clients connected", [(vec![], self.view.clients() as f64)])?;
+        let states = [
+            (Activity::SigningIn, "signing_in"),
+            (Activity::Idle, "idle"),
+            (Activity::Holding, "holding"),
+            (Activity::Busy, "busy"),
+        ];
+        let by_state = states.map(|(activity, name)| {
+            let count = sessions.iter().filter(|(_, s)| s.activity == activity).count();
+            (vec![("state", name.to_owned())], count as f64)
+        });
+        gauges(out, "sessions", "Sessions by what they are doing", by_state)?;
+        let by_pin = Pins::all().iter_names().map(|(name, pin)| {
+            let count = sessions.iter().filter(|(_, s)| s.pins.contains(pin)).count();
+            (vec![("pin", name.to_ascii_lowercase())], count as f64)
+        });
+        gauges(out, "pinned_sessions", "Sessions that must keep a connection, by why", by_pin)
+    }
+
+    fn statements(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut family = out.encode_descriptor(
+            "statement_duration_seconds",
+            "Time from a statement's arrival to the end of its answer",
+            None,
+            MetricType::Histogram,
+        )?;
+        for (verb, sum) in Verb::ALL.iter().zip(self.view.commands()).filter(|(_, sum)| sum.count > 0) {
+            let labels: Labels = vec![("command", verb.name().to_ascii_lowercase())];
+            let ends = BUCKETS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
+            let buckets: Vec<(f64, u64)> = ends.zip(sum.buckets).collect();
+            let total = sum.buckets.iter().sum();
+            family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
+                sum.sum_us as f64 / 1e6,
+                total,
+                &buckets,
+                None,
+            )?;
+        }
+        let reasons = REASON_NAMES.iter().zip(self.view.reasons());
+        let reasons = reasons.map(|(name, count)| (vec![("reason", (*name).to_owned())], count));
+        counters(out, "routes", "Statements by why they went where they went", reasons)?;
+        let hits = self.view.rule_hits().into_iter().map(|(rule, hits)| (vec![("rule", rule.to_string())], hits));
+        counters(out, "rule_hits", "Statements by the rule that decided", hits)?;
+        let unproven = self.view.unproven().into_iter().map(|(why, count)| (vec![("why", why.to_owned())], count));
+        counters(out, "unproven", "Statements of which nothing is proven, by the classifier's words", unproven)?;
+        let mut errors: BTreeMap<(i64, u16), u64> = BTreeMap::new();
+        for error in self.view.errors(Then::Keep) {
+            *errors.entry((error.label.hostgroup, error.label.code)).or_default() += error.count;
+        }
+        let errors = errors.into_iter().map(|((hostgroup, code), count)| {
+            let hostgroup = if hostgroup < 0 { "router".to_owned() } else { hostgroup.to_string() };
+            (vec![("hostgroup", hostgroup), ("code", code.to_string())], count)
+        });
+        counters(out, "errors", "Errors that clients got, by where they came from and code", errors)
+    }
+
+    fn backends(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let snapshot = self.view.snapshot();
+        let (mut states, mut statements, mut sent, mut received, mut time) = (vec![], vec![], vec![], vec![], vec![]);
+        self.view.places(&snapshot, |place| {
+            let backend = &place.member.backend;
+            let labels = || vec![("hostgroup", place.hostgroup.id.to_string()), ("backend", backend.name.to_string())];
+            for state in [State::Up, State::Suspect, State::Down, State::Draining, State::Disabled] {
+                let mut labels = labels();
+                labels.push(("state", state.name().to_owned()));
+                states.push((labels, flag(backend.health.state() == state)));
+            }
+            statements.push((labels(), place.tally.statements.get()));
+            sent.push((labels(), place.tally.bytes_sent.get()));
+            received.push((labels(), place.tally.bytes_received.get()));
+            time.push((labels(), place.tally.sum_us.get() as f64 / 1e6));
+        });
+        gauges(out, "backend_state", "1 for the state that a backend is in", states)?;
+        counters(out, "backend_statements", "Statements that a backend answered", statements)?;
+        counters(out, "backend_sent_bytes", "Bytes of statements sent to a backend", sent)?;
+        counters(out, "backend_received_bytes", "Bytes of answers that went from a backend to clients", received)?;
+        counters(out, "backend_statement_seconds", "Time that statements took which a backend answered", time)?;
+        let backends = snapshot.topology.backends();
+        let each = |value: &dyn Fn(&crate::backend::Backend) -> f64| -> Vec<(Labels, f64)> {
+            backends.iter().map(|b| (vec![("backend", b.name.to_string())], value(b))).collect()
+        };
+        gauges(out, "backend_connections", "Open connections to a backend", each(&|b| b.open().into()))?;
+        gauges(out, "backend_max_connections", "The most that may be open", each(&|b| b.max_connections().into()))?;
+        gauges(out, "backend_waiting_sessions", "Sessions that wait for room", each(&|b| b.waiting().into()))?;
+        let changes = backends.iter().map(|b| (vec![("backend", b.name.to_string())], b.health.changes()));
+        counters(out, "backend_state_changes", "Changes of a backend's state", changes.collect::<Vec<_>>())
+    }
+}
+
+fn flag(on: bool) -> f64 {
+    if on { 1.0 } else { 0.0 }
+}
+
+fn gauges(
+    out: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (Labels, f64)>,
+) -> Result<(), Error> {
+    let mut family = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in values {
+        let gauge = ConstGauge::new(value);
+        if labels.is_empty() {
+            return gauge.encode(family);
+        }
+        gauge.encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn counters<N>(
+    out: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    values: impl IntoIterator<Item = (Labels, N)>,
+) -> Result<(), Error>
+where
+    ConstCounter<N>: EncodeMetric,
+{
+    let mut family = out.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (labels, value) in values {
+        let counter = ConstCounter::new(value);
+        if labels.is_empty() {
+            return counter.encode(family);
+        }
+        counter.encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! The running router as other threads see it: the metrics page, the admin port, the status page.
+//!
+//! Reads atomics and published snapshots; workers are never asked and never wait. Sums are over all workers, each read at a
+//! slightly different moment.
+
+use super::gate::Gate;
+use crate::backend::hostgroup::{Hostgroup, Member};
+use crate::session::registry::Glimpse;
+use crate::session::snapshot::Snapshot;
+use crate::telemetry::ledger::Tally;
+use crate::telemetry::stats::{BUCKETS_US, DigestLabel, DigestTally, ErrorLabel, PoolTally, REASONS, WorkerStats};
+use crate::telemetry::{Counter, WorkerCounters};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// What can be seen.
+#[derive(Clone)]
+pub struct View {
+    gate: Arc<Gate>,
+}
+
+/// Statements of one command, over all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommandSum {
+    /// Statements.
+    pub count: u64,
+    /// Their time, in microseconds.
+    pub sum_us: u64,
+    /// By [`BUCKETS_US`]; each counts its own bucket alone.
+    pub buckets: [u64; BUCKETS_US.len() + 1],
+}
+
+/// A digest's statements, over all workers. Moments are Unix times in seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct DigestSum {
+    pub label: DigestLabel,
+    pub count: u64,
+    pub errors: u64,
+    pub sum_us: u64,
+    pub min_us: u64,
+    pub max_us: u64,
+    pub rows_affected: u64,
+    pub rows_sent: u64,
+    pub first_seen: u64,
+    pub last_seen: u64,
+}
+
+/// Errors of one kind, over all workers. Moments are Unix times in seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct ErrorSum {
+    pub label: ErrorLabel,
+    pub count: u64,
+    pub first_seen: u64,
+    pub last_seen: u64,
+    pub last_text: String,
+}
+
+/// A backend in a hostgroup.
+pub struct Place<'a> {
+    /// The hostgroup.
+    pub hostgroup: &'a Hostgroup,
+    /// The backend and its weight.
+    pub member: &'a Member,
+    /// What went there for this hostgroup.
+    pub tally: PoolTally,
+}
+
+/// How the digests are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// They stay.
+    Keep,
+    /// Counting begins anew.
+    Reset,
+}
+
+impl View {
+    pub(super) fn new(gate: Arc<Gate>) -> Self {
+        Self { gate }
+    }
+
+    /// The configuration in force.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.gate.published.load_full()
+    }
+
+    /// Time since the start.
+    pub fn uptime(&self) -> Duration {
+        self.gate.started.elapsed()
+    }
+
+    /// True once the router takes no more clients.
+    pub fn is_draining(&self) -> bool {
+        self.gate.draining.load(Relaxed)
+    }
+
+    /// Clients connected now.
+    pub fn clients(&self) -> usize {
+        self.gate.clients()
+    }
+
+    /// Worker threads.
+    pub fn workers(&self) -> usize {
+        self.gate.stats.len()
+    }
+
+    /// Configurations published and refused since the start, not counting the first.
+    pub fn reloads(&self) -> (u32, u32) {
+        let [published, refused] = &self.gate.reloads;
+        (published.load(Relaxed), refused.load(Relaxed))
+    }
+
+    /// One of the workers' counters, summed.
+    pub fn count(&self, which: impl Fn(&WorkerCounters) -> &Counter) -> u64 {
+        self.stats().map(|s| which(&s.counters).get()).sum()
+    }
+
+    fn stats(&self) -> impl Iterator<Item = &WorkerStats> {
+        self.gate.stats.iter().map(|s| &**s)
+    }
+
+    /// All sessions, with their workers' numbers.
+    pub fn sessions(&self) -> Vec<(usize, Glimpse)> {
+        let rolls = self.gate.rolls.iter().enumerate();
+        rolls.flat_map(|(worker, roll)| roll.read().into_iter().map(move |g| (worker, g))).collect()
+    }
+
+    /// Statements by command number.
+    pub fn commands(&self) -> Vec<CommandSum> {
+        let mut sums = Vec::new();
+        for stats in self.stats() {
+            sums.resize(stats.commands.len(), CommandSum::default());
+            for (sum, command) in sums.iter_mut().zip(&stats.commands) {
+                sum.count += command.count.get();
+                sum.sum_us += command.sum_us.get();
+                for (sum, bucket) in sum.buckets.iter_mut().zip(&command.buckets) {
+                    *sum += bucket.get();
+                }
+            }
+        }
+        sums
+    }
+
+    /// Statements by reason number.
+    pub fn reasons(&self) -> [u64; REASONS] {
+        std::array::from_fn(|i| self.stats().map(|s| s.reasons[i].get()).sum())
+    }
+
+    /// Hits by rule.
+    pub fn rule_hits(&self) -> BTreeMap<u32, u64> {
+        let mut hits = BTreeMap::new();
+        for entry in self.stats().flat_map(|s| s.rules.read().entries) {
+            *hits.entry(entry.label).or_default() += entry.tally.0.get();
+        }
+        hits
+    }
+
+    /// Statements of which nothing was proven, by the classifier's words.
+    pub fn unproven(&self) -> BTreeMap<&'static str, u64> {
+        let mut sums = BTreeMap::new();
+        for entry in self.stats().flat_map(|s| s.unproven.read().entries) {
+            *sums.entry(entry.label).or_default() += entry.tally.0.get();
+        }
+        sums
+    }
+
+    /// Calls `with` for each backend of each hostgroup.
+    pub fn places(&self, snapshot: &Snapshot, mut with: impl FnMut(Place<'_>)) {
+        let mut tallies: HashMap<(u32, Box<str>), PoolTally> = HashMap::new();
+        for entry in self.stats().flat_map(|s| s.pools.read().entries) {
+            let key = (entry.label.hostgroup, (*entry.label.backend).into());
+            tallies.entry(key).or_default().absorb(&entry.tally);
+        }
+        for hostgroup in snapshot.topology.hostgroups() {
+            for member in &hostgroup.members {
+                let tally = tallies.remove(&(hostgroup.id, member.backend.name.clone())).unwrap_or_default();
+                with(Place { hostgroup, member, tally });
+            }
+        }
+    }
+
+    /// Statements by digest, hostgroup, schema and user, and what did not fit.
+    pub fn digests(&self, then: Then) -> (Vec<DigestSum>, Option<DigestTally>) {
+        let mut sums: HashMap<(i64, Arc<str>, Arc<str>, u64), (DigestLabel, DigestTally)> = HashMap::new();
+        let mut rest: Option<DigestTally> = None;
+        for stats in self.stats() {
+            let reading = if then == Then::Reset { stats.digests.take() } else { stats.digests.read() };
+            for entry in reading.entries {
+                let label = &entry.label;
+                let key = (label.hostgroup, Arc::clone(&label.schema), Arc::clone(&label.user), label.digest);
+                let (_, tally) = sums.entry(key).or_insert_with(|| (label.clone(), DigestTally::default()));
+                tally.absorb(&in_unix_time(&entry.tally, stats));
+            }
+            if let Some(folded) = reading.rest {
+                rest.get_or_insert_default().absorb(&in_unix_time(&folded, stats));
+            }
+        }
+        let sums = sums.into_values().map(|(label, tally)| DigestSum {
+            label,
+            count: tally.count.get(),
+            errors: tally.errors.get(),
+            sum_us: tally.sum_us.get(),
+            min_us: tally.min_us.get(),
+            max_us: tally.max_us.get(),
+            rows_affected: tally.rows_affected.get(),
+            rows_sent: tally.rows_sent.get(),
+            first_seen: tally.first_seen.get(),
+            last_seen: tally.last_seen.get(),
+        });
+        (sums.filter(|s| s.count > 0).collect(), rest)
+    }
+
+    /// Errors by backend, user, client, schema and code.
+    pub fn errors(&self, then: Then) -> Vec<ErrorSum> {
+        let mut all = Vec::new();
+        for stats in self.stats() {
+            let reading = if then == Then::Reset { stats.errors.take() } else { stats.errors.read() };
+            for entry in reading.entries {
+                let tally = &entry.tally;
+                all.push(ErrorSum {
+                    label: entry.label.clone(),
+                    count: tally.count.get(),
+                    first_seen: stats.unix(tally.first_seen.get()),
+                    last_seen: stats.unix(tally.last_seen.get()),
+                    last_text: tally.last_text(),
+                });
+            }
+        }
+        merge_errors(all)
+    }
+
+    /// Why the router cannot do its work, one line a reason: it drains, or a writer hostgroup has no backend that serves.
+    /// Empty means ready.
+    pub fn why_not_ready(&self) -> Vec<String> {
+        let mut why = Vec::new();
+        if self.is_draining() {
+            why.push("draining: no new clients are taken".to_owned());
+        }
+        for hostgroup in self.snapshot().topology.hostgroups().filter(|h| h.writer) {
+            if !hostgroup.members.iter().any(|m| m.backend.is_usable()) {
+                let name = if hostgroup.name.is_empty() { String::new() } else { format!(" ({})", hostgroup.name) };
+                why.push(format!("hostgroup {}{name} has no backend that serves", hostgroup.id));
+            }
+        }
+        why
+    }
+}
+
+fn in_unix_time(tally: &DigestTally, stats: &WorkerStats) -> DigestTally {
+    let own = DigestTally::default();
+    own.absorb(tally);
+    own.first_seen.set(stats.unix(tally.first_seen.get()));
+    own.last_seen.set(stats.unix(tally.last_seen.get()));
+    own
+}
+
+fn merge_errors(all: Vec<ErrorSum>) -> Vec<ErrorSum> {
+    let mut merged: Vec<ErrorSum> = Vec::new();
+    for error in all {
+        match merged.iter_mut().find(|m| m.label == error.label) {
+            Some(same) => {
+                same.count += error.count;
+                same.first_seen = same.first_seen.min(error.first_seen);
+                if error.last_seen > same.last_seen {
+                    same.last_seen = error.last_seen;
+                    same.last_text = error.last_text;
+                }
+            }
+            None => merged.push(error),
+        }
+    }
+    merged
+}

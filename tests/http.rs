@@ -1,0 +1,143 @@
+//! The HTTP port: what it says of real traffic, to whom, and when it says that the router is not ready.
+
+mod common;
+mod traffic_support;
+
+use common::{MariaDb, Options, Router, wait_until};
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+use traffic_support::{config, options, tag};
+
+/// One request; status and body.
+fn request(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let length = body.len();
+    let text =
+        format!("{method} {path} HTTP/1.1\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
+    stream.write_all(text.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+fn get(router: &Router, path: &str) -> (u16, String) {
+    request(router.http(), "GET", path, "Host: localhost\r\n", "")
+}
+
+/// The page's values by name and labels.
+fn metrics(router: &Router) -> BTreeMap<String, f64> {
+    let (status, page) = get(router, "/metrics");
+    assert_eq!(status, 200);
+    assert!(page.ends_with("# EOF\n"), "{page}");
+    let values = page.lines().filter(|line| !line.starts_with('#'));
+    values.map(|line| line.rsplit_once(' ').unwrap()).map(|(name, v)| (name.to_owned(), v.parse().unwrap())).collect()
+}
+
+fn with_http(session: &str) -> Router {
+    let (master, replica) = MariaDb::shared_pair();
+    let text = config(master.port(), replica.port(), session);
+    Router::with_config(&format!("{text}\n[http]\naddress = \"{{http}}\"\n"), &[])
+}
+
+#[tokio::test]
+async fn metrics_count_what_went_through() {
+    let router = with_http("");
+    let (_, replica) = MariaDb::shared_pair();
+    let mut conn = Conn::new(options(&router, None)).await.unwrap();
+    for _ in 0..7 {
+        conn.query_drop("SELECT 1").await.unwrap();
+    }
+    conn.query_drop("BEGIN").await.unwrap();
+    assert!(conn.query_drop("SELECT * FROM no_such.table_at_all").await.is_err());
+    let values = metrics(&router);
+    let backend = format!("127.0.0.1:{}", replica.port());
+    for (name, want) in [
+        ("switchboard_sign_ins_total".to_owned(), 1.0),
+        ("switchboard_clients".to_owned(), 1.0),
+        ("switchboard_ready".to_owned(), 1.0),
+        ("switchboard_statement_duration_seconds_count{command=\"select\"}".to_owned(), 8.0),
+        ("switchboard_statement_duration_seconds_bucket{le=\"+Inf\",command=\"select\"}".to_owned(), 8.0),
+        ("switchboard_routes_total{reason=\"rule\"}".to_owned(), 8.0),
+        ("switchboard_routes_total{reason=\"pinned\"}".to_owned(), 1.0),
+        ("switchboard_rule_hits_total{rule=\"1\"}".to_owned(), 8.0),
+        ("switchboard_errors_total{hostgroup=\"10\",code=\"1146\"}".to_owned(), 1.0),
+        ("switchboard_pinned_sessions{pin=\"transaction\"}".to_owned(), 1.0),
+        ("switchboard_sessions{state=\"holding\"}".to_owned(), 1.0),
+        (format!("switchboard_backend_statements_total{{hostgroup=\"20\",backend=\"{backend}\"}}"), 7.0),
+        (format!("switchboard_backend_state{{hostgroup=\"20\",backend=\"{backend}\",state=\"up\"}}"), 1.0),
+    ] {
+        assert_eq!(values.get(&name), Some(&want), "{name} in {values:#?}");
+    }
+}
+
+#[tokio::test]
+async fn the_status_is_json_without_literals_and_explains_statements() {
+    let router = with_http("");
+    let mut conn = Conn::new(options(&router, None)).await.unwrap();
+    let secret = tag("secret");
+    conn.query_drop(format!("SELECT '{secret}'")).await.unwrap();
+    let (status, body) = get(&router, "/api/status");
+    assert_eq!(status, 200);
+    assert!(!body.contains(&secret), "a literal is shown");
+    let value: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(value["digests"][0]["text"], "SELECT ?");
+    assert_eq!(value["hostgroups"][1]["backends"][0]["state"], "up");
+    assert_eq!(value["rules"][0]["hits"], 1);
+    let json = "Host: localhost\r\nContent-Type: application/json\r\n";
+    let (status, body) =
+        request(router.http(), "POST", "/api/explain", json, r#"{"sql": "DELETE FROM t WHERE id = 5"}"#);
+    assert_eq!(status, 200);
+    let value: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&value["rule"], &value["hostgroups"][0]), (&Value::from(2), &Value::from("10 (writer)")));
+    assert_eq!(get(&router, "/").0, 200);
+    assert_eq!(get(&router, "/no/such/page").0, 404);
+}
+
+#[tokio::test]
+async fn the_page_is_for_loopback_or_for_those_who_know_the_password() {
+    let (master, replica) = MariaDb::shared_pair();
+    let text = config(master.port(), replica.port(), "");
+    let open = with_http("");
+    let elsewhere = request(open.http(), "GET", "/api/status", "Host: evil.example\r\n", "");
+    assert_eq!(elsewhere.0, 403, "a name that somebody points at this address");
+    let locked = format!("{text}\n[http]\naddress = \"{{http}}\"\npassword = \"s3cret:x\"\n");
+    let router = Router::with_config(&locked, &[]);
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        assert_eq!(get(&router, path).0, 200, "{path}");
+    }
+    for (path, authorization, want) in [
+        ("/", "", 401),
+        ("/api/status", "Authorization: Basic b3BzOndyb25n\r\n", 401),
+        ("/api/status", "Authorization: Bearer x\r\n", 401),
+        // ops:s3cret:x
+        ("/api/status", "Authorization: Basic b3BzOnMzY3JldDp4\r\n", 200),
+        ("/", "Authorization: Basic b3BzOnMzY3JldDp4\r\n", 200),
+    ] {
+        let headers = format!("Host: router.example\r\n{authorization}");
+        assert_eq!(request(router.http(), "GET", path, &headers, "").0, want, "{path} {authorization}");
+    }
+    assert!(!router.log().contains("s3cret"), "the password is in the log");
+}
+
+#[tokio::test]
+async fn a_router_without_a_writer_is_not_ready() {
+    let master = MariaDb::start(Options::named("readiness"));
+    let (_, replica) = MariaDb::shared_pair();
+    let health = "[health]\ninterval = \"100ms\"\nretry_interval = \"100ms\"\nfall = 2\nrise = 1\n";
+    let text = config(master.port(), replica.port(), health);
+    let router = Router::with_config(&format!("{text}\n[http]\naddress = \"{{http}}\"\n"), &[]);
+    assert_eq!(get(&router, "/readyz"), (200, "ready\n".to_owned()));
+    master.stop().unwrap();
+    wait_until("not ready", Duration::from_secs(10), || get(&router, "/readyz").0 == 503);
+    assert!(get(&router, "/readyz").1.contains("hostgroup 10 (writer) has no backend that serves"));
+    assert_eq!(get(&router, "/healthz").0, 200);
+    master.start_again().unwrap();
+    wait_until("ready again", Duration::from_secs(20), || get(&router, "/readyz").0 == 200);
+}
