@@ -157,6 +157,8 @@ pub struct Tracker {
     sequence: u8,
     deprecate_eof: bool,
     rows: u64,
+    /// The present rows are OUT parameters, whose first EOF packet alone says that more follows.
+    out_parameters: bool,
 }
 
 impl Tracker {
@@ -168,7 +170,15 @@ impl Tracker {
             Expect::Rows => Phase::Rows,
             Expect::Text => Phase::Text,
         };
-        Self { phase, skip: 0, continues: false, sequence: sent.wrapping_add(1), deprecate_eof, rows: 0 }
+        Self {
+            phase,
+            skip: 0,
+            continues: false,
+            sequence: sent.wrapping_add(1),
+            deprecate_eof,
+            rows: 0,
+            out_parameters: false,
+        }
     }
 
     /// True once the response has ended.
@@ -322,12 +332,17 @@ impl Tracker {
             Phase::Head => self.read_head(payload),
             Phase::PrepareHead => self.read_prepare_head(payload).map(Some),
             Phase::Rows => {
-                let summary = read_end(payload)?;
+                let mut summary = read_end(payload)?;
+                if std::mem::take(&mut self.out_parameters) {
+                    summary.status |= Status::MORE_RESULTS;
+                }
                 self.end_of_result(summary);
                 Ok(Some(Packet::RowsEnd(summary)))
             }
             Phase::ColumnsEnd { prepare } => {
                 let summary = read_end(payload)?;
+                // MySQL repeats neither flag in the EOF packet behind these rows, and sends its OK packet all the same.
+                self.out_parameters = summary.status.contains(Status::PS_OUT_PARAMS | Status::MORE_RESULTS);
                 self.phase = if prepare {
                     Phase::Done
                 } else if summary.status.contains(Status::CURSOR_EXISTS) {

@@ -5,7 +5,7 @@ use super::buffers::write_all;
 use super::error::SessionEnd;
 use super::link::Link;
 use super::statement::{Failed, Failure};
-use crate::protocol::codec::{HEADER, Header};
+use crate::protocol::codec::{HEADER, Header, MAX_FRAME};
 
 /// Follows the client's file: packets until an empty one.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ struct File {
     /// The head of a frame whose header is not whole yet.
     head: Vec<u8>,
     sequence: u8,
+    /// The frame before was full: the next one belongs to the same packet, and if it is empty it ends that and not the file.
+    continues: bool,
     done: bool,
 }
 
@@ -37,7 +39,8 @@ impl File {
                 self.head.clear();
                 self.left = header.length;
                 self.sequence = header.sequence;
-                self.done = header.length == 0;
+                self.done = header.length == 0 && !self.continues;
+                self.continues = header.length == MAX_FRAME;
             }
         }
         at
@@ -85,6 +88,14 @@ mod tests {
             assert!(file.done);
             assert_eq!(file.sequence, 4);
         }
+        let mut full = vec![0xff, 0xff, 0xff, 2];
+        full.resize(HEADER + MAX_FRAME, b'x');
+        let mut file = File::default();
+        assert_eq!(file.take(&full), full.len());
+        assert_eq!(file.take(b"\0\0\0\x03"), 4);
+        assert!(!file.done, "an empty frame after a full one ends the packet");
+        file.take(b"\0\0\0\x04");
+        assert!(file.done);
         let mut file = File::default();
         assert_eq!(file.take(b"\0\0\0\x02rest"), 4, "what follows is not the file's");
     }

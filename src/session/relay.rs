@@ -16,6 +16,9 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
 
+/// Bytes of an EOF packet.
+const EOF: usize = 5;
+
 /// What session tracking reported in a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
@@ -25,6 +28,25 @@ pub struct Changes {
     pub schema: Option<String>,
     /// The server says that some state changed, of whatever kind.
     pub state_changed: bool,
+    /// Something changed, and what it was has been lost: MariaDB says so in an EOF packet, which has no room for more.
+    pub unreported: bool,
+}
+
+impl Changes {
+    /// Notes what an OK packet reports.
+    pub(super) fn read(&mut self, payload: &[u8]) -> Result<(), Desync> {
+        let ok = OkPacket::decode(payload, Capabilities::SESSION_TRACK)
+            .map_err(|_| Desync::Malformed("an OK packet with session state"))?;
+        for change in ok.changes() {
+            match change.map_err(|_| Desync::Malformed("session state"))? {
+                StateChange::Variable { name, value } => self.variables.push((lossy(name), lossy(value))),
+                StateChange::Schema(name) => self.schema = Some(lossy(name)),
+                StateChange::State(changed) => self.state_changed |= changed,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a response did.
@@ -42,6 +64,8 @@ pub struct Outcome {
     pub rows: u64,
     /// The error that ended it.
     pub error: Option<u16>,
+    /// An EOF packet ended it: nothing was said of session state.
+    pub ended_by_eof: bool,
     /// Its text. Boxed: rare.
     pub error_text: Box<str>,
     /// The answer to a PREPARE: the server's id, columns, parameters.
@@ -249,14 +273,21 @@ impl<'a> Relay<'a> {
         match packet {
             Packet::Ok(summary) | Packet::RowsEnd(summary) => {
                 self.outcome.note(&summary);
+                self.outcome.ended_by_eof = payload.len() == EOF && payload[0] == 0xfe;
                 if !summary.status.contains(Status::SESSION_STATE_CHANGED) {
                     return Ok(false);
                 }
-                self.read_changes(payload)?;
+                let changes = self.outcome.changes.get_or_insert_default();
+                if self.outcome.ended_by_eof {
+                    changes.unreported = true;
+                    return Ok(false);
+                }
+                changes.read(payload).map_err(|e| self.backend(e.into()))?;
                 Ok(!self.manner.client_tracks)
             }
             Packet::ColumnsEnd(summary) => {
                 self.outcome.note(&summary);
+                self.outcome.ended_by_eof = true;
                 Ok(false)
             }
             Packet::Err(code) => {
@@ -271,26 +302,6 @@ impl<'a> Relay<'a> {
             }
             Packet::LocalInfile | Packet::Text => Ok(false),
         }
-    }
-
-    fn read_changes(&mut self, payload: &[u8]) -> Result<(), RelayError> {
-        let ok = OkPacket::decode(payload, Capabilities::SESSION_TRACK)
-            .map_err(|_| self.backend(Desync::Malformed("an OK packet with session state").into()))?;
-        let changes = self.outcome.changes.get_or_insert_default();
-        for change in ok.changes() {
-            match change {
-                Ok(StateChange::Variable { name, value }) => {
-                    changes.variables.push((lossy(name), lossy(value)));
-                }
-                Ok(StateChange::Schema(name)) => changes.schema = Some(lossy(name)),
-                Ok(StateChange::State(changed)) => changes.state_changed |= changed,
-                Ok(_) => {}
-                Err(_) => {
-                    return Err(self.backend(Desync::Malformed("session state").into()));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Puts the client's version of a packet into `out`. `whole` is the packet with its header.

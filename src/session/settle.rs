@@ -4,11 +4,12 @@ use super::Session;
 use super::error::{SessionEnd, StatementError};
 use super::link::Link;
 use super::pin::Pins;
-use super::relay::Outcome;
+use super::relay::{Changes, Outcome};
 use super::snapshot::Snapshot;
 use super::statement::{From, gone};
 use super::sync::talk;
-use super::variables::{Applied, apply, read_set};
+use super::variables::{Applied, apply, read_set, read_sets};
+use crate::backend::Engine;
 use crate::protocol::codec::{HEADER, Reader};
 use crate::protocol::command::Command;
 use crate::protocol::status::Status;
@@ -30,6 +31,10 @@ const UNCERTAIN_AFTER_ERROR: Effects = Effects::CALL
     .union(Effects::SET_SESSION)
     .union(Effects::UNTRACKED_STATE);
 
+/// Statements that may set what their text does not show.
+const OUT_OF_SIGHT: Effects =
+    Effects::CALL.union(Effects::UNKNOWN_FUNCTION).union(Effects::UNPROVEN).union(Effects::TEXT_PREPARE);
+
 /// Statements that write, or may: after them the session reads its own writes.
 const MAY_WRITE: Effects = Effects::WRITE
     .union(Effects::DDL)
@@ -48,9 +53,12 @@ impl Session {
         mut link: Box<Link>,
         from: From,
         plan: &Plan,
-        outcome: Outcome,
+        mut outcome: Outcome,
     ) -> Result<(), SessionEnd> {
         let effects = plan.facts.effects;
+        if outcome.ended_by_eof && effects.intersects(OUT_OF_SIGHT) && link.backend().engine() != Engine::MariaDb {
+            Box::pin(self.hear_changes(&mut link, &mut outcome)).await;
+        }
         if let Some(status) = outcome.status {
             self.status = status;
             link.status = status;
@@ -83,13 +91,34 @@ impl Session {
         }
     }
 
+    /// Asks what a statement has changed that ended with an EOF packet: MySQL keeps its report for the next OK packet, which
+    /// would be another statement's, or another session's.
+    async fn hear_changes(&mut self, link: &mut Link, outcome: &mut Outcome) {
+        let changes = match talk(&self.worker.buffers, link, Command::Ping, b"").await {
+            Ok(reply) => reply.changes,
+            // The next statement finds out what is wrong with the link; until then nobody else gets it.
+            Err(_) => Changes { unreported: true, ..Changes::default() },
+        };
+        if changes == Changes::default() {
+            return;
+        }
+        let heard = outcome.changes.get_or_insert_default();
+        heard.variables.extend(changes.variables);
+        heard.schema = changes.schema.or_else(|| heard.schema.take());
+        heard.state_changed |= changes.state_changed;
+        heard.unreported |= changes.unreported;
+    }
+
     /// What the statement set, as far as it can be carried.
     fn apply_state(&mut self, link: &mut Link, plan: &Plan, outcome: &Outcome) -> Applied {
         let effects = plan.facts.effects;
         let mode = self.subject.mode();
         let is_set = effects.contains(Effects::SET_SESSION) && outcome.error.is_none();
+        // Several statements of which every one can be read: what they set is in their texts.
+        let is_read = effects.contains(Effects::MULTI) && !effects.intersects(OUT_OF_SIGHT | Effects::DDL);
         let targets = match plan.facts.verb {
             Verb::Set if is_set && !effects.contains(Effects::MULTI) => read_set(self.statement_text(), mode),
+            _ if is_set && is_read => read_sets(self.statement_text(), mode),
             _ => Vec::new(),
         };
         let set_elsewhere = is_set && targets.is_empty();
@@ -105,8 +134,8 @@ impl Session {
         }
         link.state = Rc::clone(&self.state);
         // The server says that state changed, and neither the text nor the report explains it.
-        let unexplained = Effects::CALL | Effects::UNKNOWN_FUNCTION | Effects::UNPROVEN | Effects::MULTI;
-        if changes.is_some_and(|c| c.state_changed) && effects.intersects(unexplained) {
+        let explained = !effects.intersects(OUT_OF_SIGHT | Effects::MULTI) || is_read && outcome.error.is_none();
+        if changes.is_some_and(|c| c.unreported || c.state_changed && !explained) {
             applied.pinned = true;
         }
         applied.pinned |= set_elsewhere && !effects.contains(Effects::MULTI);

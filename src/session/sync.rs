@@ -4,7 +4,7 @@ use super::Session;
 use super::buffers::{Buffers, write_all};
 use super::error::StatementError;
 use super::link::Link;
-use super::relay::BackendFault;
+use super::relay::{BackendFault, Changes};
 use super::state::{State, transition};
 use crate::protocol::codec::{HEADER, put_packet};
 use crate::protocol::command::Command;
@@ -35,6 +35,8 @@ pub enum TalkError {
 pub struct Reply {
     /// The last OK or EOF.
     pub summary: Summary,
+    /// What session tracking reported.
+    pub changes: Changes,
     /// The answer to a PREPARE.
     pub prepared: Option<u32>,
     /// The packets before the end that are no control packets, framed: column definitions and rows.
@@ -89,7 +91,11 @@ async fn listen(buffers: &Buffers, link: &mut Link, mut tracker: Tracker) -> Res
                     let payload = &bytes[at + start + HEADER..at + end];
                     match packet {
                         Packet::Ok(summary) | Packet::RowsEnd(summary) | Packet::ColumnsEnd(summary) => {
-                            reply.summary = summary
+                            reply.summary = summary;
+                            if matches!(packet, Packet::Ok(_)) && summary.status.contains(Status::SESSION_STATE_CHANGED)
+                            {
+                                reply.changes.read(payload).map_err(|e| TalkError::Broken(e.into()))?;
+                            }
                         }
                         Packet::Prepared { id, .. } => reply.prepared = Some(id),
                         Packet::Err(code) => refused = Some(refusal(code, payload)),

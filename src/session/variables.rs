@@ -81,6 +81,20 @@ pub fn read_set(sql: &[u8], mode: LexMode) -> Vec<Target> {
     split_top_level(rest, sql).map(|part| read_assignment(part, sql)).collect()
 }
 
+/// What all the SETs among several statements assign, in order. For texts of which the classifier says that no statement
+/// in them holds others.
+pub fn read_sets(sql: &[u8], mode: LexMode) -> Vec<Target> {
+    let mut targets = Vec::new();
+    let mut from = 0;
+    let mut part = |range: std::ops::Range<usize>| targets.extend(read_set(sql.get(range).unwrap_or_default(), mode));
+    for token in Lexer::new(sql, mode).filter(|t| t.text(sql) == b";") {
+        part(from..token.start as usize);
+        from = token.end as usize;
+    }
+    part(from..sql.len());
+    targets
+}
+
 fn word(token: &Token, sql: &[u8], want: &str) -> bool {
     token.kind == TokenKind::Word && token.text(sql).eq_ignore_ascii_case(want.as_bytes())
 }
@@ -363,6 +377,18 @@ mod tests {
         for (sql, want) in cases {
             assert_eq!(&set(sql), want, "{sql}");
         }
+    }
+
+    #[test]
+    fn several_statements() {
+        let read = |sql: &str| read_sets(sql.as_bytes(), LexMode::default());
+        let zone = session("time_zone", "time_zone=';'");
+        assert_eq!(
+            read("SELECT 1; SET time_zone=';'; SET a=1, @b=';'"),
+            [zone, session("a", "a=1"), Target::UserVariable]
+        );
+        assert_eq!(read("SELECT 'SET a=1; SET b=1'; /* ; SET c=1; */"), []);
+        assert_eq!(read("SET x=f();;SET TRANSACTION READ ONLY;"), [Target::Computed("x".into()), Target::OneShot]);
     }
 
     #[test]

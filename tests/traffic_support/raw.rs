@@ -146,6 +146,13 @@ impl Raw {
         Some(payload)
     }
 
+    /// Reads one packet whatever its sequence number; `None` if the router closed or says nothing for a second.
+    pub async fn try_packet_loosely(&mut self) -> Option<Vec<u8>> {
+        let mut payload = Vec::new();
+        let read = frame::read_packet(&mut self.stream, &mut payload, LIMIT);
+        tokio::time::timeout(Duration::from_secs(1), read).await.ok()?.ok().map(|_| payload)
+    }
+
     pub async fn packet(&mut self) -> Vec<u8> {
         self.try_packet().await.expect("the router closed the connection")
     }
@@ -201,6 +208,7 @@ impl Raw {
             _ => {
                 let count = Reader::new(&first).lenenc().unwrap();
                 let mut columns = Vec::new();
+                let mut first_status = Status::empty();
                 for _ in 0..count {
                     columns.push(column(&self.packet().await));
                 }
@@ -209,8 +217,17 @@ impl Raw {
                     if status.contains(Status::CURSOR_EXISTS) {
                         return Answer::Rows { columns, rows: Vec::new(), status };
                     }
+                    // MySQL says so before the rows alone; clients remember it.
+                    first_status = status & (Status::PS_OUT_PARAMS | Status::MORE_RESULTS);
+                    if !first_status.contains(Status::PS_OUT_PARAMS) {
+                        first_status = Status::empty();
+                    }
                 }
-                self.rows(columns, binary).await
+                let mut answer = self.rows(columns, binary).await;
+                if let Answer::Rows { status, .. } = &mut answer {
+                    *status |= first_status;
+                }
+                answer
             }
         }
     }

@@ -203,3 +203,24 @@ fn counts_rows() {
     assert!(matches!(tracker.feed(&bytes), Ok(Step::Packet { .. })));
     assert_eq!(tracker.rows(), 3);
 }
+
+/// MySQL 9.7's answer to a prepared CALL with OUT parameters: the second EOF packet does not say that an OK follows.
+#[test]
+fn out_parameters_are_followed_by_an_ok() {
+    let mut tracker = Tracker::new(Expect::Results, false, 0);
+    let mut bytes = b"\x01\0\0\x01\x01\x03\0\0\x02def\x05\0\0\x03\xfe\0\0\x0a\x10".to_vec();
+    bytes.extend_from_slice(b"\x06\0\0\x04\0\0\x08\0\0\0\x05\0\0\x05\xfe\0\0\x02\0\x07\0\0\x06\0\0\0\x02\0\0\0");
+    let mut at = 0;
+    let mut packets = Vec::new();
+    while !tracker.is_done() {
+        match tracker.feed(&bytes[at..]).unwrap() {
+            Step::Packet { end, packet, .. } => {
+                packets.push(packet);
+                at += end;
+            }
+            Step::More { .. } => panic!("the bytes end before the response: {packets:?}"),
+        }
+    }
+    assert_eq!(at, bytes.len());
+    assert!(matches!(packets[..], [Packet::ColumnsEnd(_), Packet::RowsEnd(_), Packet::Ok(_)]), "{packets:?}");
+}
