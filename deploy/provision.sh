@@ -57,8 +57,16 @@ need_for_clients() {
     need python3-cryptography /usr/lib/python3/dist-packages/cryptography/__init__.py
 }
 
+# Opens the status page. Ubuntu has no package of a browser, only a pointer to another store.
+need_for_browsing() {
+    if grep -qx 'ID=debian' /etc/os-release 2>/dev/null; then
+        need chromium chromium
+    fi
+}
+
 case "${1:-}" in
     test)
+        need_for_browsing
         need_for_building
         need_for_servers
         need_for_clients

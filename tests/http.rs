@@ -35,7 +35,7 @@ fn get(router: &Router, path: &str) -> (u16, String) {
 fn metrics(router: &Router) -> BTreeMap<String, f64> {
     let (status, page) = get(router, "/metrics");
     assert_eq!(status, 200);
-    assert!(page.ends_with("# EOF\n"), "{page}");
+    assert!(page.contains("# TYPE switchboard_sign_ins_total counter\n"), "{page}");
     let values = page.lines().filter(|line| !line.starts_with('#'));
     values.map(|line| line.rsplit_once(' ').unwrap()).map(|(name, v)| (name.to_owned(), v.parse().unwrap())).collect()
 }
@@ -140,4 +140,39 @@ async fn a_router_without_a_writer_is_not_ready() {
     assert_eq!(get(&router, "/healthz").0, 200);
     master.start_again().unwrap();
     wait_until("ready again", Duration::from_secs(20), || get(&router, "/readyz").0 == 200);
+}
+
+/// Debian has a Chromium package, which `deploy/provision.sh test` installs; elsewhere the page is not opened in a browser.
+fn chromium() -> Option<&'static str> {
+    let found =
+        std::env::var_os("PATH").is_some_and(|p| std::env::split_paths(&p).any(|d| d.join("chromium").is_file()));
+    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    if !found && !release.lines().any(|line| line == "ID=debian") {
+        println!("NOT RUN: this system has no package of Chromium; the status page was not opened in a browser");
+        return None;
+    }
+    assert!(found, "chromium is missing: deploy/provision.sh test installs it");
+    Some("chromium")
+}
+
+#[tokio::test]
+async fn the_page_draws_the_estate_in_a_real_browser() {
+    let Some(browser) = chromium() else { return };
+    let router = with_http("");
+    let mut conn = Conn::new(options(&router, None)).await.unwrap();
+    conn.query_drop("SELECT '<b>markup</b>' AS `<i>name</i>`").await.unwrap();
+    let profile = tempfile::tempdir().unwrap();
+    let done = std::process::Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--virtual-time-budget=5000"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(["--dump-dom", &format!("http://{}/", router.http())])
+        .output()
+        .unwrap();
+    let page = String::from_utf8_lossy(&done.stdout);
+    let backend = format!("127.0.0.1:{}", MariaDb::shared_pair().1.port());
+    for part in ["10  writer", "20  reader", &backend, "class=\"up\"", "1 connected", "&lt;i&gt;name&lt;/i&gt;"] {
+        assert!(page.contains(part), "{part} is not on the page:\n{page}\n{}", String::from_utf8_lossy(&done.stderr));
+    }
+    assert!(page.contains("id=\"notice\" class=\"notice\" hidden"), "the page complains:\n{page}");
+    assert!(!page.contains("<i>name</i>"), "a statement's text became markup");
 }

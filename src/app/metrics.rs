@@ -1,4 +1,4 @@
-//! The metrics page: the view as Prometheus text (OpenMetrics).
+//! The metrics page: the view as Prometheus text.
 //!
 //! Everything is read when the page is asked for; nothing is kept here. Labels are bounded by the configuration (hostgroups,
 //! backends, rules), by the protocol (commands, error codes) or by the code (reasons): never by what clients send.
@@ -19,10 +19,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
-use std::fmt::Error;
+use std::fmt::{Error, Write as _};
 
 /// The content type of [`page`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The page.
 pub fn page(view: &View) -> String {
@@ -31,6 +31,32 @@ pub fn page(view: &View) -> String {
     let mut out = String::with_capacity(16 << 10);
     // Writing to a String cannot fail.
     let _ = encode(&mut out, &registry);
+    classic(&out)
+}
+
+/// OpenMetrics as Prometheus's own text format, which every tool reads: there a counter is described by its full name, with
+/// `_total`, and nothing marks the end.
+fn classic(open: &str) -> String {
+    let mut out = String::with_capacity(open.len() + 1024);
+    let mut lines = open.lines().peekable();
+    while let Some(line) = lines.next() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some("EOF"), ..) => {}
+            (Some("#"), Some("HELP"), Some(name), Some(help)) => {
+                let counts = lines.peek().is_some_and(|next| next.ends_with(" counter"));
+                let total = if counts { "_total" } else { "" };
+                let _ = writeln!(out, "# HELP {name}{total} {help}");
+            }
+            (Some("#"), Some("TYPE"), Some(name), Some("counter")) => {
+                let _ = writeln!(out, "# TYPE {name}_total counter");
+            }
+            _ => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
     out
 }
 

@@ -21,6 +21,7 @@ const STOP: Duration = Duration::from_secs(40);
 pub struct Router {
     process: Process,
     port: Port,
+    http: Port,
     rules: PathBuf,
     dir: RunDir,
 }
@@ -28,7 +29,7 @@ pub struct Router {
 impl Router {
     /// Starts it in front of the estate, on `rules` or the estate's own. Returns when it accepts. Blocks.
     pub fn start(estate: &Estate, rules: Option<&Path>) -> Result<Self, DemoError> {
-        let (port, dir) = (Port::take()?, RunDir::new()?);
+        let (port, http, dir) = (Port::take()?, Port::take()?, RunDir::new()?);
         let rules = match rules {
             Some(file) => file.to_owned(),
             None if Path::new(RULES_FILE).is_file() => PathBuf::from(RULES_FILE),
@@ -52,9 +53,11 @@ impl Router {
             rules.clone().into(),
             "--listen".into(),
             port.address().to_string().into(),
+            "--http".into(),
+            http.address().to_string().into(),
         ];
         let process = Process::start(&std::env::current_exe()?, &args, &env, &dir.path().join("router.log"))?;
-        let mut router = Router { process, port, rules, dir };
+        let mut router = Router { process, port, http, rules, dir };
         router.wait_until_it_accepts()?;
         Ok(router)
     }
@@ -82,6 +85,11 @@ impl Router {
     /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
         self.port.address()
+    }
+
+    /// Where its status page is.
+    pub fn page(&self) -> String {
+        format!("http://{}/", self.http.address())
     }
 
     /// The rules that it runs on.

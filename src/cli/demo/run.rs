@@ -151,6 +151,7 @@ async fn set_up(args: &DemoArgs) -> Result<(Demo, Facts), DemoError> {
     })
     .await?;
     screen.say(&format!("The router runs on {} at {}", router.rules().display(), router.address()));
+    screen.say(&format!("Its status page: {}", router.page()));
     let reasons = reasons(router.address().port(), &facts).await;
     let logs = estate.log_marks();
     let ledger = Arc::new(Ledger::default());
@@ -308,8 +309,10 @@ impl Demo {
              \n  client    mariadb --host=127.0.0.1 --port={port} --user={user} --password={password} cdr\
              \n  explain   EXPLAIN ROUTE SELECT * FROM call_records WHERE start_time < NOW() - INTERVAL 1 YEAR;\
              \n  rules     {} (saved changes take effect at once)\
+             \n  page      {}\
              \n  log       {}",
             self.router.rules().display(),
+            self.router.page(),
             self.router.log().display()
         ));
         loop {
