@@ -56,6 +56,12 @@ async fn metrics_count_what_went_through() {
     }
     conn.query_drop("BEGIN").await.unwrap();
     assert!(conn.query_drop("SELECT * FROM no_such.table_at_all").await.is_err());
+    // Counted once its answer has gone out: the client may be quicker.
+    let error = "switchboard_errors_total{hostgroup=\"10\",code=\"1146\"}";
+    wait_until("the error", Duration::from_secs(5), || {
+        let values = metrics(&router);
+        values.contains_key(error) && values["switchboard_sessions{state=\"holding\"}"] == 1.0
+    });
     let values = metrics(&router);
     let backend = format!("127.0.0.1:{}", replica.port());
     for (name, want) in [
@@ -83,6 +89,8 @@ async fn the_status_is_json_without_literals_and_explains_statements() {
     let mut conn = Conn::new(options(&router, None)).await.unwrap();
     let secret = tag("secret");
     conn.query_drop(format!("SELECT '{secret}'")).await.unwrap();
+    // Counted once its answer has gone out: the client may be quicker.
+    wait_until("the digest", Duration::from_secs(5), || get(&router, "/api/status").1.contains("SELECT ?"));
     let (status, body) = get(&router, "/api/status");
     assert_eq!(status, 200);
     assert!(!body.contains(&secret), "a literal is shown");
@@ -161,6 +169,7 @@ async fn the_page_draws_the_estate_in_a_real_browser() {
     let router = with_http("");
     let mut conn = Conn::new(options(&router, None)).await.unwrap();
     conn.query_drop("SELECT '<b>markup</b>' AS `<i>name</i>`").await.unwrap();
+    wait_until("the digest", Duration::from_secs(5), || get(&router, "/api/status").1.contains("<i>name"));
     let profile = tempfile::tempdir().unwrap();
     let done = std::process::Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--virtual-time-budget=5000"])
