@@ -67,6 +67,8 @@ need_for_browsing() {
 case "${1:-}" in
     test)
         need_for_browsing
+        # promtool, for the alert rules.
+        need prometheus promtool
         need_for_building
         need_for_servers
         need_for_clients

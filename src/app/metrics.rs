@@ -73,13 +73,14 @@ impl std::fmt::Debug for Page {
 type Labels = Vec<(&'static str, String)>;
 
 /// Counters of the workers that need no label.
-const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 14] = [
+const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 15] = [
     ("sign_ins", "Clients that signed in", |c| &c.sign_ins),
     ("sign_in_failures", "Clients that were turned away", |c| &c.sign_in_failures),
     ("statements", "Statements, executions and other commands received", |c| &c.statements),
     ("unproven_statements", "Statements of which nothing is proven, sent to a writer", |c| &c.unproven),
     ("own_errors", "Statements answered with an error of the router's own", |c| &c.errors),
     ("retries", "Statements tried again on another connection or backend", |c| &c.retries),
+    ("fallbacks", "Statements that a later hostgroup of their route served", |c| &c.fallbacks),
     ("backend_connects", "Connections made to backends", |c| &c.connects),
     ("session_syncs", "Times that a connection was brought to a session's state", |c| &c.syncs),
     ("pool_waits", "Times that a statement waited for room at a backend", |c| &c.pool_waits),

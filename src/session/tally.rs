@@ -104,6 +104,9 @@ impl Session {
         recorder.statement(key, &sample, |most| self.digest_label(plan, hostgroup, most));
         let backend = link.backend();
         recorder.traffic(link.hostgroup, backend.id.0, &backend.name, sent as u64, outcome.bytes, elapsed_us);
+        if why == Why::Route && route.tiers.first().is_some_and(|first| *first != link.hostgroup) {
+            recorder.stats.counters.fallbacks.inc();
+        }
         if plan.facts.effects.contains(Effects::UNPROVEN) {
             recorder.unproven(plan.facts.unproven);
         }

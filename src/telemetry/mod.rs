@@ -57,6 +57,8 @@ pub struct WorkerCounters {
     pub errors: Counter,
     /// Reads tried again on another backend.
     pub retries: Counter,
+    /// Statements that a later hostgroup of their route served, because an earlier one could not.
+    pub fallbacks: Counter,
     /// Backend connections made.
     pub connects: Counter,
     /// SET and USE sent to bring a connection to a session's state.
