@@ -70,10 +70,10 @@ fn each_alert_fires_when_it_should() {
 #[tokio::test]
 async fn rules_and_dashboard_ask_for_what_is_on_the_page() {
     let page = page().await;
+    let name = Regex::new(r"switchboard_[a-z_]+").unwrap();
     for file in ["prometheus/alerts.yml", "grafana/dashboards/switchboard.json"] {
         let text = std::fs::read_to_string(deploy(file)).unwrap();
-        let asked: BTreeSet<&str> =
-            Regex::new(r"switchboard_[a-z_]+").unwrap().find_iter(&text).map(|m| m.as_str()).collect();
+        let asked: BTreeSet<&str> = name.find_iter(&text).map(|m| m.as_str()).collect();
         assert!(asked.len() > 8, "{file}: {asked:?}");
         for name in asked {
             let described = name.trim_end_matches("_bucket");
