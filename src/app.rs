@@ -14,6 +14,7 @@
 //! | [`setup`] | from the configuration to what the threads run on |
 //! | [`view`] | the running router as other threads see it |
 //! | [`metrics`], [`http`] | that as Prometheus text, and over HTTP |
+//! | [`supervisor`] | what a service manager is told |
 //!
 //! Nothing imports this module but `cli`. What can be reloaded is one [`Snapshot`], published as a whole.
 
@@ -22,6 +23,7 @@ pub mod gate;
 mod http;
 mod metrics;
 pub mod setup;
+mod supervisor;
 pub mod view;
 
 pub use control::run;
@@ -175,6 +177,7 @@ async fn work(
     loop {
         tick.tick().await;
         ticks = ticks.wrapping_add(1);
+        worker.stats.counters.beats.inc();
         if ticks.is_multiple_of(TICKS_A_SECOND) {
             worker.housekeep();
             let limit = worker.snapshot().settings.wait_timeout.as_secs();

@@ -1,7 +1,7 @@
 //! The control thread: health checks, signals, reload, and the end. Nothing of it runs where traffic runs.
 
 use super::setup::snapshot;
-use super::{Ending, Router, Setup, StartError, publish};
+use super::{Ending, Router, Setup, StartError, publish, supervisor};
 use crate::backend::check::{Checks, check};
 use crate::backend::server::{Backend, BackendId};
 use crate::config::{self, Change, Fault, Loaded, Watch};
@@ -34,9 +34,11 @@ pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> 
     let pid_file = PidFile::write(setup.pid_file.clone());
     let published = Arc::clone(router.published());
     ready(&router);
+    supervisor::ready();
     let reloads = router.reloads();
     runtime.block_on(async {
         tokio::task::spawn_local(check_backends(Arc::clone(&published)));
+        tokio::task::spawn_local(supervisor::feed_watchdog(router.view()));
         if paths.is_empty() {
             until_ended(None, None, &published, reloads).await
         } else {
@@ -46,6 +48,7 @@ pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> 
     })?;
     let clients = router.clients();
     tracing::info!(clients, deadline = ?setup.drain, "draining: no new clients; statements and transactions may finish");
+    supervisor::stopping();
     let ending = router.drain(setup.drain);
     match ending {
         Ending::Drained => tracing::info!("drained: every session had finished"),

@@ -119,6 +119,11 @@ impl View {
         self.stats().map(|s| which(&s.counters).get()).sum()
     }
 
+    /// How often each worker's loop has turned.
+    pub fn beats(&self) -> Vec<u64> {
+        self.stats().map(|s| s.counters.beats.get()).collect()
+    }
+
     fn stats(&self) -> impl Iterator<Item = &WorkerStats> {
         self.gate.stats.iter().map(|s| &**s)
     }

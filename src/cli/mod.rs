@@ -13,6 +13,7 @@ mod completions;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod explain;
+mod man;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -63,6 +64,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Print shell completions
     Completions(completions::CompletionsArgs),
+    /// Print the manual page, or write one for each command into a directory
+    Man(man::ManArgs),
 }
 
 /// Why a command did not do what it was asked. The text is for people, and says what to do.
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::demo(&args),
         Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => man::man(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

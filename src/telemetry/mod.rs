@@ -43,8 +43,8 @@ impl Counter {
 /// One worker's counters.
 #[derive(Debug, Default)]
 pub struct WorkerCounters {
-    /// Clients connected now.
-    pub clients: Counter,
+    /// Turns of the worker's own loop: ten a second while it is not stuck.
+    pub beats: Counter,
     /// Clients that signed in.
     pub sign_ins: Counter,
     /// Clients that were turned away.
