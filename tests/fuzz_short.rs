@@ -2,6 +2,8 @@
 
 #[path = "common/fuzz.rs"]
 mod fuzz;
+#[path = "common/fuzz_protocol.rs"]
+mod fuzz_protocol;
 #[path = "common/fuzz_sql.rs"]
 mod fuzz_sql;
 #[path = "common/statements.rs"]
@@ -21,4 +23,29 @@ fn lexer() {
 #[test]
 fn classifier() {
     fuzz::run("classifier", &seeds(), fuzz_sql::DICTIONARY, fuzz_sql::classifier);
+}
+
+#[test]
+fn codec() {
+    fuzz::run("codec", &fuzz_protocol::seeds(), fuzz_protocol::DICTIONARY, fuzz_protocol::codec);
+}
+
+#[test]
+fn response() {
+    fuzz::run("response", &fuzz_protocol::seeds(), fuzz_protocol::DICTIONARY, fuzz_protocol::response);
+}
+
+#[test]
+fn handshake() {
+    fuzz::run("handshake", &fuzz_protocol::seeds(), fuzz_protocol::DICTIONARY, fuzz_protocol::handshake);
+}
+
+#[test]
+fn prepared() {
+    fuzz::run("prepared", &fuzz_protocol::seeds(), fuzz_protocol::DICTIONARY, fuzz_protocol::prepared);
+}
+
+#[test]
+fn tracker() {
+    fuzz::run("tracker", &fuzz_protocol::seeds(), fuzz_protocol::DICTIONARY, fuzz_protocol::tracker);
 }

@@ -139,6 +139,26 @@ async fn a_cursor_whose_connection_is_lost_is_an_error_and_the_session_goes_on()
     link.set(Fault::None);
 }
 
+/// Answers that arrive a byte at a time end where they end.
+#[tokio::test]
+async fn answers_that_come_in_the_smallest_pieces() {
+    let server = MariaDb::shared();
+    let link = FaultProxy::start(server.address());
+    link.set(Fault::Dribble);
+    let router = Router::with_config(&config(link.port(), link.port(), "read_your_writes = \"0s\""), &[]);
+    for capabilities in [PLAIN, MODERN] {
+        let mut client = Raw::connect(&router, "mysql", capabilities).await;
+        for round in 0..20 {
+            let statement = client.prepare(&format!("SELECT ? AS a_name_of_some_length, {round}")).await;
+            assert_eq!(statement.columns[0].name, "a_name_of_some_length");
+            assert_eq!(client.execute(&statement, &[Bind::Int(round)]).await.rows()[0][0], round.to_string());
+            assert_eq!(client.prepare("DO ?").await.parameters, 1);
+            client.ping().await;
+        }
+    }
+    assert!(!router.log().contains("broke the protocol"), "{}", router.log());
+}
+
 #[tokio::test]
 async fn long_data_is_collected_used_once_and_forgotten() {
     on_both_engines("", async |router, schema, engine| {

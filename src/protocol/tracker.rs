@@ -181,9 +181,9 @@ impl Tracker {
         }
     }
 
-    /// True once the response has ended.
+    /// True once the response has ended, with the last byte of its last packet.
     pub fn is_done(&self) -> bool {
-        self.phase == Phase::Done
+        self.phase == Phase::Done && self.skip == 0 && !self.continues
     }
 
     /// True while the server waits for a file from the client.
@@ -240,9 +240,9 @@ impl Tracker {
                 at += HEADER;
                 continue;
             }
-            let Some(&first) = rest.get(HEADER).or(if header.length == 0 { Some(&0x01) } else { None }) else {
-                return Ok(Step::More { pass: at });
-            };
+            // An empty packet has no first byte; the one behind it is the next frame's.
+            let first = if header.length == 0 { Some(&0x01) } else { rest.get(HEADER) };
+            let Some(&first) = first else { return Ok(Step::More { pass: at }) };
             if !self.matters(header, first) {
                 self.step_over()?;
                 self.take(header);

@@ -224,3 +224,18 @@ fn out_parameters_are_followed_by_an_ok() {
     assert_eq!(at, bytes.len());
     assert!(matches!(packets[..], [Packet::ColumnsEnd(_), Packet::RowsEnd(_), Packet::Ok(_)]), "{packets:?}");
 }
+
+/// The last packet of such an answer is a definition, which is passed on as it comes: the end is behind its last byte.
+#[test]
+fn an_answer_to_prepare_ends_with_the_last_byte_of_its_last_definition() {
+    let bytes = b"\x0c\0\0\x01\0\x07\0\0\0\x01\0\0\0\0\0\0\x04\0\0\x02\x03def";
+    let mut tracker = Tracker::new(Expect::Prepare, true, 0);
+    assert!(matches!(tracker.feed(bytes), Ok(Step::Packet { end: 16, packet: Packet::Prepared { id: 7, .. }, .. })));
+    for cut in 16..bytes.len() {
+        let mut tracker = tracker.clone();
+        assert_eq!(tracker.feed(&bytes[16..cut]), Ok(Step::More { pass: if cut < 21 { 0 } else { cut - 16 } }));
+        assert!(!tracker.is_done(), "cut at {cut}");
+    }
+    assert_eq!(tracker.feed(&bytes[16..]), Ok(Step::More { pass: 8 }));
+    assert!(tracker.is_done());
+}

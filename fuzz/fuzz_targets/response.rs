@@ -1,0 +1,7 @@
+//! `cargo +nightly fuzz run response`
+#![no_main]
+
+#[path = "../../tests/common/fuzz_protocol.rs"]
+mod fuzz_protocol;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_protocol::response(bytes));
