@@ -81,10 +81,14 @@ async fn exercise(target: &Target, schema: &str, sizes: &[usize], name: &str) {
     assert_eq!(client.fetch(&cursor, 3).await.rows().len(), 3, "{name}");
     assert_eq!(client.fetch(&cursor, 3).await.rows(), [["4"], ["5"]], "{name}");
     client.query("TRUNCATE t").await;
+    let lines = if sizes.len() > 1 { 17 } else { 1 };
     assert_eq!(client.query("LOAD DATA LOCAL INFILE 'f' INTO TABLE t").await, Answer::File("f".into()));
-    client.send_packet(&[vec![b'f'; (1 << 20) - 1], vec![b'\n']].concat().repeat(17)).await;
+    client.send_packet(&[vec![b'f'; (1 << 20) - 1], vec![b'\n']].concat().repeat(lines)).await;
     client.send_packet(b"").await;
-    assert!(matches!(client.answer(false).await, Answer::Ok { affected: 17, .. }), "{name}: a file of 17 MiB");
+    assert!(
+        matches!(client.answer(false).await, Answer::Ok { affected, .. } if affected == lines as u64),
+        "{name}: a file"
+    );
     let all = client.queries("SET time_zone = '+02:00'; SELECT @@time_zone; SELECT 2").await;
     assert_eq!(all[1].rows(), [["+02:00"]], "{name}");
     client.ping().await;
@@ -101,7 +105,7 @@ async fn every_carrier_in_front_with_and_without_tls_behind() {
             // Frames end where TLS records do not, and the other way round.
             let sizes: &[usize] = match (name, mode) {
                 ("tls", "verify_identity") => &[1, (1 << 24) - 1, (1 << 24) + 1],
-                ("tls", _) | (_, "verify_identity") => &[(1 << 24) - 1],
+                ("tls", _) => &[(1 << 24) - 1],
                 _ => &[1000],
             };
             exercise(&target, &schema, sizes, &format!("{name}, behind: {mode}")).await;

@@ -6,6 +6,7 @@ mod traffic_support;
 use common::{MariaDb, MySql};
 use mysql_async::prelude::Queryable;
 use switchboard::protocol::capabilities::Capabilities;
+use tokio::io::AsyncWriteExt;
 use traffic_support::raw::{Answer, MODERN, PLAIN, Raw};
 use traffic_support::{Estate, on_both_engines, tag};
 
@@ -76,15 +77,28 @@ async fn the_mariadb_client_completes_names() {
     let schema = estate.schema().await;
     estate.master.sql(&format!("CREATE TABLE `{schema}`.completed (a INT)")).unwrap();
     estate.catch_up();
-    let output = tokio::process::Command::new("mariadb")
-        .args(["--no-defaults", "--auto-rehash", "--batch", "-h127.0.0.1", "-uapp", "-papp-secret"])
-        .arg(format!("-P{}", estate.router.address().port()))
-        .args(["-e", "SELECT 'still in step'", &schema])
-        .output()
-        .await
+    // Names are completed for people alone: the client wants a terminal.
+    let client = format!(
+        "mariadb --no-defaults --auto-rehash -h127.0.0.1 -uapp -papp-secret -P{} {schema}",
+        estate.router.address().port()
+    );
+    let mut child = tokio::process::Command::new("script")
+        .args(["-qec", &client, "/dev/null"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(String::from_utf8_lossy(&output.stdout).contains("still in step"));
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(b"SELECT CONCAT('still ', 'in step');\nexit\n").await.unwrap();
+    let output = tokio::time::timeout(std::time::Duration::from_secs(30), child.wait_with_output()).await;
+    let output = output.expect("the client ends").unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("still in step"), "{output:?}");
+    let asked = |server: &MariaDb| {
+        let seen = server.statements_seen().unwrap();
+        seen.iter().any(|s| s.command == "Field List" && s.text.contains("completed"))
+    };
+    assert!(asked(&estate.replica) && !asked(&estate.master), "the list of its columns came from the reader");
 }
 
 #[tokio::test]
@@ -209,7 +223,6 @@ async fn unknown_commands_are_error_1047_and_the_session_goes_on() {
 #[tokio::test]
 async fn commands_sent_ahead_are_answered_in_order() {
     use switchboard::protocol::codec::put_packet;
-    use tokio::io::AsyncWriteExt;
     let estate = Estate::shared();
     let schema = estate.schema().await;
     let mut client = Raw::connect(&estate.router, &schema, MODERN).await;

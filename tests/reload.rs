@@ -18,6 +18,8 @@ fn estate() -> (Estate, String) {
     let text = config(master.port(), replica.port(), top);
     let (text, rules) = text.split_at(text.find("[[rule]]").unwrap());
     let router = Router::with_config(text, &[("rules.toml", rules)]);
+    // Its socket takes connections before it is ready; the pid file is there once it says so.
+    wait_until("it says that it listens", SOON, || router.log().contains("listening"));
     (Estate { master, replica, router }, rules.to_owned())
 }
 
