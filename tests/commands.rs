@@ -98,7 +98,7 @@ async fn the_mariadb_client_completes_names() {
         let seen = server.statements_seen().unwrap();
         seen.iter().any(|s| s.command == "Field List" && s.text.contains("completed"))
     };
-    assert!(asked(&estate.replica) && !asked(&estate.master), "the list of its columns came from the reader");
+    assert!(asked(estate.replica) && !asked(estate.master), "the list of its columns came from the reader");
 }
 
 #[tokio::test]
