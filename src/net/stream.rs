@@ -5,7 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected byte stream.
@@ -58,7 +58,19 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        each_stream!(self, s => Pin::new(s).poll_write(cx, buf))
+        let this = self.get_mut();
+        // A plain socket nearly always takes what it is given; who wants to be woken is asked only where it does not.
+        let at_once = match this {
+            Stream::Tcp(s) => s.try_write(buf),
+            Stream::Unix(s) => s.try_write(buf),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        };
+        match at_once {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                each_stream!(Pin::new(this), s => Pin::new(s).poll_write(cx, buf))
+            }
+            done => Poll::Ready(done),
+        }
     }
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         each_stream!(self, s => Pin::new(s).poll_flush(cx))
@@ -102,6 +114,18 @@ impl Stream {
         }
     }
 
+    /// True if the socket below has something to read, or is closed, as far as the event loop has seen.
+    pub fn is_socket_ready(&self) -> bool {
+        // Done on a socket that is ready, and left alone on one that is not; no system call either way.
+        let seen = || Ok(());
+        match self {
+            Stream::Tcp(s) => s.try_io(Interest::READABLE, seen).is_ok(),
+            Stream::Unix(s) => s.try_io(Interest::READABLE, seen).is_ok(),
+            Stream::TlsServer(s) => s.get_ref().0.is_socket_ready(),
+            Stream::TlsClient(s) => s.get_ref().0.is_socket_ready(),
+        }
+    }
+
     /// True if the peer has closed its side, as far as can be seen without taking bytes off the socket. Costs a system
     /// call; to be asked once [`Stream::poll_socket_ready`] says that there is something.
     pub fn is_closed_by_peer(&self) -> bool {
@@ -125,6 +149,14 @@ impl Stream {
 }
 
 impl Plain {
+    fn is_socket_ready(&self) -> bool {
+        let seen = || Ok(());
+        match self {
+            Plain::Tcp(s) => s.try_io(Interest::READABLE, seen).is_ok(),
+            Plain::Unix(s) => s.try_io(Interest::READABLE, seen).is_ok(),
+        }
+    }
+
     fn poll_socket_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Plain::Tcp(s) => s.poll_read_ready(cx),

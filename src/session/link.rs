@@ -8,7 +8,6 @@ use crate::protocol::status::Status;
 use hashbrown::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 /// A statement that the server of a link has prepared.
 #[derive(Clone, Debug)]
@@ -88,8 +87,6 @@ impl Link {
     /// True if an idle link has something to read: the server has closed it, or said something that nobody asked for.
     /// Either way it is of no more use. Costs no system call: readiness is what the event loop has seen.
     pub fn is_disturbed(&self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        let ready = self.stream.poll_socket_ready(&mut cx);
-        !matches!(ready, Poll::Pending)
+        self.stream.is_socket_ready()
     }
 }
