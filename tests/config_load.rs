@@ -170,7 +170,7 @@ fn every_key() {
     let c = load_text(EVERYTHING);
     assert_eq!(c.process.workers, Some(3));
     assert_eq!(c.process.pid_file.as_deref(), Some(Path::new("/run/sb.pid")));
-    assert_eq!(c.process.admin.map(|a| a.port()), Some(6032));
+    assert_eq!(c.process.admin.map(|a| a.address.port()), Some(6032));
     assert_eq!(c.process.http.map(|a| a.to_string()).as_deref(), Some("0.0.0.0:6070"));
     assert_eq!(c.process.drain_timeout, Duration::from_secs(10));
     assert_eq!((&*c.process.log_level, c.process.log_json), ("debug", true));

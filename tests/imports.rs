@@ -21,12 +21,16 @@ const TABLE: [(&str, &[&str]); 13] = [
     ("session", &["frontend", "backend", "net", "auth", "protocol", "sql", "rules", "telemetry"]),
     // The others' settings types, to read them from files.
     ("config", &["session", "frontend", "backend", "auth", "rules", "net", "protocol", "sql", "telemetry"]),
-    ("admin", &["session", "backend", "rules", "config", "telemetry"]),
+    ("admin", ADMIN),
     // The composition root. Nothing below may import it.
     ("app", BELOW_APP),
     // The commands. Only the program itself stands above them.
     ("cli", BELOW_CLI),
 ];
+
+/// The admin port has the front of the traffic port, edits what `config` reads, and shows what the others are.
+const ADMIN: &[&str] =
+    &["session", "backend", "rules", "config", "frontend", "auth", "protocol", "sql", "net", "telemetry"];
 
 const BELOW_APP: &[&str] =
     &["protocol", "sql", "net", "telemetry", "rules", "auth", "backend", "frontend", "session", "config", "admin"];

@@ -99,6 +99,12 @@ impl StoredPassword {
         Self::caching_sha2(text).ok_or(PasswordFormError::CachingSha2)
     }
 
+    /// The hash of a password as `mysql_native_password` stores it, as text.
+    pub fn native_hash(password: &[u8]) -> String {
+        let stored = scramble::native_stored(password);
+        std::iter::once("*".to_owned()).chain(stored.iter().map(|byte| format!("{byte:02X}"))).collect()
+    }
+
     /// True if the text can only be a stored hash, and not a password that somebody chose.
     pub fn looks_like_hash(text: &[u8]) -> bool {
         text.len() > 40 && Self::hash(text).is_ok()

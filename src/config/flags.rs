@@ -7,6 +7,7 @@ use super::fault::Fault;
 use super::load::{Loaded, load_text};
 use super::server::socket_address;
 use super::topology;
+use crate::auth::Secret;
 use crate::backend::connect::Address;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -84,7 +85,8 @@ pub fn from_flags(flags: &Flags) -> Result<(Loaded, String), Vec<Fault>> {
     let text = file(flags, &writer, &readers);
     let password = writer.password.unwrap_or_default();
     let env = |name: &str| if name == PASSWORD { Some(password.clone()) } else { std::env::var(name).ok() };
-    let loaded = load_text("(command line)", text.clone(), &env)?;
+    let mut loaded = load_text("(command line)", text.clone(), &env)?;
+    loaded.secrets = vec![(PASSWORD.to_owned(), Secret::from(password.clone()))];
     Ok((loaded, text))
 }
 
@@ -112,11 +114,9 @@ impl Flags {
         if let Some(socket) = &self.socket {
             loaded.listen.socket = Some(socket.clone());
         }
-        if admin.is_some() {
-            let reason = "--admin is accepted, and not served by this version".to_owned();
-            loaded.warnings.push(Fault::whole(Path::new(""), reason));
+        if let Some(address) = admin {
+            loaded.process.admin.get_or_insert_default().address = address;
         }
-        loaded.process.admin = admin.or(loaded.process.admin);
         loaded.process.http = http.or(loaded.process.http);
         loaded.process.workers = self.workers.or(loaded.process.workers);
         Ok(())
@@ -146,10 +146,13 @@ fn file(flags: &Flags, writer: &Url, readers: &[Url]) -> String {
         let path = std::path::absolute(socket).unwrap_or_else(|_| socket.clone());
         let _ = writeln!(out, "socket = {}", quoted(&path.to_string_lossy()));
     }
-    for (name, address) in [("admin", &flags.admin), ("http", &flags.http)] {
-        if let Some(address) = address {
-            let _ = writeln!(out, "\n[{name}]\naddress = {}", quoted(address));
-        }
+    if let Some(address) = &flags.http {
+        let _ = writeln!(out, "\n[http]\naddress = {}", quoted(address));
+    }
+    if let Some(address) = &flags.admin {
+        let _ = writeln!(out, "\n[admin]\naddress = {}", quoted(address));
+        let _ = writeln!(out, "\n[[admin.user]]\nrole = \"admin\"");
+        out.push_str(&account(writer));
     }
     out.push_str("\n[[hostgroup]]\nid = 10\nname = \"writer\"\nrole = \"writer\"\n");
     if !readers.is_empty() {
@@ -158,13 +161,8 @@ fn file(flags: &Flags, writer: &Url, readers: &[Url]) -> String {
     for (id, url) in std::iter::once((10, writer)).chain(readers.iter().map(|r| (20, r))) {
         let _ = writeln!(out, "\n[[backend]]\nhostgroup = {id}\naddress = {}", quoted(&url.address.to_string()));
     }
-    let _ = writeln!(out, "\n[[user]]\nusername = {}", quoted(writer.user.as_deref().unwrap_or_default()));
-    match writer.password.as_deref().unwrap_or_default() {
-        "" => out.push_str("password = \"\"  # none: anyone may sign in\n"),
-        _ => {
-            let _ = writeln!(out, "password_env = \"{PASSWORD}\"  # the password of the --writer URL");
-        }
-    }
+    out.push_str("\n[[user]]\n");
+    out.push_str(&account(writer));
     if let Some(schema) = &writer.schema {
         let _ = writeln!(out, "default_schema = {}", quoted(schema));
     }
@@ -178,6 +176,16 @@ fn file(flags: &Flags, writer: &Url, readers: &[Url]) -> String {
         "\n[[rule]]\nrule_id = 2\ncomment = \"everything else goes to the writer\"\ndestination_hostgroup = 10\napply = true\n",
     );
     out
+}
+
+/// The name and the password of the writer's URL, as a `[[user]]` has them.
+fn account(writer: &Url) -> String {
+    let name = quoted(writer.user.as_deref().unwrap_or_default());
+    let password = match writer.password.as_deref().unwrap_or_default() {
+        "" => "password = \"\"  # none: anyone may sign in".to_owned(),
+        _ => format!("password_env = \"{PASSWORD}\"  # the password of the --writer URL"),
+    };
+    format!("username = {name}\n{password}\n")
 }
 
 /// A server's URL, taken apart.
@@ -320,8 +328,9 @@ mod tests {
         assert_eq!(loaded.backends.len(), 3);
         assert_eq!(loaded.users[0].account.default_schema.as_deref(), Some("cdr"));
         assert_eq!(loaded.rules.rules().len(), 2);
-        assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
-        assert!(loaded.warnings[0].reason.contains("[admin] address: is accepted, and not served"));
+        let admin = loaded.process.admin.as_ref().unwrap();
+        assert_eq!(admin.users[0].account.name, "app", "who may write may administer");
+        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::reader::{Env, Section, Shared};
 use super::server::Server;
 use super::users::UserSettings;
 use super::{routing, topology, users};
+use crate::auth::Secret;
 use crate::rules::{BuildFault, CacheLimits, Hostgroup, Item, RuleSet, RuleSetSettings, RuleSettings, TableSettings};
 use crate::session::settings::SessionSettings;
 use std::collections::HashMap;
@@ -41,6 +42,45 @@ pub struct Loaded {
     pub warnings: Vec<Fault>,
     /// The files that it was read from.
     pub files: Vec<PathBuf>,
+    /// What it was read from, text by text: the files, or the one text that flags come to.
+    pub documents: Arc<[Document]>,
+    /// What stands for variables of the environment that are not set: the password of a flag.
+    pub secrets: Vec<(String, Secret)>,
+}
+
+/// One text of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// The file; for a text that is in no file, a name in parentheses.
+    pub path: PathBuf,
+    /// The text.
+    pub text: Arc<str>,
+}
+
+impl Document {
+    /// True if it is a file's text.
+    pub fn is_file(&self) -> bool {
+        !self.path.to_string_lossy().starts_with('(')
+    }
+}
+
+/// Reads and checks a configuration that is at hand, as [`load`] does one from files: no file is opened but those that
+/// passwords and certificates are in. `secrets` are looked at before the environment.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_documents(documents: &[Document], secrets: &[(String, Secret)]) -> Result<Loaded, Vec<Fault>> {
+    let env = |name: &str| match secrets.iter().find(|(known, _)| known == name) {
+        Some((_, secret)) => String::from_utf8(secret.expose().to_vec()).ok(),
+        None => process_env(name),
+    };
+    let shared = Shared { sink: Sink::default(), env: &env, need_secrets: true };
+    let sources: Vec<Source> =
+        documents.iter().map(|d| Source { path: d.path.clone(), text: d.text.to_string() }).collect();
+    let mut loaded = read(&sources, &shared)?;
+    loaded.files = documents.iter().filter(|d| d.is_file()).map(|d| d.path.clone()).collect();
+    loaded.secrets = secrets.to_vec();
+    Ok(loaded)
 }
 
 /// Reads and checks the configuration in these files. A directory stands for the `*.toml` files in it; a file's `rules` key
@@ -77,6 +117,23 @@ pub(super) fn load_text(name: &str, text: String, env: Env<'_>) -> Result<Loaded
     let mut loaded = read(&[Source { path: name.into(), text }], &shared)?;
     loaded.files.clear();
     Ok(loaded)
+}
+
+/// A text of a file with its variables put in, as the loader reads it; none where that cannot be done.
+pub fn value_of(raw: &str, secrets: &[(String, Secret)]) -> Option<String> {
+    super::text::substitute(raw, &|name: &str| match secrets.iter().find(|(known, _)| known == name) {
+        Some((_, secret)) => String::from_utf8(secret.expose().to_vec()).ok(),
+        None => process_env(name),
+    })
+    .ok()
+}
+
+/// Reads an address as `[[backend]]` has it.
+///
+/// # Errors
+/// The reason, in words.
+pub fn address_of(text: &str) -> Result<crate::backend::connect::Address, String> {
+    topology::address(text)
 }
 
 /// The largest file that is read, in bytes.
@@ -198,6 +255,7 @@ fn read(sources: &[Source], shared: &Shared<'_>) -> Result<Loaded, Vec<Fault>> {
     for (source, root) in &roots {
         let section = Section::new(shared.clone(), source, root.get_ref(), root.span(), "");
         rules_key(&section);
+        section.kept();
         server.read(&section);
         lists.read(&section);
         section.finish(&[
@@ -226,6 +284,11 @@ fn read(sources: &[Source], shared: &Shared<'_>) -> Result<Loaded, Vec<Fault>> {
             rules: Arc::new(rules),
             warnings,
             files,
+            documents: sources
+                .iter()
+                .map(|s| Document { path: s.path.clone(), text: s.text.as_str().into() })
+                .collect(),
+            secrets: Vec::new(),
         }),
         _ => Err(faults),
     }

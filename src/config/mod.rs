@@ -5,8 +5,9 @@
 //! file, line, column and reason: all of them, not just the first. Secrets are never shown.
 //!
 //! It refuses to guess: a key that is not known is a fault, not a comment. The shapes that it fills belong to the modules
-//! that use them; what no other module owns is here ([`backends`], [`listen`], [`process`], [`users`]).
+//! that use them; what no other module owns is here ([`admin`], [`backends`], [`listen`], [`process`], [`users`]).
 
+pub mod admin;
 pub mod backends;
 mod fault;
 mod flags;
@@ -23,5 +24,5 @@ mod watch;
 
 pub use fault::Fault;
 pub use flags::{Flags, from_flags};
-pub use load::{Loaded, load, load_without_secrets};
+pub use load::{Document, Loaded, address_of, load, load_documents, load_without_secrets, value_of};
 pub use watch::{Cause, Change, Watch, watch};

@@ -1,5 +1,6 @@
 //! The settings of the process: threads, control ports, the end.
 
+use super::admin::AdminSettings;
 use crate::auth::Secret;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ pub struct ProcessSettings {
     /// Worker threads. None: one per core.
     pub workers: Option<usize>,
     /// The admin port.
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<AdminSettings>,
     /// The HTTP port: metrics, health and the status page.
     pub http: Option<SocketAddr>,
     /// What the status page asks for, where it is not on loopback.

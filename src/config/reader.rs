@@ -330,6 +330,14 @@ impl<'a> Section<'a> {
         self.table.get(key).is_some_and(|v| matches!(v.get_ref(), DeValue::Array(list) if list.is_empty()))
     }
 
+    /// `proxysql`: columns of ProxySQL's tables that mean nothing here, kept for whoever edits these tables.
+    pub fn kept(&self) {
+        if let Some(kept) = self.section("proxysql") {
+            let names: Vec<String> = kept.table.keys().map(|key| key.get_ref().to_string()).collect();
+            self.warn("proxysql", format!("kept for the admin port, and without effect: {}", names.join(", ")));
+        }
+    }
+
     fn child_name(&self, key: &str) -> String {
         let outer = self.name.trim_matches(['[', ']']);
         if outer.is_empty() { format!("[{key}]") } else { format!("[{outer}.{key}]") }

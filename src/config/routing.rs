@@ -64,6 +64,7 @@ pub(super) fn rule(section: &Section<'_>) -> Option<RuleSettings> {
         older_than: section.horizon("older_than"),
         hint: section.parsed("hint", hint),
     };
+    section.kept();
     section.finish(&RESERVED);
     for key in ["effect", "tables", "horizon"] {
         if section.is_empty_list(key) {

@@ -42,9 +42,7 @@ impl Server {
         set(&mut self.session.read_your_writes, root.duration("read_your_writes"));
         set(&mut self.session.time_zone, root.parsed("time_zone", time_zone));
         if let Some(section) = root.section("admin") {
-            set(&mut self.process.admin, section.parsed("address", socket_address).map(Some));
-            section.finish(&[]);
-            section.warn("address", "is accepted, and not served by this version");
+            super::admin::read(&section, self.process.admin.get_or_insert_default());
         }
         if let Some(section) = root.section("http") {
             set(&mut self.process.http, section.parsed("address", socket_address).map(Some));

@@ -27,6 +27,7 @@ pub(super) fn hostgroup(section: &Section<'_>) -> Option<(Hostgroup, HostgroupSe
     let policy = section.choice("policy", &Policy::NAMES).unwrap_or_default();
     let horizon = section.horizon("horizon");
     let writer = section.small("writer", 0..=u32::MAX);
+    section.kept();
     section.finish(&[]);
     // What is wrong was said; that rules name a hostgroup that is not there would be said for nothing.
     let (id, role) = (id?, role.unwrap_or(Role::Writer));
@@ -67,6 +68,7 @@ pub(super) fn backend(section: &Section<'_>) -> Option<BackendSettings> {
         status: section.choice("status", &AdminStatus::NAMES).unwrap_or_default(),
         comment: section.text("comment").unwrap_or_default().into(),
     };
+    section.kept();
     section.finish(&[
         ("hostname", "is part of `address` here: \"host:port\""),
         ("port", "is part of `address` here: \"host:port\""),

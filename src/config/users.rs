@@ -62,6 +62,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<UserSettings> {
             "a transaction always stays on one backend here: leave it out, or say true",
         );
     }
+    section.kept();
     section.finish(&[
         ("local_infile", "is for all users here: [limits] local_infile"),
         ("schema_locked", "is ProxySQL's and not supported"),
@@ -71,7 +72,8 @@ pub(super) fn read(section: &Section<'_>) -> Option<UserSettings> {
     name.map(|_| user)
 }
 
-fn passwords(section: &Section<'_>) -> Vec<StoredPassword> {
+/// The passwords that a section gives, in any of the ways; it is a fault if it gives none.
+pub(super) fn passwords(section: &Section<'_>) -> Vec<StoredPassword> {
     let hashes = section.list("password_hash", |text| {
         if text.is_empty() {
             return Err("it is empty".to_owned());

@@ -1,0 +1,292 @@
+//! LOAD, SAVE, ROLLBACK: between what is edited, what is in effect, and what is in the files.
+//!
+//! A configuration takes effect whole or not at all: rows become texts, the texts go through the loader that reads files, and
+//! what comes out is published by the control thread in one step. Files are written to a temporary name and renamed.
+
+use super::Direction;
+use crate::admin::desk::{Desk, DeskError};
+use crate::admin::functions::Who;
+use crate::admin::model;
+use crate::admin::orders::{Order, Source};
+use crate::admin::tables::Unit;
+use crate::admin::wire::Answer;
+use crate::config::{Document, Loaded, load_documents};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Faults that an error names; how many more there are is said.
+const MOST_FAULTS: usize = 5;
+/// Warnings that one LOAD leaves.
+const MOST_WARNINGS: usize = 64;
+
+fn refused(reason: impl Into<String>) -> DeskError {
+    DeskError::Refused(reason.into())
+}
+
+/// The files' texts as they are now. A text that is in no file is what it was.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn read_files(documents: &[Document]) -> Result<Vec<Document>, DeskError> {
+    let read = |document: &Document| {
+        if !document.is_file() {
+            return Ok(document.clone());
+        }
+        let text = std::fs::read_to_string(&document.path)
+            .map_err(|error| refused(format!("{}: {error}", document.path.display())))?;
+        Ok(Document { path: document.path.clone(), text: text.into() })
+    };
+    documents.iter().map(read).collect()
+}
+
+impl Desk {
+    /// LOAD and SAVE.
+    pub(in crate::admin) async fn carry(
+        &self,
+        who: &Who,
+        unit: Option<Unit>,
+        direction: Direction,
+        text: &str,
+        warnings: &mut Vec<String>,
+    ) -> Result<Answer, DeskError> {
+        let _turn = self.turn.lock().await;
+        self.sync()?;
+        let units = unit.map_or_else(|| Unit::ALL.to_vec(), |one| vec![one]);
+        match direction {
+            Direction::MemoryToRuntime => self.load(who, &units, text, warnings).await,
+            Direction::MemoryToDisk => self.save(&units).await,
+            Direction::RuntimeToMemory => {
+                let (_, loaded) = self.parts.versions.runtime();
+                self.take(&units, &loaded)
+            }
+            Direction::DiskToMemory => {
+                let loaded = self.on_disk()?;
+                let answer = self.take(&units, &loaded)?;
+                // Seen: from here on a SAVE builds on it.
+                self.parts.versions.saved(Arc::clone(&loaded.documents));
+                Ok(answer)
+            }
+        }
+    }
+
+    /// Puts a configuration's rows in the place of what is edited.
+    fn take(&self, units: &[Unit], loaded: &Loaded) -> Result<Answer, DeskError> {
+        let rows = model::project(loaded, &self.engine.vault)?;
+        for unit in units {
+            for table in Self::tables_of(*unit) {
+                let mut wanted = rows.get(table).cloned().unwrap_or_default();
+                if table == "global_variables" {
+                    // The rows of the other unit stay as they are edited.
+                    let name = |row: &Vec<model::book::SqlValue>| {
+                        row.first().and_then(model::book::text_of).unwrap_or_default()
+                    };
+                    wanted.retain(|row| model::variables::unit_of(&name(row)) == *unit);
+                    let others = self.engine.rows("main.global_variables")?;
+                    wanted.extend(others.into_iter().filter(|row| model::variables::unit_of(&name(row)) != *unit));
+                }
+                self.engine.refill(&format!("main.{table}"), &wanted)?;
+            }
+            self.memory.borrow_mut().conflicts.remove(unit);
+        }
+        Ok(Answer::ok())
+    }
+
+    /// True if nobody else changed what was edited here.
+    fn no_conflict(&self, units: &[Unit]) -> Result<(), DeskError> {
+        let memory = self.memory.borrow();
+        let found = units.iter().find_map(|unit| Some((unit, memory.conflicts.get(unit)?)));
+        let Some((unit, rows)) = found else { return Ok(()) };
+        let name = unit.name();
+        Err(refused(format!(
+            "conflict: {} changed here, and in effect meanwhile (switchboard_config_history shows by whom). \
+             SAVE {name} TO MEMORY takes what is in effect, and your change is to be made again",
+            rows.join(", ")
+        )))
+    }
+
+    /// The texts of a configuration with what is edited brought onto them.
+    fn applied(&self, base: &Loaded, units: &[Unit]) -> Result<Vec<Document>, DeskError> {
+        let mut present = base.clone();
+        for unit in units {
+            let documents = model::apply(&present, &self.edited(*unit)?, *unit, &self.engine.vault)?;
+            present.documents = documents.into();
+        }
+        Ok(present.documents.to_vec())
+    }
+
+    /// Checks texts whole, as the loader checks files.
+    fn checked(&self, documents: &[Document], base: &Loaded) -> Result<Loaded, DeskError> {
+        let faults = match load_documents(documents, &base.secrets) {
+            Ok(loaded) => return Ok(loaded),
+            Err(faults) => faults,
+        };
+        let mut shown: Vec<String> =
+            faults.iter().take(MOST_FAULTS).map(|fault| model::row_of(fault, documents, &base.secrets)).collect();
+        if faults.len() > MOST_FAULTS {
+            shown.push(format!("and {} more", faults.len() - MOST_FAULTS));
+        }
+        Err(refused(shown.join("; ")))
+    }
+
+    async fn load(
+        &self,
+        who: &Who,
+        units: &[Unit],
+        text: &str,
+        warnings: &mut Vec<String>,
+    ) -> Result<Answer, DeskError> {
+        self.no_conflict(units)?;
+        let (version, base) = self.parts.versions.runtime();
+        let mut rows = model::Tables::new();
+        for unit in units {
+            let edited = self.edited(*unit)?;
+            warnings.extend(model::idle(&edited, *unit, MOST_WARNINGS.saturating_sub(warnings.len())));
+            warnings.extend(self.changed_variables(*unit, &edited));
+            rows.extend(edited);
+        }
+        let documents = self.applied(&base, units)?;
+        if documents[..] != base.documents[..] {
+            let loaded = self.checked(&documents, &base)?;
+            let change = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            self.publish(who, loaded, Source::Port, change, Some(version)).await?;
+            self.settle(units, rows)?;
+        }
+        Ok(Answer::ok())
+    }
+
+    /// What the variables that are about to change do not do.
+    fn changed_variables(&self, unit: Unit, edited: &model::Tables) -> Vec<String> {
+        let memory = self.memory.borrow();
+        let base = memory.base.get("global_variables").cloned().unwrap_or_default();
+        let name = |row: &Vec<model::book::SqlValue>| row.first().and_then(model::book::text_of).unwrap_or_default();
+        let rows = edited.get("global_variables").into_iter().flatten();
+        let changed = rows.filter(|row| model::variables::unit_of(&name(row)) == unit && !base.contains(row));
+        changed.filter_map(|row| model::variables::caveat(&name(row))).collect()
+    }
+
+    /// After a LOAD: the rows that were loaded are where later edits begin, and follow what is in effect from here on.
+    fn settle(&self, units: &[Unit], loaded: model::Tables) -> Result<(), DeskError> {
+        {
+            let mut memory = self.memory.borrow_mut();
+            memory.base.extend(loaded);
+            memory.conflicts.retain(|unit, _| !units.contains(unit));
+        }
+        self.sync()
+    }
+
+    async fn publish(
+        &self,
+        who: &Who,
+        loaded: Loaded,
+        source: Source,
+        change: String,
+        based_on: Option<u64>,
+    ) -> Result<u64, DeskError> {
+        let (reply, answer) = oneshot::channel();
+        let author = format!("{}@{}", who.user, who.host);
+        let order = Order::Publish { loaded: Box::new(loaded), author, source, change, based_on, reply };
+        let ending = || refused("the router is ending");
+        self.parts.orders.send(order).await.map_err(|_| ending())?;
+        answer.await.map_err(|_| ending())?.map_err(refused)
+    }
+
+    /// Reads the files again, whatever is edited and whatever is in effect, and publishes what they say.
+    pub(in crate::admin) async fn reload(&self, who: &Who, change: &str) -> Result<u64, DeskError> {
+        let _turn = self.turn.lock().await;
+        let (_, runtime) = self.parts.versions.runtime();
+        let (loaded, source) = if self.parts.paths.is_empty() {
+            (load_documents(&runtime.documents, &runtime.secrets), Source::Port)
+        } else {
+            (crate::config::load(&self.parts.paths), Source::Files)
+        };
+        let loaded = loaded.map_err(|faults| {
+            let shown: Vec<String> = faults.iter().take(MOST_FAULTS).map(ToString::to_string).collect();
+            refused(format!("the files do not check out: {}", shown.join("; ")))
+        })?;
+        let version = self.publish(who, loaded, source, change.to_owned(), None).await?;
+        self.sync()?;
+        Ok(version)
+    }
+
+    async fn save(&self, units: &[Unit]) -> Result<Answer, DeskError> {
+        self.no_conflict(units)?;
+        let known = self.parts.versions.disk();
+        if self.parts.paths.is_empty() || known.iter().any(|d| !d.is_file()) {
+            return Err(refused(
+                "this router was started without a configuration file: SELECT CONFIG FILE shows one that says the same",
+            ));
+        }
+        let present = read_files(&known)?;
+        if let Some(changed) = present.iter().zip(known.iter()).find(|(now, then)| now.text != then.text) {
+            return Err(refused(format!(
+                "conflict: {} was changed on disk since it was read: LOAD … FROM DISK takes that, and your change is to be \
+                 made again",
+                changed.0.path.display()
+            )));
+        }
+        let base = self.on_disk()?;
+        let documents = self.applied(&base, units)?;
+        if documents == present {
+            return Ok(Answer::ok());
+        }
+        // What would not be read again is not written.
+        let loaded = self.checked(&documents, &base)?;
+        let (reply, heard) = oneshot::channel();
+        let order = Order::Saving(documents.clone(), reply);
+        self.parts.orders.send(order).await.map_err(|_| refused("the router is ending"))?;
+        heard.await.map_err(|_| refused("the router is ending"))?;
+        let changed: Vec<&Document> =
+            documents.iter().zip(&present).filter(|(new, old)| new.text != old.text).map(|(new, _)| new).collect();
+        write_files(&changed)?;
+        self.parts.versions.saved(loaded.documents);
+        Ok(Answer::ok())
+    }
+
+    /// ROLLBACK CONFIG TO VERSION n: that version's texts take effect again, as a new version.
+    pub(in crate::admin) async fn roll_back(&self, who: &Who, version: u64) -> Result<Answer, DeskError> {
+        let _turn = self.turn.lock().await;
+        self.sync()?;
+        let history = self.parts.versions.history();
+        let Some(entry) = history.iter().find(|entry| entry.version == version) else {
+            let (first, last) = (history.first().map_or(0, |e| e.version), history.last().map_or(0, |e| e.version));
+            return Err(refused(format!("version {version} is not kept: {first} to {last} are")));
+        };
+        let (present, base) = self.parts.versions.runtime();
+        let loaded = self.checked(&entry.documents, &base)?;
+        let change = format!("ROLLBACK CONFIG TO VERSION {version}");
+        let now = self.publish(who, loaded, Source::Port, change, Some(present)).await?;
+        self.sync()?;
+        Ok(Answer::Done { affected: 0, info: format!("version {now} is what version {version} was") })
+    }
+}
+
+/// Writes files such that whoever reads one finds the old text or the new one. All are ready before the first is put in place.
+fn write_files(documents: &[&Document]) -> Result<(), DeskError> {
+    let failed =
+        |path: &Path, error: std::io::Error| refused(format!("{} could not be written: {error}", path.display()));
+    let mut ready = Vec::new();
+    for document in documents {
+        // A link stays a link.
+        let path = document.path.canonicalize().map_err(|error| failed(&document.path, error))?;
+        let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let temporary = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
+        let write = || -> std::io::Result<()> {
+            let mut file = std::fs::File::create(&temporary)?;
+            file.set_permissions(std::fs::metadata(&path)?.permissions())?;
+            file.write_all(document.text.as_bytes())?;
+            file.sync_all()
+        };
+        if let Err(error) = write() {
+            let _ = std::fs::remove_file(&temporary);
+            ready.iter().for_each(|(made, _)| drop(std::fs::remove_file(made)));
+            return Err(failed(&path, error));
+        }
+        ready.push((temporary, path));
+    }
+    for (temporary, path) in ready {
+        std::fs::rename(&temporary, &path).map_err(|error| failed(&path, error))?;
+    }
+    Ok(())
+}

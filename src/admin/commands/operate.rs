@@ -1,0 +1,110 @@
+//! PROXYSQL …, KILL, and what goes on at servers.
+
+use super::Operation;
+use crate::admin::desk::{Desk, DeskError};
+use crate::admin::functions::Who;
+use crate::admin::model::book::{int_of, text_of};
+use crate::admin::orders::Order;
+use crate::admin::wire::Answer;
+use crate::backend::Backend;
+use crate::backend::connect::Address;
+use crate::backend::health::State;
+use crate::session::worker::Published;
+use rusqlite::types::Value;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::sync::oneshot;
+
+/// ProxySQL's word for a backend's state.
+pub fn status_word(state: State) -> &'static str {
+    match state {
+        State::Up | State::Suspect => "ONLINE",
+        State::Down => "SHUNNED",
+        State::Draining => "OFFLINE_SOFT",
+        State::Disabled => "OFFLINE_HARD",
+    }
+}
+
+/// Host and port of a backend; a unix socket's path has port 0.
+pub fn place_of(backend: &Backend) -> (String, u16) {
+    match &backend.target().address {
+        Address::Tcp(host, port) => (host.clone(), *port),
+        Address::Unix(path) => (path.display().to_string(), 0),
+    }
+}
+
+/// Puts what is found of servers into the rows that say what is told of them.
+pub fn overlay_health(rows: &mut [Vec<Value>], published: &Published) {
+    let backends: Vec<((String, u16), Arc<Backend>)> =
+        published.load().topology.backends().into_iter().map(|b| (place_of(&b), b)).collect();
+    for row in rows {
+        let (host, port) = (text_of(&row[1]).unwrap_or_default(), int_of(&row[2]).unwrap_or_default());
+        let told = text_of(&row[4]).unwrap_or_default();
+        let found = backends.iter().find(|((h, p), _)| *h == host && i64::from(*p) == port);
+        if let Some((_, backend)) = found.filter(|_| told == "ONLINE") {
+            row[4] = Value::Text(status_word(backend.health.state()).to_owned());
+        }
+    }
+}
+
+/// The rows of `switchboard_draining`: servers that take nothing new, and what they still have.
+pub fn draining(published: &Published) -> Vec<Vec<Value>> {
+    let leaving = |b: &Arc<Backend>| matches!(b.health.state(), State::Draining | State::Disabled);
+    let row = |backend: Arc<Backend>| {
+        let (host, port) = place_of(&backend);
+        let since = backend.health.history().last().map_or(SystemTime::UNIX_EPOCH, |change| change.at);
+        let seconds = since.elapsed().map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
+        let done = backend.busy() == 0;
+        vec![
+            Value::Text(host),
+            Value::Integer(port.into()),
+            Value::Text(status_word(backend.health.state()).to_owned()),
+            Value::Integer(backend.busy().into()),
+            Value::Integer(backend.open().into()),
+            Value::Integer(seconds),
+            Value::Integer(done.into()),
+        ]
+    };
+    published.load().topology.backends().into_iter().filter(leaving).map(row).collect()
+}
+
+fn ending() -> DeskError {
+    DeskError::Refused("the router is ending".to_owned())
+}
+
+impl Desk {
+    /// `PROXYSQL …`.
+    pub(in crate::admin) async fn operate(
+        &self,
+        who: &Who,
+        operation: Operation,
+        warnings: &mut Vec<String>,
+    ) -> Result<Answer, DeskError> {
+        let order = match operation {
+            Operation::Pause => Order::Pause(true),
+            Operation::Resume => Order::Pause(false),
+            Operation::Shutdown { slow } => Order::End { slow },
+            Operation::ReloadTls => {
+                let version = self.reload(who, "PROXYSQL RELOAD TLS").await?;
+                return Ok(Answer::Done { affected: 0, info: format!("version {version}") });
+            }
+            Operation::Nothing(why) => {
+                warnings.push(format!("nothing was done: {why}"));
+                return Ok(Answer::ok());
+            }
+        };
+        self.parts.orders.send(order).await.map_err(|_| ending())?;
+        Ok(Answer::ok())
+    }
+
+    /// KILL.
+    pub(in crate::admin) async fn kill(&self, session: u32, query: bool) -> Result<Answer, DeskError> {
+        let (reply, answer) = oneshot::channel();
+        self.parts.orders.send(Order::Kill { session, query, reply }).await.map_err(|_| ending())?;
+        match answer.await {
+            Ok(true) => Ok(Answer::ok()),
+            Ok(false) => Ok(Answer::error(1094, b"HY000", format!("Unknown thread id: {session}"))),
+            Err(_) => Err(ending()),
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! Where the sessions of the admin port work: the engine, what is edited, and the way to what is in effect.
+//!
+//! What is edited is the rows of `main`. [`Desk::sync`] brings into them what took effect meanwhile (a file that was saved,
+//! another operator's LOAD): rows that nobody touched here follow, rows that were edited stay, and rows that both changed are
+//! conflicts that stand in the way of LOAD and SAVE until somebody decides.
+
+use super::commands::{Command, Operation, Show, show};
+use super::dialect;
+use super::engine::{Bounds, Engine, EngineError};
+use super::feed::Feed;
+use super::functions::Who;
+use super::history::Versions;
+use super::model::merge::merge;
+use super::model::{self, Tables, variables};
+use super::orders::Order;
+use super::tables::{Unit, main, monitor, refill, stats};
+use super::wire::Answer;
+use crate::config::admin::{AdminRole, AdminSettings};
+use crate::config::{Loaded, load_documents};
+use crate::session::worker::Published;
+use rusqlite::types::Value;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What a desk works with.
+pub struct Parts {
+    /// Versions of the configuration.
+    pub versions: Arc<Versions>,
+    /// Counters.
+    pub feed: Arc<dyn Feed>,
+    /// The way to the control thread.
+    pub orders: mpsc::Sender<Order>,
+    /// What the router was told to read; nothing where flags said it all.
+    pub paths: Vec<PathBuf>,
+    /// What is in effect, as the workers see it.
+    pub published: Published,
+}
+
+/// What is edited, and what it came from.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// The version that was brought in last.
+    version: u64,
+    /// That version's rows, as the tables have them.
+    pub base: Tables,
+    /// Rows that were changed on both sides, by unit.
+    pub conflicts: BTreeMap<Unit, Vec<String>>,
+}
+
+/// The desk.
+pub struct Desk {
+    pub(super) engine: Engine,
+    pub(super) parts: Parts,
+    bounds: Bounds,
+    pub(super) memory: RefCell<Memory>,
+    /// Held by whoever is about to change what is in effect or what is in files.
+    pub(super) turn: tokio::sync::Mutex<()>,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// The engine's word.
+    #[error("{0}")]
+    Engine(#[from] EngineError),
+    /// The rows' fault.
+    #[error("{0}")]
+    Model(#[from] model::ModelError),
+    /// In words.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl From<DeskError> for Answer {
+    fn from(error: DeskError) -> Self {
+        Answer::refused(error)
+    }
+}
+
+impl Desk {
+    /// A desk with the configuration in effect on it.
+    ///
+    /// # Errors
+    /// The engine's, or the model's; none is to be expected of a configuration that was loaded.
+    pub fn new(parts: Parts, settings: &AdminSettings) -> Result<Self, DeskError> {
+        let bounds = Bounds { time: settings.statement_timeout, bytes: settings.max_result };
+        let (memory, turn) = (RefCell::default(), tokio::sync::Mutex::new(()));
+        let desk = Self { engine: Engine::open()?, parts, bounds, memory, turn };
+        desk.sync()?;
+        Ok(desk)
+    }
+
+    /// The versions.
+    pub fn versions(&self) -> &Versions {
+        &self.parts.versions
+    }
+
+    /// The tables of a unit, by the unit that their rows go with.
+    pub(super) fn tables_of(unit: Unit) -> impl Iterator<Item = &'static str> {
+        let variables = matches!(unit, Unit::MysqlVariables | Unit::AdminVariables);
+        main::TABLES.iter().map(|t| t.name).filter(move |name| match *name {
+            "global_variables" => variables,
+            other => !variables && main::unit(other) == unit,
+        })
+    }
+
+    /// Rows as a table has them: what goes in as a text may come out as a number.
+    fn settled(&self, table: &str, rows: &[Vec<Value>]) -> Result<Vec<Vec<Value>>, EngineError> {
+        let scratch = format!("disk.{table}");
+        self.engine.refill(&scratch, rows)?;
+        self.engine.rows(&scratch)
+    }
+
+    /// Brings what took effect meanwhile into what is edited.
+    pub(super) fn sync(&self) -> Result<(), DeskError> {
+        let (version, loaded) = self.parts.versions.runtime();
+        let mut memory = self.memory.borrow_mut();
+        if memory.version == version {
+            return Ok(());
+        }
+        let theirs = model::project(&loaded, &self.engine.vault)?;
+        for table in main::TABLES {
+            let there = self.settled(table.name, theirs.get(table.name).map_or(&[][..], Vec::as_slice))?;
+            let here = self.engine.rows(&format!("main.{}", table.name))?;
+            let none = Vec::new();
+            let (merged, conflicts) = merge(table.name, memory.base.get(table.name).unwrap_or(&none), &here, &there);
+            if merged != here {
+                self.engine.refill(&format!("main.{}", table.name), &merged)?;
+            }
+            if !conflicts.is_empty() {
+                memory.conflicts.entry(main::unit(table.name)).or_default().extend(conflicts);
+            }
+            memory.base.insert(table.name, there);
+        }
+        memory.version = version;
+        Ok(())
+    }
+
+    /// What is edited of a unit.
+    pub(super) fn edited(&self, unit: Unit) -> Result<Tables, DeskError> {
+        let mut tables = Tables::new();
+        for table in Self::tables_of(unit) {
+            tables.insert(table, self.engine.rows(&format!("main.{table}"))?);
+        }
+        Ok(tables)
+    }
+
+    /// The configuration that the files say now, or why they say none.
+    pub(super) fn on_disk(&self) -> Result<Loaded, DeskError> {
+        let (_, runtime) = self.parts.versions.runtime();
+        let documents = super::commands::load::read_files(&self.parts.versions.disk())?;
+        let faults = match load_documents(&documents, &runtime.secrets) {
+            Ok(loaded) => return Ok(loaded),
+            Err(faults) => faults,
+        };
+        let shown = faults.iter().take(3).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        Err(DeskError::Refused(format!("the files do not check out: {shown}")))
+    }
+
+    /// Fills the tables that a statement names and that are made when somebody looks.
+    fn refill(&self, text: &str) -> Result<(), DeskError> {
+        let lower = text.to_ascii_lowercase();
+        let named = |name: &str| lower.contains(name);
+        if named("runtime_") {
+            self.refill_runtime(&lower)?;
+        }
+        if named("disk") {
+            let rows = model::project(&self.on_disk()?, &self.engine.vault)?;
+            for (table, rows) in rows {
+                self.engine.refill(&format!("disk.{table}"), &rows)?;
+            }
+        }
+        let feed = &*self.parts.feed;
+        for table in stats::TABLES.iter().filter(|t| named(t.name)) {
+            if let Some(rows) = refill::stats(table.name, feed) {
+                self.engine.refill(&format!("stats.{}", table.name), &rows)?;
+            }
+        }
+        for table in monitor::TABLES.iter().filter(|t| named(t.name)) {
+            if let Some(rows) = refill::monitor(table.name, feed) {
+                self.engine.refill(&format!("monitor.{}", table.name), &rows)?;
+            }
+        }
+        if named("switchboard_draining") {
+            self.engine
+                .refill("stats.switchboard_draining", &super::commands::operate::draining(&self.parts.published))?;
+        }
+        if named("switchboard_config_history") {
+            self.engine.refill("main.switchboard_config_history", &self.history_rows())?;
+        }
+        Ok(())
+    }
+
+    fn refill_runtime(&self, lower: &str) -> Result<(), DeskError> {
+        let (_, loaded) = self.parts.versions.runtime();
+        let mut rows = model::project(&loaded, &self.engine.vault)?;
+        if let Some(servers) = rows.get_mut("mysql_servers") {
+            super::commands::operate::overlay_health(servers, &self.parts.published);
+        }
+        if lower.contains("runtime_checksums_values") {
+            let sums = super::commands::checksum::all(&rows, self.parts.versions.history().last().map(|e| &**e));
+            self.engine.refill("main.runtime_checksums_values", &sums)?;
+        }
+        if let Some(users) = rows.get_mut("mysql_users") {
+            *users = both_sides(users);
+        }
+        for (table, rows) in rows.iter().filter(|(table, _)| lower.contains(&format!("runtime_{table}"))) {
+            self.engine.refill(&format!("main.runtime_{table}"), rows)?;
+        }
+        Ok(())
+    }
+
+    fn history_rows(&self) -> Vec<Vec<Value>> {
+        let text = |t: &str| Value::Text(t.to_owned());
+        let row = |entry: &super::history::Entry| {
+            let at = jiff::Timestamp::try_from(entry.at).map(|t| t.strftime("%Y-%m-%d %H:%M:%S").to_string());
+            vec![
+                Value::Integer(i64::try_from(entry.version).unwrap_or(i64::MAX)),
+                text(&at.unwrap_or_default()),
+                text(&entry.author),
+                text(entry.source.name()),
+                text(&entry.change),
+                text(&entry.diff),
+            ]
+        };
+        self.parts.versions.history().iter().map(|entry| row(entry)).collect()
+    }
+
+    /// Runs SQL for somebody.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub(super) fn sql(&self, who: &Who, text: &str, parameters: &[Value]) -> Result<Answer, DeskError> {
+        self.sync()?;
+        self.refill(text)?;
+        let translated = dialect::translate(text);
+        let outcome = self.engine.run(who, &translated.sql, parameters, self.bounds)?;
+        if outcome.columns.is_empty() {
+            return Ok(Answer::Done { affected: outcome.affected, info: String::new() });
+        }
+        let columns = outcome.columns.into_iter().map(|name| translated.name(name)).collect();
+        Ok(Answer::Rows { columns, rows: outcome.rows })
+    }
+
+    /// What a statement would give: its parameters and its columns. A command has none before it runs.
+    ///
+    /// # Errors
+    /// The answer for the client.
+    pub fn describe(&self, who: &Who, text: &str) -> Result<(usize, Vec<String>), Answer> {
+        if super::commands::read(text) != Command::Sql {
+            return Ok((0, Vec::new()));
+        }
+        let translated = dialect::translate(text);
+        let (parameters, columns) = self.engine.describe(who, &translated.sql).map_err(DeskError::Engine)?;
+        Ok((parameters, columns.into_iter().map(|name| translated.name(name)).collect()))
+    }
+
+    /// Carries a statement out.
+    pub async fn carry_out(
+        &self,
+        who: &Who,
+        text: &str,
+        command: &Command,
+        parameters: &[Value],
+        warnings: &mut Vec<String>,
+    ) -> Answer {
+        if let Err(reason) = may(who.role, command) {
+            return Answer::refused(reason);
+        }
+        let done = match command {
+            Command::Sql => {
+                warnings.extend(idle_columns(text));
+                self.sql(who, text, parameters)
+            }
+            Command::Noise | Command::Use(_) => Ok(Answer::ok()),
+            Command::Show(show) => self.show(who, show, warnings),
+            Command::Set(name, value) => self.set(who, name, value, warnings),
+            Command::Carry(unit, direction) => self.carry(who, *unit, *direction, text, warnings).await,
+            Command::Rollback(version) => self.roll_back(who, *version).await,
+            Command::Operate(operation) => self.operate(who, *operation, warnings).await,
+            Command::Kill { session, query } => self.kill(*session, *query).await,
+            Command::Checksum(sum) => self.checksum(sum),
+            Command::ExplainRoute { statement, who } => Ok(self.explain_route(statement, who.as_ref())),
+            Command::ForgetDigests => {
+                Ok(Answer::Done { affected: self.parts.feed.forget_digests(), info: String::new() })
+            }
+            Command::ConfigFile => Ok(self.config_file()),
+            Command::WriteFile => Err(DeskError::Refused(
+                "the port writes no files but the configuration's own: SAVE … TO DISK, or SELECT CONFIG FILE"
+                    .to_owned(),
+            )),
+            Command::NotHere(words) => Err(DeskError::Refused(format!("{words} is ProxySQL's, and not known here"))),
+        };
+        done.unwrap_or_else(Answer::from)
+    }
+
+    fn show(&self, who: &Who, show: &Show, warnings: &[String]) -> Result<Answer, DeskError> {
+        match show {
+            Show::Select(select) if select.starts_with("PRAGMA") && who.role == AdminRole::Stats => {
+                self.sql(who, "SELECT 2 AS seq, 'stats' AS name, '' AS file UNION ALL SELECT 3, 'monitor', ''", &[])
+            }
+            Show::Select(select) => self.sql(who, select, &[]),
+            Show::Tables(schema, like) => {
+                let schema = schema.as_deref().unwrap_or(&who.schema);
+                let known = show::SCHEMAS.iter().find(|known| known.eq_ignore_ascii_case(schema));
+                let Some(known) = known else {
+                    return Ok(Answer::error(1049, b"42000", format!("Unknown database '{schema}'")));
+                };
+                self.sql(who, &show::tables_select(known, like.as_deref()), &[])
+            }
+            Show::CreateTable(schema, table) => {
+                let schemas = schema.as_deref().map_or_else(|| show::SCHEMAS.to_vec(), |one| vec![one]);
+                for schema in schemas.into_iter().filter(|s| show::SCHEMAS.contains(s)) {
+                    let select = format!(
+                        "SELECT name AS \"table\", sql AS \"Create Table\" FROM {schema}.sqlite_schema \
+                         WHERE type = 'table' AND name = {}",
+                        show::quoted(table)
+                    );
+                    match self.sql(who, &select, &[])? {
+                        Answer::Rows { rows, .. } if rows.is_empty() => {}
+                        found => return Ok(found),
+                    }
+                }
+                Ok(Answer::error(1146, b"42S02", format!("Table '{table}' doesn't exist")))
+            }
+            Show::Columns(schema, table) => {
+                let (schema, table) = (schema.as_deref().unwrap_or("main"), show::quoted(table));
+                let select = format!(
+                    "SELECT name AS Field, type AS Type, IIF(\"notnull\", 'NO', 'YES') AS \"Null\", \
+                     IIF(pk, 'PRI', '') AS \"Key\", dflt_value AS \"Default\", '' AS Extra \
+                     FROM pragma_table_info({table}, {})",
+                    show::quoted(schema)
+                );
+                self.sql(who, &select, &[])
+            }
+            Show::Warnings => {
+                let rows = warnings.iter().map(|w| vec!["Warning".to_owned(), "1105".to_owned(), w.clone()]).collect();
+                Ok(Answer::table(&["Level", "Code", "Message"], rows))
+            }
+            Show::CountWarnings => {
+                Ok(Answer::table(&["@@session.warning_count"], vec![vec![warnings.len().to_string()]]))
+            }
+            Show::Draining => self.sql(who, "SELECT * FROM stats.switchboard_draining", &[]),
+            Show::Metrics => match self.parts.feed.metrics() {
+                Some(text) => Ok(Answer::table(&["Data"], vec![vec![text]])),
+                None => Err(DeskError::Refused("this router serves no metrics".to_owned())),
+            },
+        }
+    }
+
+    fn set(&self, who: &Who, name: &str, value: &str, warnings: &mut Vec<String>) -> Result<Answer, DeskError> {
+        if !variables::is_known(name) {
+            return Ok(Answer::error(1193, b"HY000", format!("Unknown global variable: '{name}'")));
+        }
+        warnings.extend(variables::caveat(name));
+        let update = "UPDATE main.global_variables SET variable_value = ? WHERE variable_name = ?";
+        let parameters = [Value::Text(value.to_owned()), Value::Text(name.to_owned())];
+        self.sql(who, update, &parameters)
+    }
+
+    fn config_file(&self) -> Answer {
+        let (_, loaded) = self.parts.versions.runtime();
+        let row = |d: &crate::config::Document| vec![d.path.display().to_string(), super::diff::masked(&d.text)];
+        Answer::table(&["File", "Data"], loaded.documents.iter().map(row).collect())
+    }
+}
+
+/// Two rows for a user, as ProxySQL has them at runtime: one for the side behind, one for the side in front.
+fn both_sides(users: &[Vec<Value>]) -> Vec<Vec<Value>> {
+    let fields = model::users::USER;
+    let place = |name: &str| fields.iter().position(|f| f.column == name).unwrap_or(0);
+    let (behind, front) = (place("backend"), place("frontend"));
+    let side = |row: &Vec<Value>, backend: i64| {
+        let mut row = row.clone();
+        row[behind] = Value::Integer(backend);
+        row[front] = Value::Integer(1 - backend);
+        row
+    };
+    users.iter().map(|row| side(row, 1)).chain(users.iter().map(|row| side(row, 0))).collect()
+}
+
+/// Columns without a meaning that a change names: a warning for each.
+fn idle_columns(text: &str) -> Vec<String> {
+    let pieces = super::commands::pieces(text);
+    let changes = ["INSERT", "UPDATE", "REPLACE"].iter().any(|word| pieces.first().is_some_and(|p| p.is(word)));
+    if !changes {
+        return Vec::new();
+    }
+    let names = |word: &str| pieces.iter().any(|p| p.plain().eq_ignore_ascii_case(word));
+    let tables = [
+        ("mysql_query_rules", model::rules::RULE),
+        ("mysql_users", model::users::USER),
+        ("mysql_servers", model::servers::SERVER),
+    ];
+    let mut out = Vec::new();
+    for (table, fields) in tables.into_iter().filter(|(table, _)| names(table)) {
+        let kept = fields.iter().filter(|field| field.kind == model::codec::Kind::Kept && names(field.column));
+        out.extend(kept.map(|field| format!("{table}.{} is kept and does nothing here", field.column)));
+    }
+    for (table, _) in model::KEPT_TABLES.iter().filter(|(table, _)| names(table)) {
+        out.push(format!("{table} is kept and does nothing here"));
+    }
+    out
+}
+
+/// Whether a role may do that. What SQL may touch is the engine's to say.
+fn may(role: AdminRole, command: &Command) -> Result<(), String> {
+    use super::commands::Direction;
+    let allowed = match (role, command) {
+        (AdminRole::Admin, _) => true,
+        (_, Command::Sql | Command::Noise | Command::Use(_) | Command::Show(_)) => true,
+        (AdminRole::Stats, _) => false,
+        (AdminRole::Operator, Command::Carry(unit, direction)) => {
+            *unit == Some(Unit::Servers) && *direction == Direction::MemoryToRuntime
+        }
+        (AdminRole::Operator, Command::Operate(operation)) => !matches!(operation, Operation::Shutdown { .. }),
+        (AdminRole::Operator, command) => !matches!(command, Command::Set(..) | Command::Rollback(_)),
+    };
+    if allowed { Ok(()) } else { Err(format!("the role `{}` may not do that", role.name())) }
+}

@@ -1,0 +1,335 @@
+//! The SQL engine: SQLite in memory, with ProxySQL's schemas attached, and walls around it.
+//!
+//! What a role may read and write is settled where SQLite compiles a statement (its authorizer), not by looking at the text.
+//! Nobody can reach a file from here, change a definition, or compute for longer than the limit. A result is whole in
+//! memory, up to a bound, before its first byte is sent: a client that reads slowly holds no statement open, so it cannot
+//! keep another from writing.
+
+use super::functions::{self, Who};
+use super::tables::{Table, columns, main, monitor, stats};
+use super::vault::Vault;
+use crate::config::admin::AdminRole;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, Statement};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// A statement that the engine did not run.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// SQLite's own word.
+    #[error("{0}")]
+    Sql(String),
+    /// It computed for too long.
+    #[error("the statement took longer than {0:?} ([admin] statement_timeout) and was given up")]
+    Timeout(Duration),
+    /// Its result is too large.
+    #[error("the result is larger than {0} bytes ([admin] max_result)")]
+    TooLarge(usize),
+}
+
+impl From<rusqlite::Error> for EngineError {
+    fn from(error: rusqlite::Error) -> Self {
+        EngineError::Sql(match error {
+            rusqlite::Error::SqliteFailure(_, Some(text)) => text,
+            rusqlite::Error::SqlInputError { msg, .. } => msg,
+            other => other.to_string(),
+        })
+    }
+}
+
+/// A cell of a result: text as the client gets it, or NULL.
+pub type Cell = Option<Box<[u8]>>;
+
+/// What a statement came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Column names; none for a statement that gives no rows.
+    pub columns: Vec<String>,
+    /// Rows.
+    pub rows: Vec<Vec<Cell>>,
+    /// Rows that it changed.
+    pub affected: u64,
+}
+
+/// Rows of texts and NULLs, on their way into a table.
+pub type Rows = Vec<Vec<Value>>;
+
+/// Limits of one statement.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// How long it may compute.
+    pub time: Duration,
+    /// How many bytes its result may have.
+    pub bytes: usize,
+}
+
+/// The engine. One for all sessions of the admin port, on its thread.
+pub struct Engine {
+    db: Connection,
+    /// Whose statement is being compiled.
+    caller: Arc<AtomicU8>,
+    /// When the running statement must end, in milliseconds since `born`.
+    deadline: Arc<AtomicU64>,
+    born: Instant,
+    who: Arc<Mutex<Who>>,
+    /// Passwords that statements brought in clear.
+    pub vault: Arc<Vault>,
+}
+
+/// The router itself: no wall.
+const OURSELVES: u8 = 0;
+
+fn caller_of(role: AdminRole) -> u8 {
+    match role {
+        AdminRole::Admin => 1,
+        AdminRole::Operator => 2,
+        AdminRole::Stats => 3,
+    }
+}
+
+/// What a cell is counted as, beside its bytes.
+const CELL: usize = 24;
+
+impl Engine {
+    /// An engine with all tables, empty.
+    ///
+    /// # Errors
+    /// SQLite's; none is to be expected.
+    pub fn open() -> Result<Self, EngineError> {
+        let mut db = Connection::open_in_memory()?;
+        for schema in ["disk", "stats", "monitor"] {
+            db.execute_batch(&format!("ATTACH DATABASE ':memory:' AS {schema}"))?;
+        }
+        db.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 3)?;
+        db.set_limit(Limit::SQLITE_LIMIT_LENGTH, 256 << 20)?;
+        db.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, 64 << 20)?;
+        db.set_limit(Limit::SQLITE_LIMIT_EXPR_DEPTH, 500)?;
+        create_tables(&db)?;
+        let who = Arc::new(Mutex::new(Who::default()));
+        let vault = Arc::new(Vault::default());
+        functions::register(&db, &who, &vault)?;
+        db.execute_batch(CONCEAL)?;
+        let (caller, deadline) = (Arc::new(AtomicU8::new(OURSELVES)), Arc::new(AtomicU64::new(u64::MAX)));
+        let born = Instant::now();
+        let until = Arc::clone(&deadline);
+        db.progress_handler(1_000, Some(move || millis(born) > until.load(Relaxed)))?;
+        let asking = Arc::clone(&caller);
+        db.authorizer(Some(move |context: AuthContext<'_>| authorize(asking.load(Relaxed), &context)))?;
+        Ok(Self { db, caller, deadline, born, who, vault })
+    }
+
+    /// Runs one statement for somebody.
+    ///
+    /// # Errors
+    /// [`EngineError`]. A statement that failed has changed nothing.
+    pub fn run(&self, who: &Who, sql: &str, parameters: &[Value], bounds: Bounds) -> Result<Outcome, EngineError> {
+        if let Ok(mut present) = self.who.lock() {
+            present.clone_from(who);
+        }
+        self.caller.store(caller_of(who.role), Relaxed);
+        let limit = u64::try_from(bounds.time.as_millis()).unwrap_or(u64::MAX);
+        self.deadline.store(millis(self.born).saturating_add(limit), Relaxed);
+        let result = self.attempt(sql, parameters, bounds);
+        let late = millis(self.born) > self.deadline.swap(u64::MAX, Relaxed);
+        self.caller.store(OURSELVES, Relaxed);
+        match result {
+            Err(EngineError::Sql(text)) if late && text.contains("interrupted") => {
+                Err(EngineError::Timeout(bounds.time))
+            }
+            other => other,
+        }
+    }
+
+    fn attempt(&self, sql: &str, parameters: &[Value], bounds: Bounds) -> Result<Outcome, EngineError> {
+        let before = self.db.total_changes();
+        let mut statement = self.db.prepare(sql)?;
+        if statement.parameter_count() != parameters.len() {
+            let (wanted, given) = (statement.parameter_count(), parameters.len());
+            return Err(EngineError::Sql(format!("{wanted} parameters are wanted, {given} are given")));
+        }
+        for (index, value) in parameters.iter().enumerate() {
+            statement.raw_bind_parameter(index + 1, value)?;
+        }
+        let mut outcome = Outcome { columns: names(&statement), ..Outcome::default() };
+        let (count, mut bytes) = (statement.column_count(), 0usize);
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            let mut cells = Vec::with_capacity(count);
+            for column in 0..count {
+                let cell = text_of(row.get_ref(column)?);
+                bytes += CELL + cell.as_ref().map_or(0, |c| c.len());
+                cells.push(cell);
+            }
+            if bytes > bounds.bytes {
+                return Err(EngineError::TooLarge(bounds.bytes));
+            }
+            outcome.rows.push(cells);
+        }
+        drop(rows);
+        if count == 0 {
+            // Triggers' own changes count in the total; the statement's do not include them.
+            outcome.affected = if self.db.total_changes() > before { self.db.changes() } else { 0 };
+        }
+        Ok(outcome)
+    }
+
+    /// The parameters and the column names of a statement, without running it.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn describe(&self, who: &Who, sql: &str) -> Result<(usize, Vec<String>), EngineError> {
+        self.caller.store(caller_of(who.role), Relaxed);
+        let described = self.db.prepare(sql).map(|statement| (statement.parameter_count(), names(&statement)));
+        self.caller.store(OURSELVES, Relaxed);
+        Ok(described?)
+    }
+
+    /// Puts rows in the place of all that a table has. `table` has its schema.
+    ///
+    /// # Errors
+    /// [`EngineError`]; the table is as it was then.
+    pub fn refill(&self, table: &str, rows: &[Vec<Value>]) -> Result<(), EngineError> {
+        let change = self.db.unchecked_transaction()?;
+        change.execute(&format!("DELETE FROM {table}"), [])?;
+        if let Some(first) = rows.first() {
+            let places = vec!["?"; first.len()].join(",");
+            let mut insert = change.prepare(&format!("INSERT INTO {table} VALUES ({places})"))?;
+            for row in rows {
+                insert.execute(rusqlite::params_from_iter(row))?;
+            }
+        }
+        change.commit()?;
+        Ok(())
+    }
+
+    /// All rows of a table, by its first columns.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn rows(&self, table: &str) -> Result<Rows, EngineError> {
+        let count = self.db.prepare(&format!("SELECT * FROM {table} LIMIT 0"))?.column_count();
+        let order: Vec<String> = (1..=count.min(3)).map(|n| n.to_string()).collect();
+        let mut statement = self.db.prepare(&format!("SELECT * FROM {table} ORDER BY {}", order.join(", ")))?;
+        let mut rows = statement.query([])?;
+        let mut out = Rows::new();
+        while let Some(row) = rows.next()? {
+            out.push((0..count).map(|column| row.get::<_, Value>(column)).collect::<Result<_, _>>()?);
+        }
+        Ok(out)
+    }
+}
+
+/// A password in clear goes into the vault as soon as it is written, and a hash stands in the table.
+const CONCEAL: &str = "
+    CREATE TRIGGER main.switchboard_conceal_new AFTER INSERT ON main.mysql_users WHEN NEW.password IS NOT NULL BEGIN
+        UPDATE mysql_users SET password = switchboard_conceal(NEW.password) WHERE rowid = NEW.rowid;
+    END;
+    CREATE TRIGGER main.switchboard_conceal_changed AFTER UPDATE OF password ON main.mysql_users
+        WHEN NEW.password IS NOT NULL AND NEW.password <> switchboard_conceal(NEW.password) BEGIN
+        UPDATE mysql_users SET password = switchboard_conceal(NEW.password) WHERE rowid = NEW.rowid;
+    END;
+    CREATE TRIGGER main.switchboard_conceal_variable AFTER UPDATE OF variable_value ON main.global_variables
+        WHEN NEW.variable_name = 'mysql-monitor_password' AND NEW.variable_value <> switchboard_mark(NEW.variable_value)
+    BEGIN
+        UPDATE global_variables SET variable_value = switchboard_mark(NEW.variable_value) WHERE rowid = NEW.rowid;
+    END;";
+
+fn create_tables(db: &Connection) -> Result<(), EngineError> {
+    let create = |schema: &str, prefix: &str, table: &Table| {
+        db.execute_batch(&format!("CREATE TABLE {schema}.{prefix}{} ({})", table.name, table.body))
+    };
+    for table in main::TABLES {
+        create("main", "", table)?;
+        create("disk", "", table)?;
+        if table.name != "mysql_users" {
+            create("main", "runtime_", table)?;
+        }
+    }
+    // Two rows for each user at runtime, one for either side, so its key is another.
+    let users = main::TABLES.iter().find(|t| t.name == "mysql_users").map_or("", |t| t.body);
+    let plain: Vec<String> = columns(users).iter().map(|name| format!("{name} VARCHAR")).collect();
+    db.execute_batch(&format!("CREATE TABLE main.runtime_mysql_users ({})", plain.join(", ")))?;
+    for table in main::FIXED {
+        create("main", "", table)?;
+    }
+    db.execute_batch("CREATE TABLE disk.global_settings (variable_name VARCHAR PRIMARY KEY, variable_value VARCHAR)")?;
+    stats::TABLES.iter().try_for_each(|table| create("stats", "", table))?;
+    monitor::TABLES.iter().try_for_each(|table| create("monitor", "", table))?;
+    Ok(())
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn names(statement: &Statement<'_>) -> Vec<String> {
+    statement.column_names().into_iter().map(str::to_owned).collect()
+}
+
+/// A value as the text protocol has it.
+fn text_of(value: ValueRef<'_>) -> Cell {
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number.to_string().into_bytes().into()),
+        // As SQLite writes it: always with a point.
+        ValueRef::Real(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+            Some(format!("{number:.1}").into_bytes().into())
+        }
+        ValueRef::Real(number) => Some(number.to_string().into_bytes().into()),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(bytes.into()),
+    }
+}
+
+/// The pragmas that only look.
+const PRAGMAS: [&str; 5] = ["table_info", "table_xinfo", "table_list", "database_list", "index_list"];
+
+/// Whether a part of a statement may be compiled.
+fn authorize(caller: u8, context: &AuthContext<'_>) -> Authorization {
+    if caller == OURSELVES {
+        return Authorization::Allow;
+    }
+    let allowed = |yes: bool| if yes { Authorization::Allow } else { Authorization::Deny };
+    let (admin, stats) = (caller == caller_of(AdminRole::Admin), caller == caller_of(AdminRole::Stats));
+    let schema = context.database_name.unwrap_or("main");
+    // What our own trigger does is ours to do.
+    if context.accessor.is_some_and(|trigger| trigger.starts_with("switchboard_conceal")) {
+        return Authorization::Allow;
+    }
+    match context.action {
+        AuthAction::Select | AuthAction::Recursive => Authorization::Allow,
+        AuthAction::Function { function_name } => {
+            allowed(!["switchboard_conceal", "switchboard_mark"].contains(&function_name))
+        }
+        AuthAction::Read { table_name, column_name } => {
+            let open = matches!(schema, "stats" | "monitor" | "temp") || table_name.contains("global_variables");
+            if stats && !open {
+                return Authorization::Deny;
+            }
+            // An operator sees who the users are, and NULL for what proves it.
+            let secret = table_name.ends_with("mysql_users") && column_name == "password";
+            if secret && !admin { Authorization::Ignore } else { Authorization::Allow }
+        }
+        AuthAction::Insert { table_name } | AuthAction::Delete { table_name } => {
+            allowed(admin && is_edited(schema, table_name))
+        }
+        // Whoever drains a server changes its status, and nothing else of it.
+        AuthAction::Update { table_name, column_name } => {
+            let drains = table_name == "mysql_servers" && column_name == "status" && !stats;
+            allowed(is_edited(schema, table_name) && (admin || drains))
+        }
+        AuthAction::Pragma { pragma_name, .. } => allowed(!stats && PRAGMAS.contains(&pragma_name)),
+        _ => Authorization::Deny,
+    }
+}
+
+/// True for the tables that statements may change.
+fn is_edited(schema: &str, table: &str) -> bool {
+    schema == "main" && (main::TABLES.iter().any(|t| t.name == table) || table == "sqlite_sequence")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Two people at once: what was edited here, and what took effect meanwhile, brought together row by row.
+
+use super::book::{same, text_of};
+use super::{Rows, Sql};
+use std::collections::BTreeMap;
+
+/// How many columns tell the rows of a table apart; 0: all of them.
+fn key_columns(table: &str) -> usize {
+    match table {
+        "mysql_servers" => 3,
+        "mysql_replication_hostgroups" => 2,
+        "mysql_users" | "mysql_query_rules" | "global_variables" | "switchboard_rules" | "switchboard_tables" => 1,
+        "switchboard_hostgroups" => 1,
+        _ => 0,
+    }
+}
+
+type Key = Vec<Option<String>>;
+
+fn keyed(rows: &Rows, columns: usize) -> BTreeMap<Key, &Vec<Sql>> {
+    let key = |row: &Vec<Sql>| row.iter().take(if columns == 0 { row.len() } else { columns }).map(text_of).collect();
+    rows.iter().map(|row| (key(row), row)).collect()
+}
+
+fn equal(a: Option<&&Vec<Sql>>, b: Option<&&Vec<Sql>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b)),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// The rows that both sides want. `base` is what both began from; `edited` what one made of it, `theirs` what the other did.
+/// Rows that both changed stay as they were edited, and are named as conflicts.
+pub fn merge(table: &str, base: &Rows, edited: &Rows, theirs: &Rows) -> (Rows, Vec<String>) {
+    let columns = key_columns(table);
+    let (base, mine, others) = (keyed(base, columns), keyed(edited, columns), keyed(theirs, columns));
+    let mut keys: Vec<&Key> = mine.keys().chain(others.keys()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let (mut rows, mut conflicts) = (Rows::new(), Vec::new());
+    for key in keys.into_iter().chain(base.keys().filter(|k| !mine.contains_key(*k) && !others.contains_key(*k))) {
+        let (was, here, there) = (base.get(key), mine.get(key), others.get(key));
+        let chosen = if equal(here, was) { there } else { here };
+        if !equal(here, was) && !equal(there, was) && !equal(here, there) {
+            let words: Vec<&str> = key.iter().map(|part| part.as_deref().unwrap_or("NULL")).collect();
+            conflicts.push(format!("{table} ({})", words.join(", ")));
+        }
+        rows.extend(chosen.map(|row| (*row).clone()));
+    }
+    (rows, conflicts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(list: &[(i64, &str)]) -> Rows {
+        list.iter().map(|(id, text)| vec![Sql::Integer(*id), Sql::Text((*text).into())]).collect()
+    }
+
+    #[test]
+    fn what_one_side_changed_wins_and_what_both_changed_is_a_conflict() {
+        let base = rows(&[(1, "a"), (2, "b"), (3, "c")]);
+        let edited = rows(&[(1, "mine"), (2, "b"), (4, "new")]);
+        let theirs = rows(&[(1, "a"), (2, "theirs"), (3, "c"), (5, "other")]);
+        let (merged, conflicts) = merge("mysql_query_rules", &base, &edited, &theirs);
+        assert_eq!(merged, rows(&[(1, "mine"), (2, "theirs"), (4, "new"), (5, "other")]));
+        assert!(conflicts.is_empty(), "{conflicts:?}");
+        let (_, conflicts) =
+            merge("mysql_query_rules", &base, &rows(&[(1, "x"), (2, "b")]), &rows(&[(1, "y"), (3, "z")]));
+        assert_eq!(conflicts, ["mysql_query_rules (1)", "mysql_query_rules (3)"]);
+        let (_, conflicts) = merge("mysql_query_rules", &base, &rows(&[(1, "x")]), &rows(&[(1, "x")]));
+        assert!(conflicts.is_empty(), "the same change twice is none: {conflicts:?}");
+    }
+}

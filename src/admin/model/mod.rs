@@ -1,0 +1,188 @@
+//! The configuration's texts as rows, and rows brought onto texts: one model in two shapes.
+//!
+//! [`project`] reads a text's rows. [`apply`] brings rows onto a text: an entry whose row says what the text says keeps every
+//! byte, one whose row differs has just those keys changed, and comments, order and blanks stay. Nothing here judges what a
+//! configuration means: the loader does, over the texts that come out, and [`row_of`] says which row a fault of its is in.
+
+pub mod book;
+pub mod codec;
+mod kept;
+pub mod merge;
+pub mod rules;
+pub mod servers;
+pub mod users;
+pub mod variables;
+
+use super::tables::Unit;
+use super::vault::Vault;
+use crate::auth::Secret;
+use crate::config::{Document, Fault, Loaded};
+use crate::rules::Role;
+use book::{Book, int_of, text_of};
+use codec::Field;
+pub use kept::KEPT_TABLES;
+use rusqlite::types::Value as Sql;
+use std::collections::BTreeMap;
+use toml_edit::TableLike;
+
+/// The rows of a table.
+pub type Rows = Vec<Vec<Sql>>;
+
+/// Tables of `main`, by name.
+pub type Tables = BTreeMap<&'static str, Rows>;
+
+/// Rows that could not be brought onto a text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// A row is wrong.
+    #[error("{row}: {reason}")]
+    Row {
+        /// Table and key.
+        row: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A text is no TOML.
+    #[error("{0}")]
+    Text(String),
+}
+
+impl ModelError {
+    fn row(row: String, reason: String) -> Self {
+        ModelError::Row { row, reason }
+    }
+}
+
+/// A column's place among its table's.
+fn column(fields: &[Field], name: &str) -> usize {
+    fields.iter().position(|field| field.column == name).unwrap_or(0)
+}
+
+/// All rows of a configuration.
+///
+/// # Errors
+/// [`ModelError::Text`].
+pub fn project(loaded: &Loaded, vault: &Vault) -> Result<Tables, ModelError> {
+    let book = Book::open(&loaded.documents, &loaded.secrets).map_err(ModelError::Text)?;
+    let mut tables = Tables::new();
+    rules::project(&book, &mut tables);
+    users::project(&book, vault, lowest_writer(loaded), &mut tables);
+    servers::project(&book, &mut tables);
+    variables::project(&book, loaded, vault, &mut tables);
+    kept::project(&book, &mut tables);
+    for rows in tables.values_mut() {
+        let key = |row: &Vec<Sql>| row.iter().take(3).map(order).collect::<Vec<_>>();
+        rows.sort_by_cached_key(key);
+    }
+    Ok(tables)
+}
+
+/// The order in which SQLite has values: NULL, numbers, texts.
+fn order(value: &Sql) -> (u8, i64, String) {
+    match value {
+        Sql::Null => (0, 0, String::new()),
+        Sql::Integer(number) => (1, *number, String::new()),
+        other => (2, 0, text_of(other).unwrap_or_default()),
+    }
+}
+
+fn lowest_writer(loaded: &Loaded) -> i64 {
+    let writers = loaded.rules.hostgroups().iter().filter(|g| g.role == Role::Writer).map(|g| i64::from(g.id));
+    writers.min().unwrap_or_default()
+}
+
+/// Brings the rows of one unit onto a configuration's texts, and gives the texts that come of it.
+///
+/// # Errors
+/// [`ModelError`].
+pub fn apply(base: &Loaded, wanted: &Tables, unit: Unit, vault: &Vault) -> Result<Vec<Document>, ModelError> {
+    let mut book = Book::open(&base.documents, &base.secrets).map_err(ModelError::Text)?;
+    match unit {
+        Unit::Rules => rules::apply(&mut book, wanted)?,
+        Unit::Users => {
+            let declared = |id: i64| base.hostgroups.iter().any(|h| i64::from(h.id) == id);
+            users::apply(&mut book, wanted, vault, lowest_writer(base), declared)?;
+        }
+        Unit::Servers => servers::apply(&mut book, wanted)?,
+        Unit::MysqlVariables | Unit::AdminVariables => {
+            let mut present = Tables::new();
+            variables::project(&book, base, vault, &mut present);
+            variables::apply(&mut book, wanted, &present, unit, vault)?;
+        }
+        Unit::Firewall | Unit::Ldap | Unit::Scheduler | Unit::RestApi | Unit::ProxySqlServers => {}
+    }
+    kept::apply(&mut book, wanted, unit);
+    Ok(book.close())
+}
+
+/// A fault of the loader, with the row that it is in where it is in one.
+pub fn row_of(fault: &Fault, documents: &[Document], secrets: &[(String, Secret)]) -> String {
+    let plain = || fault.to_string();
+    let Some(document) = documents.iter().find(|d| d.path == fault.file) else { return plain() };
+    let Ok(parsed) = toml_edit::Document::parse(document.text.as_ref()) else { return plain() };
+    let Ok(book) = Book::open(&[], secrets) else { return plain() };
+    let line_start: usize = document.text.split_inclusive('\n').take(fault.line.saturating_sub(1)).map(str::len).sum();
+    let line_end = line_start + document.text[line_start..].find('\n').unwrap_or(document.text.len() - line_start);
+    // The last entry that begins on the fault's line or above it.
+    let mut nearest: Option<(usize, &str, &dyn TableLike)> = None;
+    for key in ["rule", "user", "backend", "hostgroup", "table"] {
+        let Some(item) = parsed.as_table().get(key) else { continue };
+        let entries: Vec<(usize, &dyn TableLike)> = match (item.as_array_of_tables(), item.as_array()) {
+            (Some(tables), _) => tables.iter().filter_map(|t| Some((t.span()?.start, t as &dyn TableLike))).collect(),
+            (None, Some(list)) => {
+                list.iter().filter_map(|v| Some((v.span()?.start, v.as_inline_table()? as &dyn TableLike))).collect()
+            }
+            _ => continue,
+        };
+        for (start, table) in entries.into_iter().filter(|(start, _)| *start <= line_end) {
+            if nearest.is_none_or(|(known, ..)| start > known) {
+                nearest = Some((start, key, table));
+            }
+        }
+    }
+    let Some((_, key, table)) = nearest else { return plain() };
+    let field = |fields: &[Field], place: usize| fields[place].read(table, &book);
+    let number = |value: Sql| int_of(&value).unwrap_or_default();
+    let row = match key {
+        "rule" => format!("mysql_query_rules rule_id={}", number(field(rules::RULE, 0))),
+        "user" => format!("mysql_users username='{}'", text_of(&field(users::USER, 0)).unwrap_or_default()),
+        "hostgroup" => format!("switchboard_hostgroups hostgroup_id={}", number(field(servers::HOSTGROUP, 0))),
+        "backend" => servers::label(table, &book),
+        _ => format!("switchboard_tables name='{}'", table.get("name").and_then(|i| i.as_str()).unwrap_or_default()),
+    };
+    format!("{row}: {}", fault.reason)
+}
+
+/// What of the rows of a unit is kept and does nothing, one line each, at most so many.
+pub fn idle(tables: &Tables, unit: Unit, most: usize) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut look = |name: &'static str, fields: &[Field], key: &dyn Fn(&[Sql]) -> String| {
+        for row in tables.get(name).into_iter().flatten() {
+            for (field, value) in fields.iter().zip(row).filter(|(field, _)| field.kind == codec::Kind::Kept) {
+                if out.len() < most && !field.is_absent(value) {
+                    out.push(format!("{} {} is kept and does nothing here", key(row), field.column));
+                }
+            }
+        }
+    };
+    match unit {
+        Unit::Rules => look("mysql_query_rules", rules::RULE, &|row| {
+            format!("mysql_query_rules rule_id={}:", int_of(&row[0]).unwrap_or_default())
+        }),
+        Unit::Users => look("mysql_users", users::USER, &|row| {
+            format!("mysql_users username='{}':", text_of(&row[0]).unwrap_or_default())
+        }),
+        Unit::Servers => look("mysql_servers", servers::SERVER, &|row| format!("{}:", servers::server_label(row))),
+        _ => {}
+    }
+    for (name, of) in KEPT_TABLES {
+        let rows = tables.get(name).map_or(0, Vec::len);
+        if *of == unit && rows > 0 {
+            out.push(format!("{name}: its {rows} rows are kept and do nothing here"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

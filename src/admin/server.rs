@@ -1,0 +1,232 @@
+//! The admin port itself: its thread, its socket, its accounts.
+//!
+//! The front is the traffic port's own, so a client that can sign in there can sign in here: the same plugins, the same TLS,
+//! the same RSA key. Accounts are the configuration's in effect, and follow its reloads.
+
+use super::commands::show::first_schema;
+use super::desk::{Desk, Parts};
+use super::functions::Who;
+use super::session::Session;
+use super::wire::STATUS;
+use crate::auth::{Accounts, Offload, Plugin, RsaKey};
+use crate::config::admin::{AdminRole, AdminSettings, AdminUser};
+use crate::frontend::login::{self, Fault, LoginContext};
+use crate::net::stream::Plain;
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::response::{ErrPacket, OkPacket};
+use crate::session::worker::Published;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+
+/// What a server needs beside what its desk needs.
+pub struct Context {
+    /// The settings.
+    pub settings: AdminSettings,
+    /// The published configuration.
+    pub published: Published,
+    /// The key for passwords over plain TCP, where the configuration names none.
+    pub rsa: Arc<RsaKey>,
+    /// What the desk works with.
+    pub parts: Parts,
+}
+
+/// A server that runs. It ends when this is dropped.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The greeting's version: MySQL's clients read its first numbers to know what they may say.
+const GREETING: &str = concat!("8.0.36-switchboard-admin-", env!("CARGO_PKG_VERSION"));
+
+/// Binds the port and starts its thread.
+///
+/// # Errors
+/// The address cannot be had, or the thread cannot be started.
+pub fn start(context: Context) -> io::Result<Server> {
+    let listener = std::net::TcpListener::bind(context.settings.address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
+        let served = runtime.map(|runtime| {
+            runtime.block_on(async {
+                tokio::select! {
+                    result = serve(listener, context) => result,
+                    _ = stopped => Ok(()),
+                }
+            })
+        });
+        if let Err(error) | Ok(Err(error)) = served {
+            tracing::error!(target: "admin", %error, "the admin port is not served");
+        }
+    })?;
+    Ok(Server { address, stop: Some(stop), thread: Some(thread) })
+}
+
+async fn serve(listener: std::net::TcpListener, context: Context) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let bounds = context.settings.clone();
+    let desk = Rc::new(Desk::new(context.parts, &bounds).map_err(io::Error::other)?);
+    let front = Rc::new(Front {
+        settings: bounds,
+        published: context.published,
+        rsa: context.rsa,
+        offload: Offload::new(1),
+        accounts: RefCell::default(),
+        connections: Cell::new(0),
+        next: Cell::new(1),
+        desk,
+    });
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let seat = Seat::take(&front);
+                let front = Rc::clone(&front);
+                tokio::task::spawn_local(async move {
+                    front.receive(stream, peer).await;
+                    drop(seat);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(target: "admin", %error, "a client could not be accepted");
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// The accounts of a version.
+type Known = (u64, Rc<Accounts>, Rc<Vec<AdminUser>>);
+
+struct Front {
+    settings: AdminSettings,
+    published: Published,
+    rsa: Arc<RsaKey>,
+    offload: Offload,
+    accounts: RefCell<Option<Known>>,
+    connections: Cell<u32>,
+    next: Cell<u32>,
+    desk: Rc<Desk>,
+}
+
+/// A place among the connections.
+struct Seat(Rc<Front>);
+
+impl Seat {
+    fn take(front: &Rc<Front>) -> Self {
+        front.connections.set(front.connections.get() + 1);
+        Seat(Rc::clone(front))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.connections.set(self.0.connections.get() - 1);
+    }
+}
+
+impl Front {
+    /// Those who may sign in, as the configuration in effect has them.
+    fn accounts(&self) -> Option<(Rc<Accounts>, Rc<Vec<AdminUser>>)> {
+        let (version, loaded) = self.desk.versions().runtime();
+        let mut known = self.accounts.borrow_mut();
+        if let Some((kept, accounts, users)) = &*known
+            && *kept == version
+        {
+            return Some((Rc::clone(accounts), Rc::clone(users)));
+        }
+        let users = loaded.process.admin.as_ref().map(|a| a.users.clone()).unwrap_or_default();
+        let before = known.as_ref().map(|(_, accounts, _)| Rc::clone(accounts));
+        let specs = users.iter().map(|user| user.account.clone());
+        match Accounts::build(specs, before.as_deref()) {
+            Ok(accounts) => {
+                let (accounts, users) = (Rc::new(accounts), Rc::new(users));
+                *known = Some((version, Rc::clone(&accounts), Rc::clone(&users)));
+                Some((accounts, users))
+            }
+            // The loader refuses names that are there twice.
+            Err(error) => {
+                tracing::error!(target: "admin", %error, "nobody can sign in");
+                None
+            }
+        }
+    }
+
+    async fn receive(self: Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let _ = stream.set_nodelay(true);
+        if self.connections.get() > self.settings.max_connections {
+            let full = ErrPacket::new(1040, b"08004", "Too many connections at the admin port");
+            let _ = login::turn_away(Plain::Tcp(stream), &full).await;
+            return;
+        }
+        let connection_id = self.next.replace(self.next.get().wrapping_add(1).max(1));
+        let snapshot = self.published.load_full();
+        let Some((accounts, users)) = self.accounts() else { return };
+        let host = peer.ip().to_string();
+        let context = LoginContext {
+            connection_id,
+            host: &host,
+            server_version: GREETING,
+            capabilities: Capabilities::COMMON.difference(Capabilities::LOCAL_FILES),
+            collation: 45,
+            accounts: &accounts,
+            rsa: snapshot.frontend.rsa.as_ref().unwrap_or(&self.rsa),
+            tls: snapshot.frontend.tls.as_ref(),
+            require_secure: false,
+            plugin: Plugin::Native,
+            offload: &self.offload,
+            timeout: snapshot.settings.sign_in_timeout,
+        };
+        let mut login = match login::login(Plain::Tcp(stream), &context).await {
+            Ok(login) => login,
+            Err(error) => {
+                if error.fault() != Fault::Nobody {
+                    tracing::warn!(target: "admin", host, %error, "sign-in failed");
+                }
+                return;
+            }
+        };
+        let role = users.iter().find(|u| u.account.name == login.account.name()).map(|u| u.role);
+        let role = role.unwrap_or(AdminRole::Stats);
+        let mut schema = first_schema(role).to_owned();
+        if let Some(named) = login.schema.take().filter(|name| !name.is_empty()) {
+            if !super::commands::show::SCHEMAS.contains(&named.as_str()) {
+                let unknown = ErrPacket::new(1049, b"42000", format!("Unknown database '{named}'"));
+                let _ = login.refuse(&unknown).await;
+                return;
+            }
+            schema = named;
+        }
+        if login.accept(&OkPacket { status: STATUS, ..OkPacket::default() }).await.is_err() {
+            return;
+        }
+        let who = Who { user: login.account.name().to_owned(), host, role, connection_id, schema };
+        tracing::info!(target: "admin", user = who.user, host = who.host, role = role.name(), "signed in");
+        let idle = snapshot.settings.wait_timeout;
+        drop(snapshot);
+        let _seat = login.seat;
+        let session = Session::new(login.stream, who, login.capabilities, Rc::clone(&self.desk), idle);
+        if let Err(error) = session.run().await
+            && error.kind() != io::ErrorKind::UnexpectedEof
+        {
+            tracing::debug!(target: "admin", %error, "a session ended");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The rows of `stats` and `monitor`, made of what the feed gives.
+
+use crate::admin::feed::{CheckKind, Feed, PoolRow};
+use rusqlite::types::Value;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+type Row = Vec<Value>;
+
+fn text(value: impl Into<String>) -> Value {
+    Value::Text(value.into())
+}
+
+fn number(value: u64) -> Value {
+    Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn or_null<T>(value: Option<T>, make: impl Fn(T) -> Value) -> Value {
+    value.map_or(Value::Null, make)
+}
+
+fn micros(at: SystemTime) -> Value {
+    number(at.duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX)))
+}
+
+/// The rows of a table of `stats`; none for one that nothing fills.
+pub fn stats(table: &str, feed: &dyn Feed) -> Option<Vec<Row>> {
+    let (name, reset) = match table.strip_suffix("_reset") {
+        Some(name) => (name, true),
+        None => (table, false),
+    };
+    Some(match name {
+        "stats_mysql_connection_pool" => feed.connection_pool(reset).into_iter().map(pool).collect(),
+        "stats_mysql_global" => figures(feed.global_status()),
+        "stats_memory_metrics" => figures(feed.memory()),
+        "stats_mysql_users" => feed
+            .users()
+            .into_iter()
+            .map(|u| vec![text(u.username), number(u.connections), number(u.max_connections)])
+            .collect(),
+        "stats_mysql_query_rules" => {
+            feed.rule_hits().into_iter().map(|h| vec![number(h.rule_id.into()), number(h.hits)]).collect()
+        }
+        "stats_mysql_query_digest" => digests(feed, reset),
+        "stats_mysql_commands_counters" => feed
+            .commands()
+            .into_iter()
+            .map(|c| {
+                let head = [text(c.command), number(c.total_us), number(c.total)];
+                head.into_iter().chain(c.buckets.into_iter().map(number)).collect()
+            })
+            .collect(),
+        "stats_mysql_processlist" => processlist(feed),
+        "stats_mysql_errors" => errors(feed, reset),
+        _ => return None,
+    })
+}
+
+fn pool(row: PoolRow) -> Row {
+    vec![
+        number(row.hostgroup.into()),
+        text(row.host),
+        number(row.port.into()),
+        text(row.status),
+        number(row.used),
+        number(row.free),
+        number(row.ok),
+        number(row.errors),
+        number(row.max_used),
+        number(row.queries),
+        // GTIDs of readers are not followed.
+        number(0),
+        number(row.bytes_sent),
+        number(row.bytes_received),
+        number(row.latency_us),
+    ]
+}
+
+fn figures(figures: Vec<crate::admin::feed::Figure>) -> Vec<Row> {
+    figures.into_iter().map(|(name, value)| vec![text(name), text(value)]).collect()
+}
+
+fn digests(feed: &dyn Feed, reset: bool) -> Vec<Row> {
+    feed.digests(reset)
+        .into_iter()
+        .map(|d| {
+            let words = [d.schema, d.user, d.client, format!("0x{:016X}", d.digest), d.text];
+            let figures =
+                [d.count, d.first_seen, d.last_seen, d.sum_us, d.min_us, d.max_us, d.rows_affected, d.rows_sent];
+            let head = std::iter::once(number(d.hostgroup.into())).chain(words.into_iter().map(text));
+            head.chain(figures.into_iter().map(number)).collect()
+        })
+        .collect()
+}
+
+fn processlist(feed: &dyn Feed) -> Vec<Row> {
+    let place = |place: Option<(String, u16)>| match place {
+        Some((host, port)) => [text(host), number(port.into())],
+        None => [Value::Null, Value::Null],
+    };
+    feed.processlist()
+        .into_iter()
+        .map(|p| {
+            let mut row = vec![number(p.thread), number(p.session), text(p.user), or_null(p.schema, Value::Text)];
+            row.extend(place(p.client));
+            row.push(or_null(p.hostgroup, |h| number(h.into())));
+            row.extend(place(p.local));
+            row.extend(place(p.server));
+            row.extend([text(p.command), number(p.time_ms), or_null(p.info, Value::Text)]);
+            row.extend([number(p.status_flags.into()), or_null(p.extended, Value::Text)]);
+            row
+        })
+        .collect()
+}
+
+fn errors(feed: &dyn Feed, reset: bool) -> Vec<Row> {
+    feed.errors(reset)
+        .into_iter()
+        .map(|e| {
+            vec![
+                number(e.hostgroup.into()),
+                text(e.host),
+                number(e.port.into()),
+                text(e.user),
+                or_null(e.client, |ip| text(ip.to_string())),
+                text(e.schema),
+                number(e.code.into()),
+                number(e.count),
+                number(e.first_seen),
+                number(e.last_seen),
+                text(e.text),
+            ]
+        })
+        .collect()
+}
+
+/// The rows of a table of `monitor`; none for one that nothing fills.
+pub fn monitor(table: &str, feed: &dyn Feed) -> Option<Vec<Row>> {
+    let kind = match table {
+        "mysql_server_connect_log" => CheckKind::Connect,
+        "mysql_server_ping_log" => CheckKind::Ping,
+        "mysql_server_read_only_log" => CheckKind::ReadOnly,
+        "mysql_server_replication_lag_log" => CheckKind::ReplicationLag,
+        "switchboard_health_log" => return Some(health(feed)),
+        _ => return None,
+    };
+    let with_value = matches!(kind, CheckKind::ReadOnly | CheckKind::ReplicationLag);
+    let rows = feed.checks().into_iter().filter(|check| check.kind == kind).map(|check| {
+        let mut row = vec![text(check.host), number(check.port.into()), micros(check.at), number(check.took_us)];
+        if with_value {
+            row.push(or_null(check.value, Value::Integer));
+        }
+        row.push(or_null(check.error, Value::Text));
+        row
+    });
+    Some(rows.collect())
+}
+
+fn health(feed: &dyn Feed) -> Vec<Row> {
+    feed.health()
+        .into_iter()
+        .map(|h| vec![text(h.host), number(h.port.into()), micros(h.at), text(h.from), text(h.to), text(h.cause)])
+        .collect()
+}

@@ -1,0 +1,278 @@
+//! The schema `stats`: what the router counts. Filled anew just before a statement that names one of its tables.
+
+use super::Table;
+
+/// The tables, in the order in which SHOW TABLES has them.
+pub const TABLES: &[Table] = &[
+    // Ours: servers that take nothing new, and what they still have.
+    Table {
+        name: "switchboard_draining",
+        body: "srv_host VARCHAR, srv_port INT, status VARCHAR, sessions INT, connections INT, seconds INT, done INT",
+    },
+    Table {
+        name: "stats_memory_metrics",
+        body: "Variable_Name VARCHAR, \
+               Variable_Value VARCHAR",
+    },
+    Table {
+        name: "stats_mysql_client_host_cache",
+        body: "client_address VARCHAR, \
+               error_count INT, \
+               last_updated INT",
+    },
+    Table {
+        name: "stats_mysql_client_host_cache_reset",
+        body: "client_address VARCHAR, \
+               error_count INT, \
+               last_updated INT",
+    },
+    Table {
+        name: "stats_mysql_commands_counters",
+        body: "Command VARCHAR, \
+               Total_Time_us INT, \
+               Total_cnt INT, \
+               cnt_100us INT, \
+               cnt_500us INT, \
+               cnt_1ms INT, \
+               cnt_5ms INT, \
+               cnt_10ms INT, \
+               cnt_50ms INT, \
+               cnt_100ms INT, \
+               cnt_500ms INT, \
+               cnt_1s INT, \
+               cnt_5s INT, \
+               cnt_10s INT, \
+               cnt_INFs INT",
+    },
+    Table {
+        name: "stats_mysql_connection_pool",
+        body: "hostgroup INT, \
+               srv_host VARCHAR, \
+               srv_port INT, \
+               status VARCHAR, \
+               ConnUsed INT, \
+               ConnFree INT, \
+               ConnOK INT, \
+               ConnERR INT, \
+               MaxConnUsed INT, \
+               Queries INT, \
+               Queries_GTID_sync INT, \
+               Bytes_data_sent INT, \
+               Bytes_data_recv INT, \
+               Latency_us INT",
+    },
+    Table {
+        name: "stats_mysql_connection_pool_reset",
+        body: "hostgroup INT, \
+               srv_host VARCHAR, \
+               srv_port INT, \
+               status VARCHAR, \
+               ConnUsed INT, \
+               ConnFree INT, \
+               ConnOK INT, \
+               ConnERR INT, \
+               MaxConnUsed INT, \
+               Queries INT, \
+               Queries_GTID_sync INT, \
+               Bytes_data_sent INT, \
+               Bytes_data_recv INT, \
+               Latency_us INT",
+    },
+    Table {
+        name: "stats_mysql_errors",
+        body: "hostgroup INT, \
+               hostname VARCHAR, \
+               port INT, \
+               username VARCHAR, \
+               client_address VARCHAR, \
+               schemaname VARCHAR, \
+               errno INT, \
+               count_star INT, \
+               first_seen INT, \
+               last_seen INT, \
+               last_error VARCHAR",
+    },
+    Table {
+        name: "stats_mysql_errors_reset",
+        body: "hostgroup INT, \
+               hostname VARCHAR, \
+               port INT, \
+               username VARCHAR, \
+               client_address VARCHAR, \
+               schemaname VARCHAR, \
+               errno INT, \
+               count_star INT, \
+               first_seen INT, \
+               last_seen INT, \
+               last_error VARCHAR",
+    },
+    Table {
+        name: "stats_mysql_free_connections",
+        body: "fd INT, \
+               hostgroup INT, \
+               srv_host VARCHAR, \
+               srv_port INT, \
+               user VARCHAR, \
+               schema VARCHAR, \
+               init_connect VARCHAR, \
+               time_zone VARCHAR, \
+               sql_mode VARCHAR, \
+               autocommit VARCHAR, \
+               idle_ms INT, \
+               statistics VARCHAR, \
+               mysql_info VARCHAR",
+    },
+    Table {
+        name: "stats_mysql_global",
+        body: "Variable_Name VARCHAR, \
+               Variable_Value VARCHAR",
+    },
+    Table {
+        name: "stats_mysql_gtid_executed",
+        body: "hostname VARCHAR, \
+               port INT, \
+               gtid_executed VARCHAR, \
+               events INT",
+    },
+    Table {
+        name: "stats_mysql_prepared_statements_info",
+        body: "global_stmt_id INT, \
+               schemaname VARCHAR, \
+               username VARCHAR, \
+               digest VARCHAR, \
+               ref_count_client INT, \
+               ref_count_server INT, \
+               num_columns INT, \
+               num_params INT, \
+               query VARCHAR",
+    },
+    Table {
+        name: "stats_mysql_processlist",
+        body: "ThreadID INT, \
+               SessionID INT, \
+               user VARCHAR, \
+               db VARCHAR, \
+               cli_host VARCHAR, \
+               cli_port INT, \
+               hostgroup INT, \
+               l_srv_host VARCHAR, \
+               l_srv_port INT, \
+               srv_host VARCHAR, \
+               srv_port INT, \
+               command VARCHAR, \
+               time_ms INT, \
+               info VARCHAR, \
+               status_flags VARCHAR, \
+               extended_info VARCHAR",
+    },
+    Table {
+        name: "stats_mysql_query_digest",
+        body: "hostgroup INT, \
+               schemaname VARCHAR, \
+               username VARCHAR, \
+               client_address VARCHAR, \
+               digest VARCHAR, \
+               digest_text VARCHAR, \
+               count_star INT, \
+               first_seen INT, \
+               last_seen INT, \
+               sum_time INT, \
+               min_time INT, \
+               max_time INT, \
+               sum_rows_affected INT, \
+               sum_rows_sent INT",
+    },
+    Table {
+        name: "stats_mysql_query_digest_reset",
+        body: "hostgroup INT, \
+               schemaname VARCHAR, \
+               username VARCHAR, \
+               client_address VARCHAR, \
+               digest VARCHAR, \
+               digest_text VARCHAR, \
+               count_star INT, \
+               first_seen INT, \
+               last_seen INT, \
+               sum_time INT, \
+               min_time INT, \
+               max_time INT, \
+               sum_rows_affected INT, \
+               sum_rows_sent INT",
+    },
+    Table {
+        name: "stats_mysql_query_rules",
+        body: "rule_id INT, \
+               hits INT",
+    },
+    Table {
+        name: "stats_mysql_users",
+        body: "username VARCHAR, \
+               frontend_connections INT, \
+               frontend_max_connections INT",
+    },
+    Table {
+        name: "stats_proxysql_message_metrics",
+        body: "message_id VARCHAR, \
+               filename VARCHAR, \
+               line INT, \
+               func VARCHAR, \
+               count_star INT, \
+               first_seen INT, \
+               last_seen INT",
+    },
+    Table {
+        name: "stats_proxysql_message_metrics_reset",
+        body: "message_id VARCHAR, \
+               filename VARCHAR, \
+               line INT, \
+               func VARCHAR, \
+               count_star INT, \
+               first_seen INT, \
+               last_seen INT",
+    },
+    Table {
+        name: "stats_proxysql_servers_checksums",
+        body: "hostname VARCHAR, \
+               port INT, \
+               name VARCHAR, \
+               version INT, \
+               epoch INT, \
+               checksum VARCHAR, \
+               changed_at INT, \
+               updated_at INT, \
+               diff_check INT",
+    },
+    Table {
+        name: "stats_proxysql_servers_clients_status",
+        body: "uuid VARCHAR, \
+               hostname VARCHAR, \
+               port INT, \
+               admin_mysql_ifaces VARCHAR, \
+               last_seen_at INT",
+    },
+    Table {
+        name: "stats_proxysql_servers_metrics",
+        body: "hostname VARCHAR, \
+               port INT, \
+               weight INT, \
+               comment VARCHAR, \
+               response_time_ms INT, \
+               Uptime_s INT, \
+               last_check_ms INT, \
+               Queries INT, \
+               Client_Connections_connected INT, \
+               Client_Connections_created INT",
+    },
+    Table {
+        name: "stats_proxysql_servers_status",
+        body: "hostname VARCHAR, \
+               port INT, \
+               weight INT, \
+               master VARCHAR, \
+               global_version VARCHAR, \
+               check_age_us INT, \
+               ping_time_us INT, \
+               checks_OK INT, \
+               checks_ERR INT",
+    },
+];
