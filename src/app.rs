@@ -9,7 +9,8 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`control`] | the control thread: checks, signals, reload |
+//! | [`control`] | the control thread: checks, signals, reload, the admin port's orders |
+//! | [`feed`] | what the admin port shows of the router that runs |
 //! | [`gate`] | accepting clients, dealing them out, signing them in |
 //! | [`setup`] | from the configuration to what the threads run on |
 //! | [`view`] | the running router as other threads see it |
@@ -19,6 +20,7 @@
 //! Nothing imports this module but `cli`. What can be reloaded is one [`Snapshot`], published as a whole.
 
 pub mod control;
+mod feed;
 pub mod gate;
 mod http;
 mod metrics;
@@ -38,7 +40,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// The router could not start.
@@ -114,9 +116,14 @@ impl Router {
         self.gate.clients()
     }
 
-    /// Configurations that were published and refused since the start.
-    pub(crate) fn reloads(&self) -> &[AtomicU32; 2] {
-        &self.gate.reloads
+    /// What all workers share.
+    pub(crate) fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.gate)
+    }
+
+    /// The key for passwords over plain TCP, where the configuration names none.
+    pub(crate) fn rsa(&self) -> Arc<crate::auth::RsaKey> {
+        Arc::clone(&self.gate.shared.rsa)
     }
 
     /// What can be seen of it, from any thread.

@@ -296,6 +296,7 @@ async fn conversations_end() {
             host: "localhost",
             server_version: "8.4.0",
             capabilities: Capabilities::COMMON,
+            status: switchboard::protocol::status::Status::AUTOCOMMIT,
             collation: 45,
             accounts: &accounts,
             rsa: &rsa,

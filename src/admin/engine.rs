@@ -238,6 +238,13 @@ const CONCEAL: &str = "
         UPDATE global_variables SET variable_value = switchboard_mark(NEW.variable_value) WHERE rowid = NEW.rowid;
     END;";
 
+/// The collations that clients name at sign-in most, by MySQL's numbers (`information_schema.collations`).
+const COLLATIONS: &str = "INSERT INTO main.mysql_collations VALUES
+    (8, 'latin1_swedish_ci', 'latin1', 'Yes'), (11, 'ascii_general_ci', 'ascii', 'Yes'), (28, 'gbk_chinese_ci', 'gbk', 'Yes'),
+    (33, 'utf8_general_ci', 'utf8', 'Yes'), (45, 'utf8mb4_general_ci', 'utf8mb4', 'Yes'), (46, 'utf8mb4_bin', 'utf8mb4', ''),
+    (47, 'latin1_bin', 'latin1', ''), (63, 'binary', 'binary', 'Yes'), (83, 'utf8_bin', 'utf8', ''),
+    (192, 'utf8_unicode_ci', 'utf8', ''), (224, 'utf8mb4_unicode_ci', 'utf8mb4', ''), (255, 'utf8mb4_0900_ai_ci', 'utf8mb4', '');";
+
 fn create_tables(db: &Connection) -> Result<(), EngineError> {
     let create = |schema: &str, prefix: &str, table: &Table| {
         db.execute_batch(&format!("CREATE TABLE {schema}.{prefix}{} ({})", table.name, table.body))
@@ -257,6 +264,7 @@ fn create_tables(db: &Connection) -> Result<(), EngineError> {
         create("main", "", table)?;
     }
     db.execute_batch("CREATE TABLE disk.global_settings (variable_name VARCHAR PRIMARY KEY, variable_value VARCHAR)")?;
+    db.execute_batch(COLLATIONS)?;
     stats::TABLES.iter().try_for_each(|table| create("stats", "", table))?;
     monitor::TABLES.iter().try_for_each(|table| create("monitor", "", table))?;
     Ok(())
@@ -267,7 +275,7 @@ fn millis(since: Instant) -> u64 {
 }
 
 fn names(statement: &Statement<'_>) -> Vec<String> {
-    statement.column_names().into_iter().map(str::to_owned).collect()
+    statement.column_names().map(str::to_owned).collect()
 }
 
 /// A value as the text protocol has it.
@@ -305,7 +313,9 @@ fn authorize(caller: u8, context: &AuthContext<'_>) -> Authorization {
             allowed(!["switchboard_conceal", "switchboard_mark"].contains(&function_name))
         }
         AuthAction::Read { table_name, column_name } => {
-            let open = matches!(schema, "stats" | "monitor" | "temp") || table_name.contains("global_variables");
+            // Without a schema: a table of which no column is read, by its bare name, or something of the statement's own.
+            let elsewhere = context.database_name.is_none() && !is_of_main(table_name);
+            let open = elsewhere || matches!(schema, "stats" | "monitor") || table_name.contains("global_variables");
             if stats && !open {
                 return Authorization::Deny;
             }
@@ -324,6 +334,18 @@ fn authorize(caller: u8, context: &AuthContext<'_>) -> Authorization {
         AuthAction::Pragma { pragma_name, .. } => allowed(!stats && PRAGMAS.contains(&pragma_name)),
         _ => Authorization::Deny,
     }
+}
+
+/// True for what is in `main` under that name, or was there.
+fn is_of_main(table: &str) -> bool {
+    let plain = table
+        .get(.."runtime_".len())
+        .filter(|head| head.eq_ignore_ascii_case("runtime_"))
+        .map_or(table, |head| &table[head.len()..]);
+    let known = |tables: &[Table]| {
+        tables.iter().any(|t| t.name.eq_ignore_ascii_case(plain) || t.name.eq_ignore_ascii_case(table))
+    };
+    known(main::TABLES) || known(main::FIXED) || table.to_ascii_lowercase().starts_with("sqlite_")
 }
 
 /// True for the tables that statements may change.

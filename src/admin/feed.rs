@@ -5,7 +5,6 @@
 //! client or a backend. The units are those of ProxySQL's columns, which the names say.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::time::SystemTime;
 
 /// A server of a hostgroup: `stats_mysql_connection_pool`.
@@ -51,8 +50,10 @@ pub struct ProcessRow {
     /// The default schema.
     pub schema: Option<String>,
     /// Where the client is.
-    pub client: Option<(String, u16)>,
-    /// The hostgroup of the connection that it holds.
+    pub client: Option<String>,
+    /// The client's port, where that is kept.
+    pub client_port: Option<u16>,
+    /// The hostgroup of its latest statement.
     pub hostgroup: Option<u32>,
     /// Our end of the connection to the server.
     pub local: Option<(String, u16)>,
@@ -73,8 +74,8 @@ pub struct ProcessRow {
 /// What was seen of one digest: `stats_mysql_query_digest`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DigestRow {
-    /// Where it ran.
-    pub hostgroup: u32,
+    /// Where it ran; -1 for what the router answered itself.
+    pub hostgroup: i64,
     /// The session's default schema.
     pub schema: String,
     /// Who sent it.
@@ -139,8 +140,8 @@ pub struct UserRow {
 /// Errors of backends: `stats_mysql_errors`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ErrorRow {
-    /// Hostgroup.
-    pub hostgroup: u32,
+    /// Hostgroup; -1 for the router's own.
+    pub hostgroup: i64,
     /// Host.
     pub host: String,
     /// Port.
@@ -148,7 +149,7 @@ pub struct ErrorRow {
     /// Whose statement.
     pub user: String,
     /// Where the client is.
-    pub client: Option<IpAddr>,
+    pub client: String,
     /// The default schema.
     pub schema: String,
     /// The error's number.

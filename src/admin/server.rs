@@ -22,6 +22,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 
+/// The socket of the port. Clients may connect, and wait until it is served.
+///
+/// # Errors
+/// The address cannot be had.
+pub fn bind(settings: &AdminSettings) -> io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(settings.address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
 /// What a server needs beside what its desk needs.
 pub struct Context {
     /// The settings.
@@ -54,13 +64,11 @@ impl Drop for Server {
 /// The greeting's version: MySQL's clients read its first numbers to know what they may say.
 const GREETING: &str = concat!("8.0.36-switchboard-admin-", env!("CARGO_PKG_VERSION"));
 
-/// Binds the port and starts its thread.
+/// Serves a bound port on a thread of its own.
 ///
 /// # Errors
-/// The address cannot be had, or the thread cannot be started.
-pub fn start(context: Context) -> io::Result<Server> {
-    let listener = std::net::TcpListener::bind(context.settings.address)?;
-    listener.set_nonblocking(true)?;
+/// The thread cannot be started.
+pub fn start(listener: std::net::TcpListener, context: Context) -> io::Result<Server> {
     let address = listener.local_addr()?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
@@ -185,6 +193,7 @@ impl Front {
             host: &host,
             server_version: GREETING,
             capabilities: Capabilities::COMMON.difference(Capabilities::LOCAL_FILES),
+            status: STATUS,
             collation: 45,
             accounts: &accounts,
             rsa: snapshot.frontend.rsa.as_ref().unwrap_or(&self.rsa),

@@ -1,19 +1,28 @@
 //! The control thread: health checks, signals, reload, and the end. Nothing of it runs where traffic runs.
 
+use super::feed::Seen;
+use super::gate::Gate;
 use super::setup::snapshot;
 use super::{Ending, Router, Setup, StartError, publish, supervisor};
+use crate::admin;
+use crate::admin::desk::Parts;
+use crate::admin::history::{News, Versions};
+use crate::admin::orders::{Order, Source};
+use crate::admin::server::Context;
 use crate::backend::check::{Checks, check};
+use crate::backend::health::State;
 use crate::backend::server::{Backend, BackendId};
-use crate::config::{self, Change, Fault, Loaded, Watch};
+use crate::config::{self, Cause, Change, Fault, Loaded, Watch};
+use crate::session::kill::Verdict;
 use crate::session::snapshot::Snapshot;
 use crate::session::worker::Published;
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinHandle;
 
 /// Runs a router until a signal ends it: SIGTERM and SIGINT drain, SIGHUP reads the files of `paths` again (they are
@@ -27,90 +36,223 @@ pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
     // Whatever cannot be had is found out before anything runs.
     let http = setup.http.as_ref().map(|(address, _)| super::http::bind(*address)).transpose()?;
+    let admin = bind_admin(&loaded, &setup)?;
+    let versions = first_version(&loaded, first.version, &setup);
     let router = Router::start(&setup, publish(first))?;
     if let (Some(bound), Some((_, password))) = (http, setup.http.clone()) {
         super::http::serve(bound, password, router.view())?;
     }
+    let (orders, inbox) = mpsc::channel(ORDERS);
+    let server = match (admin, setup.admin.clone()) {
+        (Some(listener), Some(settings)) => {
+            let parts = Parts {
+                versions: Arc::clone(&versions),
+                feed: Arc::new(Seen::new(router.view())),
+                orders,
+                paths: paths.clone(),
+                published: Arc::clone(router.published()),
+            };
+            let context = Context { settings, published: Arc::clone(router.published()), rsa: router.rsa(), parts };
+            Some(admin::server::start(listener, context)?)
+        }
+        _ => None,
+    };
     let pid_file = PidFile::write(setup.pid_file.clone());
-    let published = Arc::clone(router.published());
     ready(&router);
     supervisor::ready();
-    let reloads = router.reloads();
-    runtime.block_on(async {
-        tokio::task::spawn_local(check_backends(Arc::clone(&published)));
+    if let Some(server) = &server {
+        tracing::info!(address = %server.address, "serving the admin port");
+    }
+    let control = Control { published: Arc::clone(router.published()), versions, gate: router.gate() };
+    let slow = runtime.block_on(async {
+        tokio::task::spawn_local(check_backends(Arc::clone(&control.published)));
         tokio::task::spawn_local(supervisor::feed_watchdog(router.view()));
         if paths.is_empty() {
-            until_ended(None, None, &published, reloads).await
+            control.until_ended(None, None, inbox).await
         } else {
             let (watch, changes) = config::watch(paths, &loaded)?;
-            until_ended(Some(watch), Some(changes), &published, reloads).await
+            control.until_ended(Some(watch), Some(changes), inbox).await
         }
     })?;
+    let deadline = if slow { setup.drain } else { Duration::ZERO };
     let clients = router.clients();
-    tracing::info!(clients, deadline = ?setup.drain, "draining: no new clients; statements and transactions may finish");
+    tracing::info!(clients, ?deadline, "draining: no new clients; statements and transactions may finish");
     supervisor::stopping();
-    let ending = router.drain(setup.drain);
+    let ending = router.drain(deadline);
     match ending {
         Ending::Drained => tracing::info!("drained: every session had finished"),
         Ending::CutOff(sessions) => tracing::warn!(sessions, "the drain's deadline passed: sessions were cut off"),
     }
+    drop(server);
     drop(pid_file);
     Ok(ending)
 }
 
-async fn until_ended(
-    watch: Option<Watch>,
-    mut changes: Option<Receiver<Change>>,
-    published: &Published,
-    [done, refused]: &[AtomicU32; 2],
-) -> Result<(), StartError> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        let change = async {
-            match &mut changes {
-                Some(changes) => changes.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => match &watch {
-                Some(watch) => watch.reload(),
-                None => tracing::info!("SIGHUP: this router was started without a file; nothing to reload"),
-            },
-            change = change => match change {
-                Some(change) => {
-                    let count = if take(change, published) { done } else { refused };
-                    count.fetch_add(1, Relaxed);
-                }
-                None => changes = None,
-            },
+/// Orders of the admin port that may wait.
+const ORDERS: usize = 16;
+
+/// The admin port's socket; none where nobody could sign in, which is said.
+fn bind_admin(loaded: &Loaded, setup: &Setup) -> Result<Option<std::net::TcpListener>, StartError> {
+    match (&setup.admin, &loaded.process.admin) {
+        (Some(settings), _) => {
+            let address = settings.address.to_string();
+            admin::server::bind(settings).map(Some).map_err(|source| StartError::Listen { address, source })
         }
+        (None, Some(settings)) => {
+            let address = settings.address;
+            tracing::warn!(%address, "the admin port is not served: nobody may sign in there (add an [[admin.user]])");
+            Ok(None)
+        }
+        (None, None) => Ok(None),
     }
 }
 
-/// Publishes a changed configuration, or says why not. True if it was published.
-fn take(change: Change, published: &Published) -> bool {
-    match change.result {
-        Ok(loaded) => {
-            let present = published.load_full();
-            match snapshot(&loaded, Some(&present)) {
-                Ok(next) => {
-                    let version = next.version;
-                    published.store(Arc::new(next));
-                    loaded.warnings.iter().for_each(|w| tracing::warn!("{w}"));
-                    tracing::info!(version, cause = ?change.cause, files = loaded.files.len(), "configuration reloaded");
-                    return true;
+fn first_version(loaded: &Loaded, version: u64, setup: &Setup) -> Arc<Versions> {
+    let news = News {
+        version,
+        loaded: Arc::new(loaded.clone()),
+        author: "start".to_owned(),
+        source: Source::Start,
+        change: "the start".to_owned(),
+    };
+    Arc::new(Versions::new(news, setup.admin.as_ref().map_or(1, |admin| admin.history)))
+}
+
+/// What the control thread works with.
+struct Control {
+    published: Published,
+    versions: Arc<Versions>,
+    gate: Arc<Gate>,
+}
+
+impl Control {
+    /// Serves signals, changed files and orders until one of them ends the router. True: what runs may finish.
+    async fn until_ended(
+        &self,
+        watch: Option<Watch>,
+        mut changes: Option<Receiver<Change>>,
+        mut orders: Receiver<Order>,
+    ) -> Result<bool, StartError> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut open = true;
+        loop {
+            let change = async {
+                match &mut changes {
+                    Some(changes) => changes.recv().await,
+                    None => std::future::pending().await,
                 }
-                Err(error) => tracing::error!(error, "the configuration was not reloaded; the present one stays"),
+            };
+            tokio::select! {
+                _ = terminate.recv() => return Ok(true),
+                _ = interrupt.recv() => return Ok(true),
+                _ = hangup.recv() => match &watch {
+                    Some(watch) => watch.reload(),
+                    None => tracing::info!("SIGHUP: this router was started without a file; nothing to reload"),
+                },
+                order = orders.recv(), if open => match order {
+                    Some(Order::End { slow }) => return Ok(slow),
+                    Some(order) => self.obey(order, watch.as_ref()),
+                    None => open = false,
+                },
+                change = change => match change {
+                    Some(change) => self.take(change),
+                    None => changes = None,
+                },
             }
         }
-        Err(faults) => refuse(&faults),
     }
-    false
+
+    /// Does what the admin port asks for.
+    fn obey(&self, order: Order, watch: Option<&Watch>) {
+        match order {
+            Order::Publish { loaded, author, source, change, based_on, reply } => {
+                let meanwhile = based_on.is_some_and(|version| version != self.versions.runtime().0);
+                let result = if meanwhile {
+                    Err("another configuration took effect in this very moment: look at it, and try again".to_owned())
+                } else {
+                    self.publish(*loaded, author, source, change)
+                };
+                self.count(result.is_ok());
+                let _ = reply.send(result);
+            }
+            Order::Saving(documents, reply) => {
+                if let Some(watch) = watch {
+                    watch.expect(documents);
+                }
+                let _ = reply.send(());
+            }
+            Order::Pause(paused) => {
+                self.gate.paused.store(paused, Relaxed);
+                tracing::warn!(paused, "an operator's word: new clients");
+            }
+            Order::Kill { session, query, reply } => {
+                let board = Arc::clone(&self.gate.shared.board);
+                tokio::task::spawn_local(async move {
+                    let verdict = board.kill(session, query, None).await;
+                    let _ = reply.send(verdict == Verdict::Done);
+                });
+            }
+            // Ends the loop, which does not come here with it.
+            Order::End { .. } => {}
+        }
+    }
+
+    fn count(&self, published: bool) {
+        let [done, refused] = &self.gate.reloads;
+        if published { done } else { refused }.fetch_add(1, Relaxed);
+    }
+
+    /// Publishes what the files say, or says why not.
+    fn take(&self, change: Change) {
+        let unsaved = self.versions.unsaved();
+        let result = match (change.result, change.cause, unsaved) {
+            (Ok(_), Cause::File, Some((version, author))) => {
+                tracing::error!(
+                    version,
+                    author,
+                    "the files changed, and what is in effect was changed at the admin port and not saved: nothing was reloaded. \
+                     SAVE … TO DISK there, or `switchboard reload` to take the files"
+                );
+                Err(Vec::new())
+            }
+            (Ok(loaded), cause, unsaved) => {
+                if let Some((version, author)) = unsaved {
+                    tracing::warn!(
+                        version,
+                        author,
+                        "a change that was made at the admin port and not saved gives way to the files"
+                    );
+                }
+                let files = loaded.files.len();
+                match self.publish(loaded, "files".to_owned(), Source::Files, format!("{cause:?}").to_lowercase()) {
+                    Ok(version) => {
+                        tracing::info!(version, ?cause, files, "configuration reloaded");
+                        Ok(())
+                    }
+                    Err(error) => Err(vec![Fault::whole(Path::new(""), error)]),
+                }
+            }
+            (Err(faults), ..) => Err(faults),
+        };
+        self.count(result.is_ok());
+        if let Err(faults) = result {
+            refuse(&faults);
+        }
+    }
+
+    /// Puts a configuration into effect, whole.
+    fn publish(&self, loaded: Loaded, author: String, source: Source, change: String) -> Result<u64, String> {
+        let present = self.published.load_full();
+        let next = snapshot(&loaded, Some(&present))?;
+        let version = next.version;
+        self.published.store(Arc::new(next));
+        loaded.warnings.iter().for_each(|w| tracing::warn!("{w}"));
+        tracing::info!(target: "admin", version, author, source = source.name(), change, "configuration published");
+        self.versions.published(News { version, loaded: Arc::new(loaded), author, source, change });
+        Ok(version)
+    }
 }
 
 fn refuse(faults: &[Fault]) {
@@ -145,9 +287,11 @@ impl Drop for PidFile {
 /// Keeps one checking task for each backend of the published topology. Never returns.
 async fn check_backends(published: Published) {
     let mut tasks: HashMap<BackendId, (Checks, JoinHandle<()>)> = HashMap::new();
+    let mut empty: HashSet<BackendId> = HashSet::new();
     loop {
         let snapshot = published.load_full();
         let backends = snapshot.topology.backends();
+        say_drained(&backends, &mut empty);
         tasks.retain(|id, (checks, task)| {
             let keep = *checks == snapshot.checks && backends.iter().any(|b| b.id == *id);
             if !keep {
@@ -163,6 +307,18 @@ async fn check_backends(published: Published) {
             });
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Says once of each backend that an operator takes out when nobody uses it any more. `empty` is whom that was said of.
+fn say_drained(backends: &[Arc<Backend>], empty: &mut HashSet<BackendId>) {
+    for backend in backends {
+        let leaving = matches!(backend.health.state(), State::Draining | State::Disabled);
+        if !leaving {
+            empty.remove(&backend.id);
+        } else if backend.busy() == 0 && empty.insert(backend.id) {
+            tracing::info!(backend = &*backend.name, "drained: no session uses it any more");
+        }
     }
 }
 

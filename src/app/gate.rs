@@ -5,6 +5,7 @@ use crate::frontend::login::{self, Fault, LoginContext, LoginError};
 use crate::net::stream::Plain;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::response::ErrPacket;
+use crate::protocol::status::Status;
 use crate::rules::Subject;
 use crate::session::kill::{KillBoard, KillRequest};
 use crate::session::registry::{Registry, Roll, Ticket};
@@ -25,6 +26,8 @@ pub struct Gate {
     pub shared: Shared,
     /// Set once: no more clients.
     pub draining: AtomicBool,
+    /// No new clients for now: an operator's word.
+    pub paused: AtomicBool,
     /// Set once, after [`Gate::draining`]: sessions that are still there are ended.
     pub cut_off: AtomicBool,
     /// Clients of each worker, from accept to goodbye.
@@ -80,6 +83,7 @@ impl Gate {
             published,
             shared: Shared { rsa: Arc::new(RsaKey::generated()), offload: Offload::new(1), board: Arc::new(board) },
             draining: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
             loads: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             mailboxes,
@@ -117,6 +121,14 @@ pub async fn accept(listener: Listener, gate: Arc<Gate>, own: Rc<Reception>) {
             }
         };
         if gate.draining.load(Relaxed) {
+            continue;
+        }
+        if gate.paused.load(Relaxed) {
+            tokio::task::spawn_local(async move {
+                let paused =
+                    ErrPacket::new(1053, b"08S01", "Switchboard: an operator paused this router: no new clients");
+                let _ = login::turn_away(plain, &paused).await;
+            });
             continue;
         }
         let connection_id = gate.next_connection.fetch_add(1, Relaxed);
@@ -227,6 +239,7 @@ impl Reception {
             host: &host,
             server_version: &version,
             capabilities,
+            status: Status::AUTOCOMMIT,
             collation: snapshot.frontend.collation,
             accounts: &snapshot.accounts,
             rsa: snapshot.frontend.rsa.as_ref().unwrap_or(&self.gate.shared.rsa),

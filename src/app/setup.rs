@@ -7,6 +7,7 @@ use crate::backend::hostgroup::{Balance, Member};
 use crate::backend::server::BackendId;
 use crate::backend::{Backend, Hostgroup, Topology};
 use crate::config::Loaded;
+use crate::config::admin::AdminSettings;
 use crate::config::backends::{AdminStatus, BackendSettings, Policy};
 use crate::rules::CacheLimits;
 use crate::session::snapshot::{Frontend, Snapshot};
@@ -30,6 +31,8 @@ pub struct Setup {
     pub backlog: i32,
     /// Bounds of the plan caches.
     pub caches: CacheLimits,
+    /// The admin port, if anybody may sign in there.
+    pub admin: Option<AdminSettings>,
     /// How long a drain may take.
     pub drain: Duration,
     /// The HTTP port, and the password of its status page.
@@ -49,6 +52,7 @@ impl Setup {
             backlog: i32::try_from(loaded.listen.backlog).unwrap_or(i32::MAX),
             caches: loaded.cache,
             drain: loaded.process.drain_timeout,
+            admin: loaded.process.admin.clone().filter(|admin| !admin.users.is_empty()),
             http: loaded.process.http.map(|address| (address, loaded.process.http_password.clone())),
             pid_file: loaded.process.pid_file.clone(),
         }

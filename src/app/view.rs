@@ -93,6 +93,11 @@ impl View {
         self.gate.started.elapsed()
     }
 
+    /// True while an operator lets no new clients in.
+    pub fn is_paused(&self) -> bool {
+        self.gate.paused.load(Relaxed)
+    }
+
     /// True once the router takes no more clients.
     pub fn is_draining(&self) -> bool {
         self.gate.draining.load(Relaxed)

@@ -5,12 +5,13 @@
 
 use super::connect::{self, ConnectOptions, Connected};
 use super::health::{Cause, State};
+use super::record::Checked;
 use super::server::Backend;
 use crate::auth::Credentials;
 use crate::net::frame;
 use crate::protocol::response::ErrPacket;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 use tokio::time::timeout;
 
 /// How checks are made.
@@ -42,7 +43,16 @@ pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<Once
     let mut connection: Option<Connected> = None;
     let mut reported_credentials = false;
     loop {
-        match timeout(checks.timeout, ask(&backend, &checks, &mut connection)).await {
+        let (at, began, connects) = (SystemTime::now(), Instant::now(), connection.is_none());
+        let found = timeout(checks.timeout, ask(&backend, &checks, &mut connection)).await;
+        let error = match &found {
+            Ok(Ok(())) => None,
+            Ok(Err(Trouble::Credentials(error))) => Some(error.clone()),
+            Ok(Err(Trouble::Failed(cause))) => Some(cause.to_string()),
+            Err(_) => Some(Cause::Timeout(as_ms(checks.timeout)).to_string()),
+        };
+        backend.record.checked(Checked { at, connects, took: began.elapsed(), error });
+        match found {
             Ok(Ok(())) => {
                 backend.health.check_succeeded(&backend.name);
                 reported_credentials = false;

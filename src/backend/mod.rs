@@ -8,6 +8,7 @@ pub mod connect;
 pub mod health;
 pub mod hostgroup;
 pub mod pool;
+pub mod record;
 pub mod server;
 
 pub use hostgroup::{Hostgroup, Topology};

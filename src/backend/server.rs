@@ -4,6 +4,7 @@
 
 use super::connect::Target;
 use super::health::{Cause, Health, State};
+use super::record::Record;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -44,6 +45,8 @@ pub struct Backend {
     busy: AtomicU32,
     waiting: AtomicU32,
     statements: AtomicU64,
+    /// What was found of it, for those who look.
+    pub record: Record,
 }
 
 impl Backend {
@@ -61,6 +64,7 @@ impl Backend {
             busy: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
             statements: AtomicU64::new(0),
+            record: Record::default(),
         }
     }
 
@@ -131,7 +135,8 @@ impl Backend {
 
     /// A session took a connection to it.
     pub fn begin(&self) {
-        self.busy.fetch_add(1, Relaxed);
+        let busy = self.busy.fetch_add(1, Relaxed) + 1;
+        self.record.used(busy);
     }
 
     /// A session gave a connection back.
@@ -165,6 +170,7 @@ impl Backend {
 
     /// The traffic saw it fail: a refused or broken connection.
     pub fn failed(&self, cause: Cause) {
+        self.record.failed();
         self.health.passive_failure(&self.name, cause);
     }
 }

@@ -49,12 +49,19 @@ pub struct Loaded {
 }
 
 /// One text of a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Document {
     /// The file; for a text that is in no file, a name in parentheses.
     pub path: PathBuf,
     /// The text.
     pub text: Arc<str>,
+}
+
+/// Its size alone: passwords may stand in it.
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Document({}, {} bytes)", self.path.display(), self.text.len())
+    }
 }
 
 impl Document {

@@ -313,7 +313,10 @@ impl<'a> Section<'a> {
         let mut sections = Vec::new();
         for item in list.iter() {
             match item.get_ref() {
-                DeValue::Table(table) => sections.push(self.within(table, item.span(), &format!("[[{key}]]"))),
+                DeValue::Table(table) => {
+                    let name = format!("[{}]", self.child_name(key));
+                    sections.push(self.within(table, item.span(), &name));
+                }
                 _ => self.wrong_type(key, item, &format!("[[{key}]]")),
             }
         }

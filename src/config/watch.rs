@@ -6,7 +6,7 @@
 //! files' bytes are what they were.
 
 use super::fault::{Fault, Sink};
-use super::load::{Loaded, files_of, load};
+use super::load::{Document, Loaded, files_of, load};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,7 @@ pub struct Watch {
 enum Signal {
     Changed,
     Asked,
+    Expect(Vec<Document>),
     Failed(String),
     End,
 }
@@ -50,6 +51,11 @@ impl Watch {
     pub fn reload(&self) {
         // Nobody there to be asked: the process is ending.
         let _ = self.signals.send(Signal::Asked);
+    }
+
+    /// These texts are about to be written to their files by ourselves, which is no change. To be called before the writing.
+    pub fn expect(&self, documents: Vec<Document>) {
+        let _ = self.signals.send(Signal::Expect(documents));
     }
 }
 
@@ -130,7 +136,7 @@ impl Watching {
 
     fn run(mut self, paths: &[PathBuf], inbox: &Receiver<Signal>, outbox: &tokio::sync::mpsc::Sender<Change>) {
         while let Ok(first) = inbox.recv() {
-            let Some((cause, failure)) = settle(first, inbox) else { return };
+            let Some((cause, failure)) = self.settle(first, inbox) else { return };
             if let Some(failure) = failure {
                 let reason = format!("watching the files failed ({failure}); a reload that is asked for still works");
                 let result = Err(vec![Fault::whole(Path::new(""), reason)]);
@@ -156,27 +162,41 @@ impl Watching {
             }
         }
     }
-}
 
-/// Waits until nothing more comes. None: the end.
-fn settle(first: Signal, inbox: &Receiver<Signal>) -> Option<(Cause, Option<String>)> {
-    let deadline = Instant::now() + LONGEST_DEBOUNCE;
-    let (mut cause, mut failure) = (Cause::File, None);
-    let mut signal = first;
-    loop {
-        match signal {
-            Signal::Changed => {}
-            Signal::Asked => cause = Cause::Asked,
-            Signal::Failed(error) => failure = Some(error),
-            Signal::End => return None,
-        }
-        let wait = if cause == Cause::Asked { Duration::ZERO } else { DEBOUNCE };
-        match inbox.recv_timeout(wait.min(deadline.saturating_duration_since(Instant::now()))) {
-            Ok(next) => signal = next,
-            Err(RecvTimeoutError::Timeout) => return Some((cause, failure.filter(|_| cause == Cause::File))),
-            Err(RecvTimeoutError::Disconnected) => return None,
+    fn expect(&mut self, documents: Vec<Document>) {
+        for document in documents.into_iter().filter(Document::is_file) {
+            let bytes = document.text.as_bytes().to_vec();
+            let known = self.seen.keys().find(|path| same_file(path, &document.path)).cloned();
+            self.seen.insert(known.unwrap_or(document.path), bytes);
         }
     }
+
+    /// Waits until nothing more comes. None: the end.
+    fn settle(&mut self, first: Signal, inbox: &Receiver<Signal>) -> Option<(Cause, Option<String>)> {
+        let deadline = Instant::now() + LONGEST_DEBOUNCE;
+        let (mut cause, mut failure) = (Cause::File, None);
+        let mut signal = first;
+        loop {
+            match signal {
+                Signal::Changed => {}
+                Signal::Expect(documents) => self.expect(documents),
+                Signal::Asked => cause = Cause::Asked,
+                Signal::Failed(error) => failure = Some(error),
+                Signal::End => return None,
+            }
+            let wait = if cause == Cause::Asked { Duration::ZERO } else { DEBOUNCE };
+            match inbox.recv_timeout(wait.min(deadline.saturating_duration_since(Instant::now()))) {
+                Ok(next) => signal = next,
+                Err(RecvTimeoutError::Timeout) => return Some((cause, failure.filter(|_| cause == Cause::File))),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+}
+
+/// True for two ways to one file.
+fn same_file(a: &Path, b: &Path) -> bool {
+    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// The files that are there now: those of the paths, those that were read last, and new ones beside them.

@@ -26,6 +26,7 @@ use crate::net::frame;
 use crate::net::stream::Plain;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::response::{ErrPacket, OkPacket};
+use crate::protocol::status::Status;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub struct LoginContext<'a> {
     pub server_version: &'a str,
     /// What the client is offered. SSL is added or taken out by `tls`.
     pub capabilities: Capabilities,
+    /// The status flags of the greeting.
+    pub status: Status,
     /// Default collation; the greeting holds its low byte.
     pub collation: u16,
     /// Who may come in.

@@ -232,6 +232,7 @@ impl Session {
         };
         backend.learn_engine(connected.server.is_mariadb);
         self.worker.stats.counters.connects.inc();
+        backend.record.connected();
         let mut link = Box::new(Link {
             stream: connected.stream,
             key: self.key(&backend),

@@ -171,6 +171,7 @@ impl Session {
             host: &host,
             server_version: &version,
             capabilities: self.capabilities,
+            status: Status::AUTOCOMMIT,
             collation: self.collation,
             accounts: &snapshot.accounts,
             rsa: snapshot.frontend.rsa.as_ref().unwrap_or(&self.worker.rsa),

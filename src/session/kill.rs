@@ -27,8 +27,8 @@ pub struct KillRequest {
     pub connection_id: u32,
     /// End what it runs, not the session.
     pub query_only: bool,
-    /// Who wishes it.
-    pub by: Arc<Account>,
+    /// Who wishes it; none for an operator, who may end any session.
+    pub by: Option<Arc<Account>>,
     /// Where the verdict goes.
     pub verdict: mpsc::Sender<Verdict>,
 }
@@ -63,10 +63,10 @@ impl KillBoard {
     }
 
     /// Asks all workers, and waits for the one that knows.
-    pub async fn kill(&self, connection_id: u32, query_only: bool, by: Arc<Account>) -> Verdict {
+    pub async fn kill(&self, connection_id: u32, query_only: bool, by: Option<Arc<Account>>) -> Verdict {
         let (verdict, mut verdicts) = mpsc::channel(self.workers.len().max(1));
         for worker in &self.workers {
-            let request = KillRequest { connection_id, query_only, by: Arc::clone(&by), verdict: verdict.clone() };
+            let request = KillRequest { connection_id, query_only, by: by.clone(), verdict: verdict.clone() };
             // A worker that is gone has no sessions.
             let _ = worker.send(request).await;
         }
@@ -86,13 +86,14 @@ pub async fn listen(worker: Rc<Worker>, registry: Rc<Registry>, mut ear: mpsc::R
     while let Some(request) = ear.recv().await {
         let verdict = match registry.card(request.connection_id) {
             None => Verdict::Unknown,
-            Some(card) if !card.belongs_to(request.by.name()) => Verdict::NotOwner,
+            Some(card) if request.by.as_ref().is_some_and(|by| !card.belongs_to(by.name())) => Verdict::NotOwner,
             Some(card) => {
                 let backends = worker.snapshot().topology.backends();
                 let running =
                     card.running().and_then(|(id, thread)| Some((backends.iter().find(|b| b.id == id)?, thread)));
                 if let Some((backend, thread_id)) = running {
-                    end_query(&worker, backend, thread_id, request.by.credentials());
+                    let whose = request.by.or_else(|| card.account());
+                    end_query(&worker, backend, thread_id, whose.and_then(|account| account.credentials()));
                 }
                 if !request.query_only {
                     registry.end(|id, _| id == request.connection_id);
@@ -167,7 +168,7 @@ impl Session {
                 "Switchboard: KILL [CONNECTION | QUERY] takes the number of one session".into(),
             ));
         };
-        match self.worker.board.kill(id, query_only, Arc::clone(&self.account)).await {
+        match self.worker.board.kill(id, query_only, Some(Arc::clone(&self.account))).await {
             Verdict::Done => self.send_ok(b"").await,
             Verdict::NotOwner => Err(error(1095, b"HY000", format!("You are not owner of thread {id}"))),
             Verdict::Unknown => Err(error(1094, b"HY000", format!("Unknown thread id: {id}"))),

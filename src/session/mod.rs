@@ -246,7 +246,7 @@ impl Session {
                 Ok(command) => command,
                 Err(end) => return end,
             };
-            self.ticket.begins();
+            self.ticket.begins(self.worker.ticks());
             self.began = Instant::now();
             self.waited = Duration::ZERO;
             self.worker.stats.counters.statements.inc();

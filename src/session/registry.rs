@@ -93,6 +93,11 @@ impl Card {
         }
     }
 
+    /// Whose it is; none while it signs in.
+    pub fn account(&self) -> Option<Arc<Account>> {
+        self.names().account.clone()
+    }
+
     /// True if it is a session of that account.
     pub fn belongs_to(&self, name: &str) -> bool {
         self.names().account.as_ref().is_some_and(|a| a.name() == name)
@@ -115,12 +120,13 @@ impl Card {
         self.since.store(now, Relaxed);
     }
 
-    /// It begins a command.
-    pub fn begins(&self) {
+    /// It begins a command, at this tick.
+    pub fn begins(&self, now: u32) {
+        self.since.store(now, Relaxed);
         self.activity.store(Activity::Busy as u8, Relaxed);
     }
 
-    /// The worker's tick at which it began to wait for its client.
+    /// The worker's tick at which it began what it does: to wait for its client, or a command.
     pub fn since(&self) -> u32 {
         self.since.load(Relaxed)
     }

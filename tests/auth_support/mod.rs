@@ -173,6 +173,7 @@ async fn serve(plain: Plain, host: String, id: u32, state: Arc<State>) {
         host: &host,
         server_version: state.setup.version,
         capabilities: state.setup.capabilities,
+        status: switchboard::protocol::status::Status::AUTOCOMMIT,
         collation: 45,
         accounts: &accounts,
         rsa: &state.rsa,

@@ -176,10 +176,10 @@ fn write_rule(book: &Book, table: &mut Table, row: &[Sql], own: &[Sql]) -> Resul
     if table.get("rule_id").is_none() {
         table.insert("rule_id", Item::Value(Value::from(row.first().and_then(int_of).unwrap_or_default())));
     }
-    for (field, value) in RULE.iter().zip(row) {
+    for (field, value) in RULE.iter().zip(row).skip(1) {
         field.write(table, value, &with)?;
     }
-    for (field, value) in OURS.iter().zip(own) {
+    for (field, value) in OURS.iter().zip(own).skip(1) {
         field.write(table, value, &with)?;
     }
     let (first, list) = destinations(table, book);

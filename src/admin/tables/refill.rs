@@ -86,7 +86,7 @@ fn digests(feed: &dyn Feed, reset: bool) -> Vec<Row> {
             let words = [d.schema, d.user, d.client, format!("0x{:016X}", d.digest), d.text];
             let figures =
                 [d.count, d.first_seen, d.last_seen, d.sum_us, d.min_us, d.max_us, d.rows_affected, d.rows_sent];
-            let head = std::iter::once(number(d.hostgroup.into())).chain(words.into_iter().map(text));
+            let head = std::iter::once(Value::Integer(d.hostgroup)).chain(words.into_iter().map(text));
             head.chain(figures.into_iter().map(number)).collect()
         })
         .collect()
@@ -101,7 +101,7 @@ fn processlist(feed: &dyn Feed) -> Vec<Row> {
         .into_iter()
         .map(|p| {
             let mut row = vec![number(p.thread), number(p.session), text(p.user), or_null(p.schema, Value::Text)];
-            row.extend(place(p.client));
+            row.extend([or_null(p.client, Value::Text), or_null(p.client_port, |port| number(port.into()))]);
             row.push(or_null(p.hostgroup, |h| number(h.into())));
             row.extend(place(p.local));
             row.extend(place(p.server));
@@ -117,11 +117,11 @@ fn errors(feed: &dyn Feed, reset: bool) -> Vec<Row> {
         .into_iter()
         .map(|e| {
             vec![
-                number(e.hostgroup.into()),
+                Value::Integer(e.hostgroup),
                 text(e.host),
                 number(e.port.into()),
                 text(e.user),
-                or_null(e.client, |ip| text(ip.to_string())),
+                text(e.client),
                 text(e.schema),
                 number(e.code.into()),
                 number(e.count),

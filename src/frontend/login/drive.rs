@@ -9,7 +9,6 @@ use crate::net::stream::Plain;
 use crate::net::tls;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::handshake::{ChangeUser, Greeting, HandshakeError, HandshakeResponse, Reply};
-use crate::protocol::status::Status;
 use std::borrow::BorrowMut;
 use std::io;
 use std::pin::Pin;
@@ -142,7 +141,7 @@ fn greeting(context: &LoginContext<'_>, offered: Capabilities, scramble: &Scramb
         scramble: scramble.bytes().to_vec(),
         capabilities: offered,
         collation: context.collation as u8,
-        status: Status::AUTOCOMMIT,
+        status: context.status,
         plugin: greeted(context).name().as_bytes(),
     };
     let mut payload = Vec::with_capacity(128);

@@ -1,0 +1,326 @@
+//! What the admin port shows of the router that runs, out of what can be seen of it.
+
+use super::metrics;
+use super::view::{Then, View};
+use crate::admin::commands::operate::{place_of, status_word};
+use crate::admin::feed::{
+    CheckKind, CheckRow, CommandRow, DigestRow, ErrorRow, Feed, Figure, HealthRow, PoolRow, ProcessRow, RuleHitRow,
+    UserRow,
+};
+use crate::config::address_of;
+use crate::session::registry::Activity;
+use crate::sql::effects::Verb;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Sent, received, statements; connections made and failed.
+type PoolCounts = [u64; 5];
+
+/// The feed of the router that runs.
+pub(super) struct Seen {
+    view: View,
+    /// What the pool's counters were when they were reset last: the page for metrics keeps counting from the start.
+    forgotten: Mutex<HashMap<(u32, u32), PoolCounts>>,
+}
+
+impl Seen {
+    pub(super) fn new(view: View) -> Self {
+        Self { view, forgotten: Mutex::default() }
+    }
+
+    /// Host and port of a backend by its name.
+    fn place(name: &str) -> (String, u16) {
+        use crate::backend::connect::Address;
+        match address_of(name) {
+            Ok(Address::Tcp(host, port)) => (host, port),
+            _ => (name.to_owned(), 0),
+        }
+    }
+}
+
+fn figure(name: &'static str, value: impl ToString) -> Figure {
+    (Cow::Borrowed(name), value.to_string())
+}
+
+impl Feed for Seen {
+    fn connection_pool(&self, reset: bool) -> Vec<PoolRow> {
+        let snapshot = self.view.snapshot();
+        let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = Vec::new();
+        self.view.places(&snapshot, |place| {
+            let backend = &place.member.backend;
+            let (host, port) = place_of(backend);
+            let (made, failed, max_used) = backend.record.counts();
+            let tally = &place.tally;
+            let now = [tally.bytes_sent.get(), tally.bytes_received.get(), tally.statements.get(), made, failed];
+            let key = (place.hostgroup.id, backend.id.0);
+            let before = forgotten.get(&key).copied().unwrap_or_default();
+            let since = |i: usize| now[i].saturating_sub(before[i]);
+            let used = backend.busy();
+            rows.push(PoolRow {
+                hostgroup: place.hostgroup.id,
+                host,
+                port,
+                status: status_word(backend.health.state()),
+                used: used.into(),
+                free: backend.open().saturating_sub(used).into(),
+                ok: since(3),
+                errors: since(4),
+                max_used: max_used.into(),
+                queries: since(2),
+                bytes_sent: since(0),
+                bytes_received: since(1),
+                latency_us: backend.record.latency_us(),
+            });
+            if reset {
+                forgotten.insert(key, now);
+            }
+        });
+        rows
+    }
+
+    fn users(&self) -> Vec<UserRow> {
+        let snapshot = self.view.snapshot();
+        let row = |account: &std::sync::Arc<crate::auth::Account>| UserRow {
+            username: account.name().to_owned(),
+            connections: account.sessions().into(),
+            max_connections: account.spec().max_connections.unwrap_or(0).into(),
+        };
+        let mut rows: Vec<UserRow> = snapshot.accounts.iter().map(row).collect();
+        rows.sort_by(|a, b| a.username.cmp(&b.username));
+        rows
+    }
+
+    fn global_status(&self) -> Vec<Figure> {
+        let view = &self.view;
+        let snapshot = view.snapshot();
+        let backends = snapshot.topology.backends();
+        let sum = |value: &dyn Fn(&crate::backend::Backend) -> u64| backends.iter().map(|b| value(b)).sum::<u64>();
+        let (mut sent, mut received, mut time_us) = (0, 0, 0);
+        view.places(&snapshot, |place| {
+            sent += place.tally.bytes_sent.get();
+            received += place.tally.bytes_received.get();
+            time_us += place.tally.sum_us.get();
+        });
+        let sessions = view.sessions();
+        let active = sessions.iter().filter(|(_, s)| s.activity == Activity::Busy).count();
+        let in_transaction =
+            sessions.iter().filter(|(_, s)| s.pins.contains(crate::session::pin::Pins::TRANSACTION)).count();
+        let (signed_in, turned_away) = (view.count(|c| &c.sign_ins), view.count(|c| &c.sign_in_failures));
+        let waits = view.count(|c| &c.pool_waits);
+        let mut figures = vec![
+            figure("ProxySQL_Uptime", view.uptime().as_secs()),
+            figure("Questions", view.count(|c| &c.statements)),
+            figure("Active_Transactions", in_transaction),
+            figure("Client_Connections_aborted", turned_away),
+            figure("Client_Connections_connected", view.clients()),
+            figure("Client_Connections_created", signed_in + turned_away),
+            figure("Client_Connections_non_idle", active),
+            figure("Server_Connections_connected", sum(&|b| b.open().into())),
+            figure("Server_Connections_created", view.count(|c| &c.connects)),
+            figure("Server_Connections_aborted", sum(&|b| b.record.counts().1)),
+            figure("Server_Connections_delayed", waits),
+            figure("ConnPool_get_conn_failure", view.count(|c| &c.pool_timeouts)),
+            figure("Queries_backends_bytes_sent", sent),
+            figure("Queries_backends_bytes_recv", received),
+            figure("Backend_query_time_nsec", time_us * 1_000),
+            figure("MySQL_Thread_Workers", view.workers()),
+            figure("Servers_table_version", snapshot.version),
+            figure("mysql_listener_paused", u8::from(view.is_paused())),
+            figure("generated_error_packets", view.count(|c| &c.errors)),
+            figure("max_connect_timeouts", view.count(|c| &c.pool_timeouts)),
+            figure("Switchboard_unproven", view.count(|c| &c.unproven)),
+            figure("Switchboard_retries", view.count(|c| &c.retries)),
+            figure("Switchboard_fallbacks", view.count(|c| &c.fallbacks)),
+            figure("Switchboard_state_syncs", view.count(|c| &c.syncs)),
+            figure("Switchboard_plan_hits", view.count(|c| &c.plan_text_hits) + view.count(|c| &c.plan_digest_hits)),
+            figure("Switchboard_plan_misses", view.count(|c| &c.plan_misses)),
+        ];
+        // There is no query cache, no mirror and no second copy of a statement's name: none was ever used.
+        figures.extend(NEVER.iter().map(|name| figure(name, 0)));
+        figures.sort();
+        figures
+    }
+
+    fn memory(&self) -> Vec<Figure> {
+        // Linux tells a process in pages: size, resident, shared …
+        let Ok(text) = std::fs::read_to_string("/proc/self/status") else { return Vec::new() };
+        let bytes = |key: &str| -> Option<u64> {
+            let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+            line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1_024)
+        };
+        let known =
+            [("process_resident", "VmRSS:"), ("process_resident_peak", "VmHWM:"), ("process_virtual", "VmSize:")];
+        known.iter().filter_map(|(name, key)| Some(figure(name, bytes(key)?))).collect()
+    }
+
+    fn processlist(&self) -> Vec<ProcessRow> {
+        let snapshot = self.view.snapshot();
+        let backends = snapshot.topology.backends();
+        let mut texts: HashMap<u64, String> = HashMap::new();
+        let (digests, _) = self.view.digests(Then::Keep);
+        for digest in digests {
+            texts.entry(digest.label.digest).or_insert_with(|| digest.label.text.to_string());
+        }
+        let now = self.view.uptime().as_secs();
+        let row = |(worker, s): (usize, crate::session::registry::Glimpse)| {
+            let command = match s.activity {
+                Activity::SigningIn => "Connect",
+                Activity::Idle | Activity::Holding => "Sleep",
+                Activity::Busy => "Query",
+            };
+            let running = s.running.and_then(|(id, _)| backends.iter().find(|b| b.id == id));
+            let extended = serde_json::json!({ "pins": s.pins.names(), "digest": format!("0x{:016X}", s.digest) });
+            ProcessRow {
+                thread: worker as u64,
+                session: s.connection_id.into(),
+                user: s.user.map(String::from).unwrap_or_default(),
+                schema: s.schema.map(|schema| schema.to_string()),
+                client: Some(s.client.map_or_else(|| "localhost".to_owned(), |ip| ip.to_string())),
+                client_port: None,
+                hostgroup: (s.digest != 0).then_some(s.hostgroup),
+                local: None,
+                server: running.map(|backend| place_of(backend)),
+                command: command.into(),
+                time_ms: now.saturating_sub(s.since.into()) * 1_000,
+                info: texts.get(&s.digest).cloned().filter(|_| s.activity == Activity::Busy),
+                status_flags: 0,
+                extended: Some(extended.to_string()),
+            }
+        };
+        self.view.sessions().into_iter().map(row).collect()
+    }
+
+    fn digests(&self, reset: bool) -> Vec<DigestRow> {
+        let (sums, rest) = self.view.digests(if reset { Then::Reset } else { Then::Keep });
+        let row = |sum: super::view::DigestSum| DigestRow {
+            hostgroup: sum.label.hostgroup,
+            schema: sum.label.schema.to_string(),
+            user: sum.label.user.to_string(),
+            client: String::new(),
+            digest: sum.label.digest,
+            text: sum.label.text.to_string(),
+            count: sum.count,
+            first_seen: sum.first_seen,
+            last_seen: sum.last_seen,
+            sum_us: sum.sum_us,
+            min_us: sum.min_us,
+            max_us: sum.max_us,
+            rows_affected: sum.rows_affected,
+            rows_sent: sum.rows_sent,
+        };
+        let folded = rest.map(|tally| DigestRow {
+            hostgroup: -1,
+            text: "(digests that did not fit)".to_owned(),
+            count: tally.count.get(),
+            first_seen: tally.first_seen.get(),
+            last_seen: tally.last_seen.get(),
+            sum_us: tally.sum_us.get(),
+            min_us: tally.min_us.get(),
+            max_us: tally.max_us.get(),
+            rows_affected: tally.rows_affected.get(),
+            rows_sent: tally.rows_sent.get(),
+            ..DigestRow::default()
+        });
+        sums.into_iter().map(row).chain(folded).collect()
+    }
+
+    fn commands(&self) -> Vec<CommandRow> {
+        let row = |(verb, sum): (&Verb, super::view::CommandSum)| CommandRow {
+            command: verb.name().into(),
+            total_us: sum.sum_us,
+            total: sum.count,
+            buckets: sum.buckets,
+        };
+        Verb::ALL.iter().zip(self.view.commands()).map(row).collect()
+    }
+
+    fn rule_hits(&self) -> Vec<RuleHitRow> {
+        let hits = self.view.rule_hits();
+        let snapshot = self.view.snapshot();
+        // As ProxySQL has it: the rules in effect, those without a hit too.
+        let row = |rule_id: u32| RuleHitRow { rule_id, hits: hits.get(&rule_id).copied().unwrap_or(0) };
+        snapshot.rules.rules().map(|rule| row(rule.rule_id)).collect()
+    }
+
+    fn errors(&self, reset: bool) -> Vec<ErrorRow> {
+        let row = |sum: super::view::ErrorSum| {
+            let (host, port) = Self::place(&sum.label.backend);
+            ErrorRow {
+                hostgroup: sum.label.hostgroup,
+                host,
+                port,
+                user: sum.label.user.to_string(),
+                client: sum.label.client.to_string(),
+                schema: sum.label.schema.to_string(),
+                code: sum.label.code,
+                count: sum.count,
+                first_seen: sum.first_seen,
+                last_seen: sum.last_seen,
+                text: sum.last_text,
+            }
+        };
+        self.view.errors(if reset { Then::Reset } else { Then::Keep }).into_iter().map(row).collect()
+    }
+
+    fn checks(&self) -> Vec<CheckRow> {
+        let mut rows = Vec::new();
+        for backend in self.view.snapshot().topology.backends() {
+            let (host, port) = place_of(&backend);
+            rows.extend(backend.record.checks().into_iter().map(|check| CheckRow {
+                host: host.clone(),
+                port,
+                at: check.at,
+                kind: if check.connects { CheckKind::Connect } else { CheckKind::Ping },
+                took_us: if check.error.is_some() {
+                    0
+                } else {
+                    u64::try_from(check.took.as_micros()).unwrap_or(u64::MAX)
+                },
+                value: None,
+                error: check.error,
+            }));
+        }
+        rows
+    }
+
+    fn health(&self) -> Vec<HealthRow> {
+        let mut rows = Vec::new();
+        for backend in self.view.snapshot().topology.backends() {
+            let (host, port) = place_of(&backend);
+            rows.extend(backend.health.history().into_iter().map(|change| HealthRow {
+                host: host.clone(),
+                port,
+                at: change.at,
+                from: change.from.name(),
+                to: change.to.name(),
+                cause: change.cause,
+            }));
+        }
+        rows
+    }
+
+    fn metrics(&self) -> Option<String> {
+        Some(metrics::page(&self.view))
+    }
+}
+
+/// Figures of ProxySQL's parts that are not here.
+const NEVER: [&str; 15] = [
+    "GTID_consistent_queries",
+    "GTID_session_collected",
+    "Mirror_concurrency",
+    "Mirror_queue_length",
+    "Query_Cache_Entries",
+    "Query_Cache_Memory_bytes",
+    "Query_Cache_Purged",
+    "Query_Cache_bytes_IN",
+    "Query_Cache_bytes_OUT",
+    "Query_Cache_count_GET",
+    "Query_Cache_count_GET_OK",
+    "Query_Cache_count_SET",
+    "hostgroup_locked_queries",
+    "hostgroup_locked_set_cmds",
+    "Client_Connections_hostgroup_locked",
+];

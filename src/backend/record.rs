@@ -1,0 +1,81 @@
+//! What was found of a backend, kept for operators: connections made and not made, the most in use, the latest checks.
+//!
+//! Nothing here decides anything. The counters are written where the traffic connects; the checks by the control thread.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// The checks that are kept.
+const CHECKS: usize = 64;
+
+/// A check that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// When it began.
+    pub at: SystemTime,
+    /// True for one that connected anew; else a ping over a connection that was there.
+    pub connects: bool,
+    /// What it took.
+    pub took: Duration,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Record {
+    connected: AtomicU64,
+    failed: AtomicU64,
+    most_used: AtomicU32,
+    latency_us: AtomicU64,
+    checks: Mutex<VecDeque<Checked>>,
+}
+
+impl Record {
+    /// A connection was made for the traffic.
+    pub fn connected(&self) {
+        self.connected.fetch_add(1, Relaxed);
+    }
+
+    /// A connection could not be made, or broke.
+    pub fn failed(&self) {
+        self.failed.fetch_add(1, Relaxed);
+    }
+
+    /// So many connections are in use now.
+    #[inline]
+    pub fn used(&self, now: u32) {
+        if now > self.most_used.load(Relaxed) {
+            self.most_used.fetch_max(now, Relaxed);
+        }
+    }
+
+    /// A check was made.
+    pub fn checked(&self, check: Checked) {
+        if check.error.is_none() {
+            self.latency_us.store(u64::try_from(check.took.as_micros()).unwrap_or(u64::MAX), Relaxed);
+        }
+        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        while checks.len() >= CHECKS {
+            checks.pop_front();
+        }
+        checks.push_back(check);
+    }
+
+    /// Connections made, connections that failed, and the most in use at a time.
+    pub fn counts(&self) -> (u64, u64, u32) {
+        (self.connected.load(Relaxed), self.failed.load(Relaxed), self.most_used.load(Relaxed))
+    }
+
+    /// What the latest check that succeeded took, in microseconds; 0 before the first.
+    pub fn latency_us(&self) -> u64 {
+        self.latency_us.load(Relaxed)
+    }
+
+    /// The latest checks, oldest first.
+    pub fn checks(&self) -> Vec<Checked> {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
