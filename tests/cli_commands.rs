@@ -40,12 +40,20 @@ fn help_teaches_and_says_the_exit_codes() {
     let help = switchboard(&["--help"], b"");
     assert_eq!(help.status.code(), Some(0));
     let shown = text(&help.stdout);
-    for words in
-        ["run", "check", "explain", "reload", "completions", "Examples:", "Exit codes", "mysql://app:secret@db1"]
-    {
+    for words in [
+        "run",
+        "check",
+        "explain",
+        "reload",
+        "completions",
+        "ping",
+        "Examples:",
+        "Exit codes",
+        "mysql://app:secret@db1",
+    ] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
-    for command in ["run", "check", "explain", "reload", "completions"] {
+    for command in ["run", "check", "explain", "reload", "completions", "ping"] {
         let help = switchboard(&[command, "--help"], b"");
         assert_eq!(help.status.code(), Some(0), "{command}");
         assert!(text(&help.stdout).contains("Example"), "{command}");
@@ -243,4 +251,49 @@ fn faults_of_flags_hide_passwords() {
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
     assert!(said.contains("--writer") && !said.contains("hunter2"), "{said}");
+}
+
+/// What `switchboard ping` says of a server that sends these bytes, and its exit code.
+fn ping_of(bytes: &'static [u8], then_wait: bool) -> (Option<i32>, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(bytes).unwrap();
+        if then_wait {
+            // Until the other side has had enough.
+            std::io::Read::read(&mut stream, &mut [0]).ok();
+        }
+    });
+    let output = switchboard(&["ping", &address, "--timeout", "700"], b"");
+    server.join().unwrap();
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn ping_is_0_for_a_greeting_and_1_for_all_else() {
+    const GREETING: &[u8] =
+        b"\x49\0\0\0\x0a8.4.1\0\x05\0\0\0abcdefgh\0\xff\xff\xff\x02\0\xff\xdf\x15\0\0\0\0\0\0\0\0\0\0\
+        ijklmnopqrst\0mysql_native_password\0";
+    let (code, said) = ping_of(GREETING, true);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("greets: 8.4.1"), "{said}");
+    for (bytes, wait, want) in [
+        (&b""[..], true, "no greeting in time"),
+        (b"\x4a\0\0\0\x0a8.4", true, "no greeting in time"),
+        (b"", false, "closed before a greeting"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", true, "does not speak the MySQL protocol"),
+        (b"\x16\0\0\0\xff\x10\x04Too many connections", true, "refuses"),
+    ] {
+        let (code, said) = ping_of(bytes, wait);
+        assert_eq!(code, Some(1), "{want}: {said}");
+        assert!(said.contains(want), "{said}");
+    }
+    let nobody = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    let output = switchboard(&["ping", &nobody], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("refused"));
 }

@@ -14,6 +14,7 @@ mod completions;
 pub mod demo;
 mod explain;
 mod man;
+mod ping;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -59,6 +60,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Make a running router read its configuration again
     Reload(run::ReloadArgs),
+    /// Is a server there, and does it greet? For health checks
+    Ping(ping::PingArgs),
     /// Show the router at work: real servers, real traffic, a server that goes and comes back
     #[cfg(feature = "demo")]
     Demo(demo::DemoArgs),
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Reload(args) => run::reload(&args),
+        Command::Ping(args) => ping::ping(&args),
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::demo(&args),
         Command::Completions(args) => completions::completions(&args),

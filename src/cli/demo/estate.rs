@@ -6,7 +6,7 @@ use mysql_async::{Opts, OptsBuilder};
 use std::sync::Arc;
 
 /// The tables, in both engines' words.
-const SCHEMA: &str = include_str!("schema.sql");
+pub(super) const SCHEMA: &str = include_str!("schema.sql");
 /// The application's user, in front of the router and behind it.
 pub const APP: (&str, &str) = ("cdr_app", "cdr-secret");
 /// The change applier's user.

@@ -219,26 +219,9 @@ impl Data {
         event("ended", end);
     }
 
-    /// What counts must give, from the daily sums.
+    /// What counts must give.
     fn facts(&self, today: Date) -> Result<Facts, DemoError> {
-        let mut facts = Facts::default();
-        let horizon = today.checked_sub(HORIZON_DAYS.days())?;
-        let mut months: BTreeMap<(u64, Date), u64> = BTreeMap::new();
-        for ((org, day), totals) in &self.daily {
-            *months.entry((*org, day.first_of_month())).or_default() += totals.calls;
-            if *day > horizon.checked_add(3.days())? && *day < today.checked_sub(3.days())? {
-                facts.recent.push(Fact { org: *org, from: *day, to: day.tomorrow()?, calls: totals.calls });
-            }
-        }
-        let first = today.checked_sub(HISTORY_DAYS.days())?;
-        for ((org, from), calls) in months {
-            let to = from.last_of_month().tomorrow()?;
-            // Whole months only, and only those that end before the horizon.
-            if from >= first && to < horizon {
-                facts.historical.push(Fact { org, from, to, calls });
-            }
-        }
-        Ok(facts)
+        facts(self.daily.iter().map(|((org, day), totals)| (*org, *day, totals.calls)), today)
     }
 
     fn tables(self) -> [Rows; 5] {
@@ -246,6 +229,46 @@ impl Data {
         let daily = self.daily.into_iter().map(|((org, day), t)| (day.to_datetime(Time::midnight()), t.sql(org, day)));
         [self.calls, self.recordings, self.events, Rows(hourly.collect()), Rows(daily.collect())]
     }
+}
+
+/// What counts must give, from the calls of each organisation and day.
+fn facts(daily: impl Iterator<Item = (u64, Date, u64)>, today: Date) -> Result<Facts, DemoError> {
+    let mut facts = Facts::default();
+    let horizon = today.checked_sub(HORIZON_DAYS.days())?;
+    let mut months: BTreeMap<(u64, Date), u64> = BTreeMap::new();
+    for (org, day, calls) in daily {
+        *months.entry((org, day.first_of_month())).or_default() += calls;
+        if day > horizon.checked_add(3.days())? && day < today.checked_sub(3.days())? {
+            facts.recent.push(Fact { org, from: day, to: day.tomorrow()?, calls });
+        }
+    }
+    let first = today.checked_sub(HISTORY_DAYS.days())?;
+    for ((org, from), calls) in months {
+        let to = from.last_of_month().tomorrow()?;
+        // Whole months only, and only those that end before the horizon.
+        if from >= first && to < horizon {
+            facts.historical.push(Fact { org, from, to, calls });
+        }
+    }
+    Ok(facts)
+}
+
+/// The facts of data that an earlier process loaded, from the daily sums that came with it: traffic writes no such rows.
+pub async fn known(server: Opts) -> Result<Facts, DemoError> {
+    let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let mut conn = Conn::new(server).await?;
+    let days: Vec<(u64, String, u64)> =
+        conn.query("SELECT org_id, CAST(day AS CHAR), calls FROM analytics_daily ORDER BY org_id, day").await?;
+    let mut daily = Vec::new();
+    for (org, day, calls) in days {
+        daily.push((org, day.parse()?, calls));
+    }
+    let mut facts = facts(daily.into_iter(), today)?;
+    let horizon = today.checked_sub(HORIZON_DAYS.days())?;
+    let old = format!("SELECT call_id FROM call_records WHERE start_time < '{horizon}' ORDER BY id LIMIT 500");
+    facts.old_calls = conn.query(old).await?;
+    conn.disconnect().await?;
+    Ok(facts)
 }
 
 /// A telephone number that belongs to nobody: Ofcom's range for drama.

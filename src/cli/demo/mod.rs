@@ -5,6 +5,8 @@
 //! application's traffic through it ([`traffic`]) while it stops Aurora and starts it again. Every statement is entered in
 //! a book ([`ledger`]) and judged at the end ([`verify`]).
 //!
+//! Its parts can also be run one by one against servers that are there already ([`parts`]), as the local stack does.
+//!
 //! Behind the feature `demo`. Nothing outside [`crate::cli`] may import it but the integration tests, which start their
 //! servers by [`servers`].
 
@@ -12,6 +14,7 @@ pub mod applier;
 pub mod estate;
 pub mod ledger;
 pub mod load;
+mod parts;
 mod random;
 pub mod router;
 mod run;

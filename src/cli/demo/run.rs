@@ -5,6 +5,7 @@ use super::applier::{Applier, Position, Progress};
 use super::estate::{APP, DMS, Estate, Place, client_options};
 use super::ledger::{Class, Ledger, Outcome};
 use super::load::{self, Facts};
+use super::parts::{self, Part};
 use super::router::Router;
 use super::screen::{Screen, View};
 use super::servers::LogMark;
@@ -21,7 +22,9 @@ use tokio::time::Instant;
 
 /// What the demo is to do.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Everything is started here, on free loopback ports, and gone when the demo ends: a MariaDB master and its replica, a MySQL \
 (from Debian's sid suite, unpacked once, not installed) in Aurora's place, the feed between them, and the router. Needs \
 mariadb-server and mmdebstrap; ./demo in the project installs them.
@@ -29,8 +32,12 @@ mariadb-server and mmdebstrap; ./demo in the project installs them.
 Examples:
   switchboard demo
   switchboard demo --once --seconds 30
-  switchboard demo --lag 5000")]
+  switchboard demo --lag 5000"
+)]
 pub struct DemoArgs {
+    /// A part by itself, against servers that are there already
+    #[command(subcommand)]
+    pub part: Option<Part>,
     /// Exit by itself, 1 if a single statement went to a wrong server or failed that should not have
     #[arg(long)]
     pub once: bool,
@@ -62,6 +69,9 @@ const READ_LOGS: Duration = Duration::from_millis(250);
 
 /// Runs the demo.
 pub fn demo(args: &DemoArgs) -> Result<(), CliError> {
+    if let Some(part) = &args.part {
+        return parts::run(part);
+    }
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // What the judge found, once he has.

@@ -1,6 +1,6 @@
 -- BigDB in small: the tables of the schema `cdr`, in words that MariaDB and MySQL both know.
-CREATE SCHEMA cdr DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
-CREATE TABLE cdr.call_records (
+CREATE SCHEMA IF NOT EXISTS cdr DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
+CREATE TABLE IF NOT EXISTS cdr.call_records (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   call_id CHAR(36) NOT NULL,
   org_id INT UNSIGNED NOT NULL,
@@ -19,7 +19,7 @@ CREATE TABLE cdr.call_records (
   KEY org_start (org_id, start_time),
   KEY start_time (start_time)
 );
-CREATE TABLE cdr.call_recordings (
+CREATE TABLE IF NOT EXISTS cdr.call_recordings (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   call_record_id BIGINT UNSIGNED NOT NULL,
   org_id INT UNSIGNED NOT NULL,
@@ -30,7 +30,7 @@ CREATE TABLE cdr.call_recordings (
   KEY org_created (org_id, created_at),
   KEY call_record (call_record_id)
 );
-CREATE TABLE cdr.call_events (
+CREATE TABLE IF NOT EXISTS cdr.call_events (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   call_record_id BIGINT UNSIGNED NOT NULL,
   org_id INT UNSIGNED NOT NULL,
@@ -39,7 +39,7 @@ CREATE TABLE cdr.call_events (
   KEY org_time (org_id, event_time),
   KEY call_record (call_record_id)
 );
-CREATE TABLE cdr.analytics_hourly (
+CREATE TABLE IF NOT EXISTS cdr.analytics_hourly (
   org_id INT UNSIGNED NOT NULL,
   hour DATETIME NOT NULL,
   calls INT UNSIGNED NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE cdr.analytics_hourly (
   talk_s BIGINT UNSIGNED NOT NULL,
   PRIMARY KEY (org_id, hour)
 );
-CREATE TABLE cdr.analytics_daily (
+CREATE TABLE IF NOT EXISTS cdr.analytics_daily (
   org_id INT UNSIGNED NOT NULL,
   day DATE NOT NULL,
   calls INT UNSIGNED NOT NULL,
