@@ -5,7 +5,7 @@ COPY entrypoint /usr/local/bin/docker-entrypoint.sh
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # The data directory is the server's own before it is declared a volume: volumes take over what is there.
 USER 0:0
-RUN ["/usr/bin/bash", "-c", "rm -rf /var/lib/mysql /etc/mysql && mkdir -p /var/lib/mysql /var/lib/mysql-files /run/mysqld /docker-entrypoint-initdb.d && chown 999:999 /var/lib/mysql /var/lib/mysql-files /run/mysqld"]
+RUN ["/bin/bash", "-c", "rm -rf /var/lib/mysql /etc/mysql && mkdir -p /var/lib/mysql /var/lib/mysql-files /run/mysqld /docker-entrypoint-initdb.d && chown 999:999 /var/lib/mysql /var/lib/mysql-files /run/mysqld"]
 USER 999:999
 VOLUME /var/lib/mysql
 EXPOSE 3306
