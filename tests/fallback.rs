@@ -263,3 +263,31 @@ async fn kill_query_and_vanished_clients_end_what_runs_behind() {
     sleeper.abort();
     wait_until("the query of the vanished client ends", Duration::from_secs(5), || running() == "0");
 }
+
+/// A server that is asked to stop answers what is under way with error 1053. Here a function says so, behind a view where
+/// the router expects a table, so that the moment is not left to chance.
+#[tokio::test]
+async fn a_read_that_a_stopping_server_refuses_is_tried_elsewhere_and_a_write_is_not() {
+    let writer = MariaDb::start(Options::named("writer"));
+    let reader = MariaDb::start(Options::named("reader"));
+    let stopping = "CREATE FUNCTION s.f() RETURNS INT BEGIN SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO = 1053, MESSAGE_TEXT = 'Server \
+                    shutdown in progress'; RETURN 1; END";
+    for server in [&writer, &reader] {
+        server
+            .sql(&format!("CREATE SCHEMA s;\nDELIMITER //\n{stopping}//\nDELIMITER ;\nCREATE TABLE s.w (a INT);"))
+            .unwrap();
+    }
+    writer.sql("CREATE TABLE s.t (a INT); INSERT INTO s.t VALUES (7); CREATE TRIGGER s.x BEFORE INSERT ON s.w FOR EACH ROW SET NEW.a = s.f();").unwrap();
+    reader.sql("CREATE VIEW s.t AS SELECT s.f() AS a;").unwrap();
+    let router = Router::with_config(&config(writer.port(), reader.port(), QUICK), &[]);
+    let mut conn = Conn::new(options(&router, Some("s"))).await.unwrap();
+    let marked = tag("read");
+    assert_eq!(value(&mut conn, &format!("SELECT a FROM t /* {marked} */")).await, "7");
+    assert!(reader.saw(&marked).unwrap(), "the reader was asked first");
+    assert!(writer.saw(&marked).unwrap());
+    let marked = tag("write");
+    let (code, text) = server_error(conn.query_drop(format!("INSERT INTO w VALUES (1) /* {marked} */")).await);
+    assert!(text.contains("the server is shutting down"), "{code} {text}");
+    let times = writer.statements_seen().unwrap().iter().filter(|seen| seen.text.contains(&marked)).count();
+    assert_eq!(times, 1, "sent once");
+}

@@ -18,6 +18,8 @@ use std::task::{Context, Poll, ready};
 
 /// Bytes of an EOF packet.
 const EOF: usize = 5;
+/// ER_SERVER_SHUTDOWN (server error reference of both engines): sent to whoever is served while the server stops.
+const SERVER_SHUTDOWN: u16 = 1053;
 
 /// What session tracking reported in a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,6 +104,9 @@ pub enum BackendFault {
     /// It broke the protocol.
     #[error("{0}")]
     Desync(#[from] Desync),
+    /// It is shutting down, and answered with nothing but that. The connection ends with it.
+    #[error("the server is shutting down")]
+    ShuttingDown,
 }
 
 /// How the response is passed on.
@@ -238,6 +243,10 @@ impl<'a> Relay<'a> {
                 }
                 Step::Packet { start, end, packet } => {
                     let whole = to + start..to + end;
+                    if packet == Packet::Err(SERVER_SHUTDOWN) && whole.start == 0 && self.outcome.bytes == 0 {
+                        // Nothing of an answer has gone out: as good as a connection that broke, and treated as one.
+                        return Err(self.backend(BackendFault::ShuttingDown));
+                    }
                     to = whole.end;
                     if self.note(packet, &bytes[whole.start + HEADER..whole.end])? {
                         self.buffers.fill(&mut self.out).extend_from_slice(&bytes[from..whole.start]);
