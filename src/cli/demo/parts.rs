@@ -266,7 +266,9 @@ async fn round(
     let over = Instant::now() + ROUND;
     let over = end.map_or(over, |end| end.min(over));
     let ledger = Arc::new(Ledger::default());
-    let traffic = Traffic::start(router.clone(), ledger.clone(), facts, rate);
+    // Rounds of this and other runs have left their calls behind: this one's are to be others.
+    let seed = jiff::Timestamp::now().as_microsecond().cast_unsigned();
+    let traffic = Traffic::start(router.clone(), ledger.clone(), facts, rate, seed);
     let mut told = 0;
     while Instant::now() < over {
         tokio::time::sleep(LINE.min(over.saturating_duration_since(Instant::now()))).await;

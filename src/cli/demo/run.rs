@@ -111,7 +111,7 @@ struct Demo {
 
 async fn from_start_to_end(args: &DemoArgs, verdict: &Cell<Option<bool>>) -> Result<bool, DemoError> {
     let (mut demo, facts) = set_up(args).await?;
-    let traffic = Traffic::start(demo.dsn(), demo.ledger.clone(), facts, args.rate);
+    let traffic = Traffic::start(demo.dsn(), demo.ledger.clone(), facts, args.rate, 0);
     let tenth = Duration::from_millis(args.seconds * 100);
     demo.watch("all servers are up", tenth * 3).await?;
     demo.stop_aurora().await?;

@@ -51,10 +51,12 @@ pub struct Traffic {
 
 impl Traffic {
     /// Starts all sessions.
-    pub fn start(dsn: Opts, ledger: Arc<Ledger>, facts: Facts, rate: u64) -> Self {
+    ///
+    /// The sessions' choices, ids of calls among them, follow from `seed`: another run on the same data needs another one.
+    pub fn start(dsn: Opts, ledger: Arc<Ledger>, facts: Facts, rate: u64, seed: u64) -> Self {
         let shared = Arc::new(Shared { dsn, ledger, facts, rate, over: AtomicBool::new(false) });
         let sessions = (0..INGEST + DASHBOARDS + ANALYSTS).map(|number| {
-            let session = Session::new(shared.clone(), number);
+            let session = Session::new(shared.clone(), number, seed);
             tokio::spawn(async move {
                 match number {
                     0..INGEST => session.ingest().await,
@@ -86,8 +88,8 @@ struct Session {
 }
 
 impl Session {
-    fn new(shared: Arc<Shared>, number: u64) -> Self {
-        Session { shared, random: Random::new(1000 + number), conn: None, asked: 0 }
+    fn new(shared: Arc<Shared>, number: u64, seed: u64) -> Self {
+        Session { shared, random: Random::new(seed.wrapping_add(1000 + number)), conn: None, asked: 0 }
     }
 
     fn over(&self) -> bool {
