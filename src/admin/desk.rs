@@ -223,7 +223,7 @@ impl Desk {
                 text(&entry.author),
                 text(entry.source.name()),
                 text(&entry.change),
-                text(&entry.diff),
+                text(entry.diff()),
             ]
         };
         self.parts.versions.history().iter().map(|entry| row(entry)).collect()

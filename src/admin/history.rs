@@ -5,8 +5,8 @@
 use super::diff;
 use super::orders::Source;
 use crate::config::{Document, Loaded};
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 /// A version that was in effect.
@@ -22,11 +22,25 @@ pub struct Entry {
     pub source: Source,
     /// What was changed, in a few words.
     pub change: String,
-    /// What differs from the version before, as a unified diff without secrets.
-    pub diff: String,
     /// Its texts.
     pub documents: Arc<[Document]>,
+    /// Those of the version before; none for the first.
+    before: Option<Arc<[Document]>>,
+    diff: OnceLock<String>,
 }
+
+impl Entry {
+    /// What differs from the version before, as a unified diff without secrets. Made when somebody asks first, by who asks.
+    pub fn diff(&self) -> &str {
+        self.diff.get_or_init(|| match &self.before {
+            Some(before) => diff::documents(before, &self.documents),
+            None => String::new(),
+        })
+    }
+}
+
+/// The most bytes of texts that are kept; what two versions have in common counts once. The latest two are always kept.
+const MOST_BYTES: usize = 64 << 20;
 
 /// All that is known of versions.
 pub struct Versions(Mutex<State>);
@@ -37,6 +51,13 @@ struct State {
     disk: Arc<[Document]>,
     history: VecDeque<Arc<Entry>>,
     keep: usize,
+}
+
+/// Bytes of texts, each counted once.
+fn bytes(history: &VecDeque<Arc<Entry>>) -> usize {
+    let mut seen: HashSet<*const u8> = HashSet::new();
+    let texts = history.iter().flat_map(|entry| entry.documents.iter());
+    texts.filter(|document| seen.insert(document.text.as_ptr())).map(|document| document.text.len()).sum()
 }
 
 /// A new version, as it is written down.
@@ -66,7 +87,7 @@ impl Versions {
             keep: keep.max(1),
         };
         let versions = Versions(Mutex::new(state));
-        versions.remember(first, &[]);
+        versions.remember(first, None);
         versions
     }
 
@@ -102,20 +123,23 @@ impl Versions {
             }
             before
         };
-        self.remember(news, &before.documents);
+        self.remember(news, Some(&before.documents));
     }
 
-    fn remember(&self, news: News, before: &[Document]) {
+    fn remember(&self, news: News, before: Option<&Arc<[Document]>>) {
         let News { version, loaded, author, source, change } = news;
-        // Outside of the lock: it may take a while.
-        let diff = if before.is_empty() { String::new() } else { diff::documents(before, &loaded.documents) };
-        let documents = Arc::clone(&loaded.documents);
-        let entry = Entry { version, at: SystemTime::now(), author, source, change, diff, documents };
         let mut state = self.state();
-        while state.history.len() >= state.keep {
+        // A text that did not change is the one that is kept already.
+        let known = state.history.back().map(|entry| Arc::clone(&entry.documents));
+        let kept = |new: &Document| known.iter().flat_map(|d| d.iter()).find(|old| *old == new).unwrap_or(new).clone();
+        let documents: Arc<[Document]> = loaded.documents.iter().map(kept).collect();
+        let before = known.as_ref().or(before).map(Arc::clone);
+        let (at, diff) = (SystemTime::now(), OnceLock::new());
+        let entry = Entry { version, at, author, source, change, documents, before, diff };
+        state.history.push_back(Arc::new(entry));
+        while state.history.len() > state.keep || (state.history.len() > 2 && bytes(&state.history) > MOST_BYTES) {
             state.history.pop_front();
         }
-        state.history.push_back(Arc::new(entry));
     }
 
     /// The versions that are kept, oldest first.

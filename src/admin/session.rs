@@ -42,6 +42,8 @@ struct Prepared {
     text: String,
     parameters: u16,
     types: Vec<u8>,
+    /// A parameter was sent ahead, in pieces.
+    long_data: bool,
 }
 
 impl Session {
@@ -97,8 +99,13 @@ impl Session {
                     }
                 }
                 Some(Byte::ResetStatement) => self.send(&Answer::ok(), sequence).await?,
-                // Never answered; a parameter that is sent so is missing at the execution, which says so.
-                Some(Byte::SendLongData) => {}
+                // Never answered. The value is not kept, so the execution is refused: without it the others would shift.
+                Some(Byte::SendLongData) => {
+                    let id = rest.first_chunk::<4>().map(|id| u32::from_le_bytes(*id));
+                    if let Some(prepared) = id.and_then(|id| self.prepared.get_mut(&id)) {
+                        prepared.long_data = true;
+                    }
+                }
                 _ => {
                     let byte = payload.first().copied().unwrap_or_default();
                     let error =
@@ -196,7 +203,8 @@ impl Session {
         };
         let id = self.next_statement;
         self.next_statement = self.next_statement.wrapping_add(1).max(1);
-        self.prepared.insert(id, Prepared { text: text.to_owned(), parameters: count, types: Vec::new() });
+        self.prepared
+            .insert(id, Prepared { text: text.to_owned(), parameters: count, types: Vec::new(), long_data: false });
         let manner = self.manner(true);
         let mut writer = Writer::new(&mut self.stream, sequence);
         let widths = (u16::try_from(columns.len()).unwrap_or(u16::MAX), count);
@@ -235,6 +243,13 @@ impl Session {
         let id = payload.get(1..5).and_then(|b| b.first_chunk::<4>()).map(|b| u32::from_le_bytes(*b));
         let unknown = || Answer::error(1243, b"HY000", "Unknown prepared statement handler given to EXECUTE");
         let prepared = id.and_then(|id| self.prepared.get_mut(&id)).ok_or_else(unknown)?;
+        if std::mem::take(&mut prepared.long_data) {
+            return Err(Answer::error(
+                1235,
+                b"42000",
+                "the admin port takes no long data: send the value with the execution",
+            ));
+        }
         let execute = Execute::read(payload, prepared.parameters).map_err(|_| broken())?;
         if let Some(types) = execute.types {
             prepared.types = types.to_vec();
