@@ -219,6 +219,8 @@ async fn nobodys_work_is_lost_between_files_and_port() {
     wait_until("the refusal", Duration::from_secs(10), || router.log().contains("nothing was reloaded"));
     let digests = "SELECT match_digest FROM runtime_mysql_query_rules";
     assert_eq!(rows(&mut conn, digests).await, ["port"]);
+    let (_, message) = refused(&mut conn, "PROXYSQL RELOAD TLS").await;
+    assert!(message.contains("is in effect and not in the files"), "{message}");
     // And what was loaded does not overwrite the file.
     let (_, message) = refused(&mut conn, "SAVE MYSQL QUERY RULES TO DISK").await;
     assert!(message.contains("conflict: ") && message.contains("estate.toml was changed on disk"), "{message}");
@@ -227,6 +229,7 @@ async fn nobodys_work_is_lost_between_files_and_port() {
     assert_eq!(rows(&mut conn, &digests.replace("runtime_", "")).await, ["file"]);
     run(&mut conn, &["LOAD MYSQL QUERY RULES TO RUNTIME"]).await;
     assert_eq!(rows(&mut conn, digests).await, ["file"]);
+    run(&mut conn, &["PROXYSQL RELOAD TLS"]).await;
     // Two operators: the second's LOAD carries both edits.
     let mut other = connect(&router, "admin").await;
     run(&mut conn, &["INSERT INTO mysql_query_rules (rule_id, active, destination_hostgroup) VALUES (20, 1, 10)"])

@@ -192,12 +192,17 @@ impl Desk {
         answer.await.map_err(|_| ending())?.map_err(refused)
     }
 
-    /// Reads the files again, whatever is edited and whatever is in effect, and publishes what they say.
+    /// Reads the files again and publishes what they say; not over a change that is in effect and in no file.
     pub(in crate::admin) async fn reload(&self, who: &Who, change: &str) -> Result<u64, DeskError> {
         let _turn = self.turn.lock().await;
         let (_, runtime) = self.parts.versions.runtime();
         let (loaded, source) = if self.parts.paths.is_empty() {
             (load_documents(&runtime.documents, &runtime.secrets), Source::Port)
+        } else if let Some((version, author)) = self.parts.versions.unsaved() {
+            return Err(refused(format!(
+                "version {version} by {author} is in effect and not in the files: SAVE ALL TO DISK first, or \
+                 `switchboard reload` to take the files"
+            )));
         } else {
             (crate::config::load(&self.parts.paths), Source::Files)
         };
