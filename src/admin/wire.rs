@@ -6,7 +6,7 @@ use super::engine::Cell;
 use crate::net::Stream;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::{put_lenenc, put_lenenc_bytes, put_packet};
-use crate::protocol::response::{EofPacket, ErrPacket, OkPacket};
+use crate::protocol::response::{self, ErrPacket, OkPacket, put_text_column};
 use crate::protocol::status::Status;
 use std::io;
 use tokio::io::AsyncWriteExt;
@@ -159,7 +159,7 @@ impl<'a> Writer<'a> {
     /// Those of the stream.
     pub async fn columns(&mut self, columns: &[String], manner: Manner) -> io::Result<()> {
         for column in columns {
-            self.put(|out| put_column(out, column)).await?;
+            self.put(|out| put_text_column(out, column)).await?;
         }
         if !manner.capabilities.contains(Capabilities::DEPRECATE_EOF) {
             self.put(|out| put_end(out, manner)).await?;
@@ -193,23 +193,5 @@ fn put_binary(out: &mut Vec<u8>, row: &[Cell]) {
 
 /// What ends rows, and columns where that is said: EOF, or OK with header 0xfe.
 pub fn put_end(out: &mut Vec<u8>, manner: Manner) {
-    let (status, warnings) = (manner.status(), manner.warnings);
-    if manner.capabilities.contains(Capabilities::DEPRECATE_EOF) {
-        OkPacket { header: 0xfe, status, warnings, ..OkPacket::default() }.encode(out, manner.capabilities);
-    } else {
-        EofPacket { warnings, status }.encode(out);
-    }
-}
-
-/// A column definition: a text in utf8mb4.
-fn put_column(out: &mut Vec<u8>, name: &str) {
-    put_lenenc_bytes(out, b"def");
-    for text in ["", "", "", name, name] {
-        put_lenenc_bytes(out, text.as_bytes());
-    }
-    out.push(0x0c);
-    out.extend_from_slice(&45u16.to_le_bytes());
-    out.extend_from_slice(&(65_535u32).to_le_bytes());
-    out.push(0xfd);
-    out.extend_from_slice(&[0, 0, 0, 0, 0]);
+    response::put_end(out, manner.capabilities, manner.status(), manner.warnings);
 }

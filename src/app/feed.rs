@@ -10,6 +10,7 @@ use crate::admin::feed::{
 use crate::config::address_of;
 use crate::session::registry::Activity;
 use crate::sql::effects::Verb;
+use crate::telemetry::stats::DigestTally;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -194,25 +195,7 @@ impl Feed for Seen {
 
     fn digests(&self, reset: bool) -> Vec<DigestRow> {
         let (sums, rest) = self.view.digests(if reset { Then::Reset } else { Then::Keep });
-        let row = |sum: super::view::DigestSum| DigestRow {
-            hostgroup: sum.label.hostgroup,
-            schema: sum.label.schema.to_string(),
-            user: sum.label.user.to_string(),
-            client: String::new(),
-            digest: sum.label.digest,
-            text: sum.label.text.to_string(),
-            count: sum.count,
-            first_seen: sum.first_seen,
-            last_seen: sum.last_seen,
-            sum_us: sum.sum_us,
-            min_us: sum.min_us,
-            max_us: sum.max_us,
-            rows_affected: sum.rows_affected,
-            rows_sent: sum.rows_sent,
-        };
-        let folded = rest.map(|tally| DigestRow {
-            hostgroup: -1,
-            text: "(digests that did not fit)".to_owned(),
+        let counted = |tally: &DigestTally| DigestRow {
             count: tally.count.get(),
             first_seen: tally.first_seen.get(),
             last_seen: tally.last_seen.get(),
@@ -222,6 +205,19 @@ impl Feed for Seen {
             rows_affected: tally.rows_affected.get(),
             rows_sent: tally.rows_sent.get(),
             ..DigestRow::default()
+        };
+        let row = |sum: super::view::DigestSum| DigestRow {
+            hostgroup: sum.label.hostgroup,
+            schema: sum.label.schema.to_string(),
+            user: sum.label.user.to_string(),
+            digest: sum.label.digest,
+            text: sum.label.text.to_string(),
+            ..counted(&sum.tally)
+        };
+        let folded = rest.map(|tally| DigestRow {
+            hostgroup: -1,
+            text: "(digests that did not fit)".to_owned(),
+            ..counted(&tally)
         });
         sums.into_iter().map(row).chain(folded).collect()
     }

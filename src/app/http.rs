@@ -213,12 +213,12 @@ fn hostgroups(view: &View, snapshot: &crate::session::snapshot::Snapshot) -> Vec
 /// The digests that took the most time.
 fn top_digests(view: &View) -> Vec<Value> {
     let (mut digests, _) = view.digests(Then::Keep);
-    digests.sort_unstable_by_key(|d| std::cmp::Reverse(d.sum_us));
+    digests.sort_unstable_by_key(|d| std::cmp::Reverse(d.tally.sum_us.get()));
     digests.truncate(TOP);
     let row = |d: super::view::DigestSum| {
         json!({ "hostgroup": d.label.hostgroup, "user": &*d.label.user, "schema": &*d.label.schema, "text": &*d.label.text,
-                "digest": format!("0x{:016X}", d.label.digest), "count": d.count, "errors": d.errors,
-                "sum_us": d.sum_us, "max_us": d.max_us, "rows": d.rows_sent })
+                "digest": format!("0x{:016X}", d.label.digest), "count": d.tally.count.get(), "errors": d.tally.errors.get(),
+                "sum_us": d.tally.sum_us.get(), "max_us": d.tally.max_us.get(), "rows": d.tally.rows_sent.get() })
     };
     digests.into_iter().map(row).collect()
 }

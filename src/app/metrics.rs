@@ -227,15 +227,8 @@ fn gauges(
     help: &str,
     values: impl IntoIterator<Item = (Labels, f64)>,
 ) -> Result<(), Error> {
-    let mut family = out.encode_descriptor(name, help, None, MetricType::Gauge)?;
-    for (labels, value) in values {
-        let gauge = ConstGauge::new(value);
-        if labels.is_empty() {
-            return gauge.encode(family);
-        }
-        gauge.encode(family.encode_family(&labels)?)?;
-    }
-    Ok(())
+    let values = values.into_iter().map(|(labels, value)| (labels, ConstGauge::new(value)));
+    family(out, name, help, MetricType::Gauge, values)
 }
 
 fn counters<N>(
@@ -247,13 +240,24 @@ fn counters<N>(
 where
     ConstCounter<N>: EncodeMetric,
 {
-    let mut family = out.encode_descriptor(name, help, None, MetricType::Counter)?;
+    let values = values.into_iter().map(|(labels, value)| (labels, ConstCounter::new(value)));
+    family(out, name, help, MetricType::Counter, values)
+}
+
+fn family<M: EncodeMetric>(
+    out: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    kind: MetricType,
+    values: impl Iterator<Item = (Labels, M)>,
+) -> Result<(), Error> {
+    let mut family = out.encode_descriptor(name, help, None, kind)?;
     for (labels, value) in values {
-        let counter = ConstCounter::new(value);
+        // A value without labels is the only one of its family.
         if labels.is_empty() {
-            return counter.encode(family);
+            return value.encode(family);
         }
-        counter.encode(family.encode_family(&labels)?)?;
+        value.encode(family.encode_family(&labels)?)?;
     }
     Ok(())
 }

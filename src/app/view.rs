@@ -33,19 +33,11 @@ pub struct CommandSum {
 }
 
 /// A digest's statements, over all workers. Moments are Unix times in seconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[allow(missing_docs)]
 pub struct DigestSum {
     pub label: DigestLabel,
-    pub count: u64,
-    pub errors: u64,
-    pub sum_us: u64,
-    pub min_us: u64,
-    pub max_us: u64,
-    pub rows_affected: u64,
-    pub rows_sent: u64,
-    pub first_seen: u64,
-    pub last_seen: u64,
+    pub tally: DigestTally,
 }
 
 /// Errors of one kind, over all workers. Moments are Unix times in seconds.
@@ -209,19 +201,8 @@ impl View {
                 rest.get_or_insert_default().absorb(&in_unix_time(&folded, stats));
             }
         }
-        let sums = sums.into_values().map(|(label, tally)| DigestSum {
-            label,
-            count: tally.count.get(),
-            errors: tally.errors.get(),
-            sum_us: tally.sum_us.get(),
-            min_us: tally.min_us.get(),
-            max_us: tally.max_us.get(),
-            rows_affected: tally.rows_affected.get(),
-            rows_sent: tally.rows_sent.get(),
-            first_seen: tally.first_seen.get(),
-            last_seen: tally.last_seen.get(),
-        });
-        (sums.filter(|s| s.count > 0).collect(), rest)
+        let sums = sums.into_values().map(|(label, tally)| DigestSum { label, tally });
+        (sums.filter(|s| s.tally.count.get() > 0).collect(), rest)
     }
 
     /// Errors by backend, user, client, schema and code.

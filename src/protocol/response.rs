@@ -5,10 +5,12 @@
 
 mod err;
 mod ok;
+mod rows;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use err::ErrPacket;
 pub use ok::{EofPacket, OkPacket, without_session_track};
+pub use rows::{put_end, put_text_column};
 pub use state::{StateChange, StateChanges, TransactionState};

@@ -54,6 +54,33 @@ impl Explanation {
         &self.route.tiers
     }
 
+    /// All of it as names and values, for `EXPLAIN ROUTE` wherever it is asked. Empty lists are empty texts.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let list = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        let tables = self.tables.iter().map(|(name, access)| format!("{name} ({access:?})").to_lowercase());
+        let mut facts = vec![
+            ("digest", self.digest.clone()),
+            ("digest_hash", format!("0x{:016X}", self.hash)),
+            ("reader_safe", self.reader_safe.to_string()),
+            ("effects", self.effects.join(", ")),
+            ("tables", tables.collect::<Vec<_>>().join(", ")),
+            ("earliest", self.reach_words()),
+            ("matched_rules", list(&self.matched)),
+            ("rule", self.rule().map_or_else(|| "none".to_owned(), |rule| rule.to_string())),
+            ("hostgroups", list(self.hostgroups())),
+            ("excluded_by_horizon", list(&self.route.excluded)),
+            ("would_pin", self.pins.join(", ")),
+            ("reason", self.reason.clone()),
+        ];
+        if !self.unproven.is_empty() {
+            facts.push(("unproven", self.unproven.to_owned()));
+        }
+        if let Some(refusal) = &self.route.refusal {
+            facts.push(("refusal", refusal.to_string()));
+        }
+        facts
+    }
+
     /// The earliest moment that the statement can touch, where one is proven.
     pub fn earliest(&self) -> Option<Timestamp> {
         match self.reach {

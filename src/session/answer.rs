@@ -5,7 +5,7 @@ use super::error::{SessionEnd, StatementError};
 use super::{LASTING, Session};
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::{put_lenenc, put_lenenc_bytes, put_packet};
-use crate::protocol::response::{EofPacket, OkPacket};
+use crate::protocol::response::{OkPacket, put_end, put_text_column};
 use crate::protocol::status::Status;
 
 impl Session {
@@ -47,7 +47,7 @@ impl Session {
     pub(super) async fn send_end(&mut self) -> Result<(), SessionEnd> {
         let (capabilities, status) = (self.capabilities, self.own_status());
         let sequence = self.inbox.sequence().wrapping_add(1);
-        self.send_packet(|out| put_end(out, capabilities, status), sequence).await
+        self.send_packet(|out| put_end(out, capabilities, status, 0), sequence).await
     }
 
     /// Sends a result set of text columns.
@@ -67,7 +67,7 @@ impl Session {
         }
         let (capabilities, status) = (self.capabilities, self.own_status());
         if !capabilities.contains(Capabilities::DEPRECATE_EOF) {
-            put_end(&mut payload, capabilities, status);
+            put_end(&mut payload, capabilities, status, 0);
             put(&mut out, &mut payload);
         }
         for row in rows {
@@ -79,30 +79,8 @@ impl Session {
             }
             put(&mut out, &mut payload);
         }
-        put_end(&mut payload, capabilities, status);
+        put_end(&mut payload, capabilities, status, 0);
         put(&mut out, &mut payload);
         write_all(&mut self.client, &out).await.map_err(|e| SessionEnd::ClientBroke(e.source))
     }
-}
-
-/// The packet that ends rows: EOF, or OK with header 0xfe.
-fn put_end(out: &mut Vec<u8>, capabilities: Capabilities, status: Status) {
-    if capabilities.contains(Capabilities::DEPRECATE_EOF) {
-        OkPacket { header: 0xfe, status, ..OkPacket::default() }.encode(out, capabilities);
-    } else {
-        EofPacket { warnings: 0, status }.encode(out);
-    }
-}
-
-/// A column definition: VARCHAR in utf8mb4, as wide as a client may want to know.
-fn put_text_column(out: &mut Vec<u8>, name: &str) {
-    put_lenenc_bytes(out, b"def");
-    for text in ["", "", "", name, name] {
-        put_lenenc_bytes(out, text.as_bytes());
-    }
-    out.push(0x0c);
-    out.extend_from_slice(&45u16.to_le_bytes());
-    out.extend_from_slice(&(65_535u32).to_le_bytes());
-    out.push(0xfd);
-    out.extend_from_slice(&[0, 0, 0, 0, 0]);
 }

@@ -19,17 +19,22 @@ use crate::protocol::collation;
 use crate::protocol::command::Command;
 use crate::sql::LexMode;
 
-/// The base of a session with this collation, as far as a writer has said.
-pub(super) fn base_of(snapshot: &Snapshot, collation: u16) -> Option<LexMode> {
-    let writers = snapshot.topology.hostgroups().filter(|h| h.writer);
-    let mode = writers.flat_map(|h| h.members.iter()).find_map(|m| m.backend.sql_mode())?;
-    Some(LexMode { foreign_charset: collation::is_foreign(collation), ..LexMode::from_sql_mode(&mode) })
+/// A `sql_mode` and a client's collation, as they are read.
+fn reading(sql_mode: &str, collation: u16) -> LexMode {
+    LexMode { foreign_charset: collation::is_foreign(collation), ..LexMode::from_sql_mode(sql_mode) }
 }
 
-/// The base where no writer has said anything yet: what a server is by default. A backend that turns out to be otherwise is
-/// not given to a session that began so.
-pub(super) fn unknown_base(collation: u16) -> LexMode {
-    LexMode { foreign_charset: collation::is_foreign(collation), ..LexMode::default() }
+/// The base of a session with this collation: what a server is by default, where no writer has said anything yet. A backend
+/// that turns out to be otherwise is not given to a session that began so.
+pub(super) fn base(snapshot: &Snapshot, collation: u16) -> LexMode {
+    base_of(snapshot, collation).unwrap_or_else(|| reading("", collation))
+}
+
+/// The same, as far as a writer has said.
+fn base_of(snapshot: &Snapshot, collation: u16) -> Option<LexMode> {
+    let writers = snapshot.topology.hostgroups().filter(|h| h.writer);
+    let mode = writers.flat_map(|h| h.members.iter()).find_map(|m| m.backend.sql_mode())?;
+    Some(reading(&mode, collation))
 }
 
 /// Asks a connection, new or reset, what it begins with, and notes it for the sessions to come.
@@ -37,14 +42,13 @@ pub(super) async fn ask_base(worker: &Worker, link: &mut Link) -> Result<LexMode
     let reply = talk(&worker.buffers, link, Command::Query, b"SELECT @@sql_mode").await?;
     let mode = last_text_value(&reply.rows).unwrap_or_default();
     link.backend().learn_sql_mode(&mode);
-    Ok(LexMode { foreign_charset: collation::is_foreign(link.key.collation), ..LexMode::from_sql_mode(&mode) })
+    Ok(reading(&mode, link.key.collation))
 }
 
 impl Session {
     /// What a new life of this session begins with.
     pub(super) fn fresh(&self, schema: Option<Box<str>>) -> Portable {
-        let base = base_of(&self.worker.snapshot(), self.collation).unwrap_or(unknown_base(self.collation));
-        Portable { schema, base, ..Portable::default() }
+        Portable { schema, base: base(&self.worker.snapshot(), self.collation), ..Portable::default() }
     }
 
     /// Before the first statement: makes sure that the writer has said how statements are read, and that the schema exists,

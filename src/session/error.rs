@@ -79,11 +79,6 @@ pub enum StatementError {
     /// A packet that does not say what its command needs.
     #[error("Malformed communication packet")]
     Malformed,
-    /// LOAD DATA LOCAL where it is not allowed.
-    #[error(
-        "The used command is not allowed because the MariaDB server or client has disabled the local infile capability"
-    )]
-    LocalInfile,
     /// The session has too many prepared statements.
     #[error("Switchboard: more than {0} prepared statements in one session")]
     TooManyStatements(usize),
@@ -108,7 +103,6 @@ impl StatementError {
             StatementError::UnknownStatement(..) => (1243, *b"HY000"),
             StatementError::UnknownCommand => (1047, *b"08S01"),
             StatementError::Malformed => (1835, *b"HY000"),
-            StatementError::LocalInfile => (4166, *b"HY000"),
             StatementError::TooManyStatements(_) => (1461, *b"42000"),
             StatementError::Shutdown => (1053, *b"08S01"),
         }

@@ -33,31 +33,16 @@ impl Session {
         let why = explain(&snapshot.rules, &self.subject, sql, &[], self.now(), self.time_zone(&snapshot));
         let effects = crate::sql::classify::classify(sql, self.subject.mode()).effects;
         let (place, reason) = place(&why.route, effects, &self.standing(&snapshot));
-        let list = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-        let tables: Vec<_> =
-            why.tables.iter().map(|(name, access)| format!("{name} ({access:?})").to_lowercase()).collect();
-        let mut rows: Vec<(&str, String)> = vec![
-            ("digest", why.digest.clone()),
-            ("digest_hash", format!("0x{:016X}", why.hash)),
-            ("reader_safe", why.reader_safe.to_string()),
-            ("effects", why.effects.join(", ")),
-            ("tables", tables.join(", ")),
-            ("earliest", why.reach_words()),
-            ("matched_rules", list(&why.matched)),
-            ("rule", why.rule().map_or_else(|| "none".into(), |r| r.to_string())),
-            ("hostgroups", list(why.hostgroups())),
-            ("excluded_by_horizon", list(&why.route.excluded)),
-            ("would_pin", why.pins.join(", ")),
-            ("reason", why.reason.clone()),
-            ("session_pins", (self.home_pins | self.last_pins).names()),
-            ("session_place", format!("{place:?}: {}", reason.text()).to_lowercase()),
-        ];
-        if !why.unproven.is_empty() {
-            rows.push(("unproven", why.unproven.to_owned()));
-        }
-        if let Some(refusal) = &why.route.refusal {
-            rows.push(("refusal", refusal.to_string()));
-        }
+        let mut rows = why.facts();
+        // What this session adds stands before the notes that not every statement has.
+        let notes = rows.iter().position(|(fact, _)| *fact == "reason").map_or(rows.len(), |at| at + 1);
+        rows.splice(
+            notes..notes,
+            [
+                ("session_pins", (self.home_pins | self.last_pins).names()),
+                ("session_place", format!("{place:?}: {}", reason.text()).to_lowercase()),
+            ],
+        );
         let rows: Vec<_> = rows.into_iter().map(|(k, v)| vec![Some(k.to_owned()), Some(v)]).collect();
         self.send_rows(&["fact", "value"], &rows).await
     }

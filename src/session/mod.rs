@@ -67,7 +67,6 @@ use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::status::Status;
 use crate::rules::Subject;
-use base::{base_of, unknown_base};
 use error::{SessionEnd, StatementError};
 use link::Link;
 use pin::Pins;
@@ -172,7 +171,7 @@ impl Session {
         subject.set_schema(schema.as_deref());
         let state = worker.states.intern(Portable {
             schema: schema.map(Into::into),
-            base: base_of(&worker.snapshot(), collation).unwrap_or(unknown_base(collation)),
+            base: base::base(&worker.snapshot(), collation),
             ..Portable::default()
         });
         subject.set_mode(state.lex_mode);

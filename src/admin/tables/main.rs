@@ -4,6 +4,20 @@
 
 use super::{Table, Unit};
 
+/// Of the two kinds of clusters that have the same columns.
+const CLUSTER_HOSTGROUPS: &str = "writer_hostgroup INT CHECK (writer_hostgroup >= 0) NOT NULL PRIMARY KEY, \
+    backup_writer_hostgroup INT CHECK (backup_writer_hostgroup >= 0 AND backup_writer_hostgroup <> writer_hostgroup) NOT NULL, \
+    reader_hostgroup INT NOT NULL CHECK (reader_hostgroup <> writer_hostgroup AND reader_hostgroup > 0), \
+    offline_hostgroup INT NOT NULL CHECK (offline_hostgroup <> writer_hostgroup AND offline_hostgroup >= 0), \
+    active INT CHECK (active IN (0,1)) NOT NULL DEFAULT 1, \
+    max_writers INT NOT NULL CHECK (max_writers >= 0) DEFAULT 1, \
+    writer_is_also_reader INT CHECK (writer_is_also_reader IN (0,1,2)) NOT NULL DEFAULT 0, \
+    max_transactions_behind INT CHECK (max_transactions_behind >= 0) NOT NULL DEFAULT 0, \
+    comment VARCHAR, \
+    UNIQUE (reader_hostgroup), \
+    UNIQUE (offline_hostgroup), \
+    UNIQUE (backup_writer_hostgroup)";
+
 /// The tables, in the order in which SHOW TABLES has them.
 pub const TABLES: &[Table] = &[
     Table {
@@ -98,36 +112,8 @@ pub const TABLES: &[Table] = &[
                PRIMARY KEY (writer_hostgroup, reader_hostgroup), \
                UNIQUE (reader_hostgroup)",
     },
-    Table {
-        name: "mysql_group_replication_hostgroups",
-        body: "writer_hostgroup INT CHECK (writer_hostgroup >= 0) NOT NULL PRIMARY KEY, \
-               backup_writer_hostgroup INT CHECK (backup_writer_hostgroup >= 0 AND backup_writer_hostgroup <> writer_hostgroup) NOT NULL, \
-               reader_hostgroup INT NOT NULL CHECK (reader_hostgroup <> writer_hostgroup AND reader_hostgroup > 0), \
-               offline_hostgroup INT NOT NULL CHECK (offline_hostgroup <> writer_hostgroup AND offline_hostgroup >= 0), \
-               active INT CHECK (active IN (0,1)) NOT NULL DEFAULT 1, \
-               max_writers INT NOT NULL CHECK (max_writers >= 0) DEFAULT 1, \
-               writer_is_also_reader INT CHECK (writer_is_also_reader IN (0,1,2)) NOT NULL DEFAULT 0, \
-               max_transactions_behind INT CHECK (max_transactions_behind >= 0) NOT NULL DEFAULT 0, \
-               comment VARCHAR, \
-               UNIQUE (reader_hostgroup), \
-               UNIQUE (offline_hostgroup), \
-               UNIQUE (backup_writer_hostgroup)",
-    },
-    Table {
-        name: "mysql_galera_hostgroups",
-        body: "writer_hostgroup INT CHECK (writer_hostgroup >= 0) NOT NULL PRIMARY KEY, \
-               backup_writer_hostgroup INT CHECK (backup_writer_hostgroup >= 0 AND backup_writer_hostgroup <> writer_hostgroup) NOT NULL, \
-               reader_hostgroup INT NOT NULL CHECK (reader_hostgroup <> writer_hostgroup AND reader_hostgroup > 0), \
-               offline_hostgroup INT NOT NULL CHECK (offline_hostgroup <> writer_hostgroup AND offline_hostgroup >= 0), \
-               active INT CHECK (active IN (0,1)) NOT NULL DEFAULT 1, \
-               max_writers INT NOT NULL CHECK (max_writers >= 0) DEFAULT 1, \
-               writer_is_also_reader INT CHECK (writer_is_also_reader IN (0,1,2)) NOT NULL DEFAULT 0, \
-               max_transactions_behind INT CHECK (max_transactions_behind >= 0) NOT NULL DEFAULT 0, \
-               comment VARCHAR, \
-               UNIQUE (reader_hostgroup), \
-               UNIQUE (offline_hostgroup), \
-               UNIQUE (backup_writer_hostgroup)",
-    },
+    Table { name: "mysql_group_replication_hostgroups", body: CLUSTER_HOSTGROUPS },
+    Table { name: "mysql_galera_hostgroups", body: CLUSTER_HOSTGROUPS },
     Table {
         name: "mysql_aws_aurora_hostgroups",
         body: "writer_hostgroup INT CHECK (writer_hostgroup >= 0) NOT NULL PRIMARY KEY, \

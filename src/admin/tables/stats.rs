@@ -2,6 +2,65 @@
 
 use super::Table;
 
+/// Of `stats_proxysql_message_metrics`, and of its twin that forgets.
+const MESSAGES: &str = "message_id VARCHAR, \
+    filename VARCHAR, \
+    line INT, \
+    func VARCHAR, \
+    count_star INT, \
+    first_seen INT, \
+    last_seen INT";
+
+/// Of `stats_mysql_query_digest`, and of its twin that forgets.
+const DIGESTS: &str = "hostgroup INT, \
+    schemaname VARCHAR, \
+    username VARCHAR, \
+    client_address VARCHAR, \
+    digest VARCHAR, \
+    digest_text VARCHAR, \
+    count_star INT, \
+    first_seen INT, \
+    last_seen INT, \
+    sum_time INT, \
+    min_time INT, \
+    max_time INT, \
+    sum_rows_affected INT, \
+    sum_rows_sent INT";
+
+/// Of `stats_mysql_errors`, and of its twin that forgets.
+const ERRORS: &str = "hostgroup INT, \
+    hostname VARCHAR, \
+    port INT, \
+    username VARCHAR, \
+    client_address VARCHAR, \
+    schemaname VARCHAR, \
+    errno INT, \
+    count_star INT, \
+    first_seen INT, \
+    last_seen INT, \
+    last_error VARCHAR";
+
+/// Of `stats_mysql_connection_pool`, and of its twin that forgets.
+const POOL: &str = "hostgroup INT, \
+    srv_host VARCHAR, \
+    srv_port INT, \
+    status VARCHAR, \
+    ConnUsed INT, \
+    ConnFree INT, \
+    ConnOK INT, \
+    ConnERR INT, \
+    MaxConnUsed INT, \
+    Queries INT, \
+    Queries_GTID_sync INT, \
+    Bytes_data_sent INT, \
+    Bytes_data_recv INT, \
+    Latency_us INT";
+
+/// Of `stats_mysql_client_host_cache`, and of its twin that forgets.
+const CLIENT_HOSTS: &str = "client_address VARCHAR, \
+    error_count INT, \
+    last_updated INT";
+
 /// The tables, in the order in which SHOW TABLES has them.
 pub const TABLES: &[Table] = &[
     // Ours: servers that take nothing new, and what they still have.
@@ -14,18 +73,8 @@ pub const TABLES: &[Table] = &[
         body: "Variable_Name VARCHAR, \
                Variable_Value VARCHAR",
     },
-    Table {
-        name: "stats_mysql_client_host_cache",
-        body: "client_address VARCHAR, \
-               error_count INT, \
-               last_updated INT",
-    },
-    Table {
-        name: "stats_mysql_client_host_cache_reset",
-        body: "client_address VARCHAR, \
-               error_count INT, \
-               last_updated INT",
-    },
+    Table { name: "stats_mysql_client_host_cache", body: CLIENT_HOSTS },
+    Table { name: "stats_mysql_client_host_cache_reset", body: CLIENT_HOSTS },
     Table {
         name: "stats_mysql_commands_counters",
         body: "Command VARCHAR, \
@@ -44,68 +93,10 @@ pub const TABLES: &[Table] = &[
                cnt_10s INT, \
                cnt_INFs INT",
     },
-    Table {
-        name: "stats_mysql_connection_pool",
-        body: "hostgroup INT, \
-               srv_host VARCHAR, \
-               srv_port INT, \
-               status VARCHAR, \
-               ConnUsed INT, \
-               ConnFree INT, \
-               ConnOK INT, \
-               ConnERR INT, \
-               MaxConnUsed INT, \
-               Queries INT, \
-               Queries_GTID_sync INT, \
-               Bytes_data_sent INT, \
-               Bytes_data_recv INT, \
-               Latency_us INT",
-    },
-    Table {
-        name: "stats_mysql_connection_pool_reset",
-        body: "hostgroup INT, \
-               srv_host VARCHAR, \
-               srv_port INT, \
-               status VARCHAR, \
-               ConnUsed INT, \
-               ConnFree INT, \
-               ConnOK INT, \
-               ConnERR INT, \
-               MaxConnUsed INT, \
-               Queries INT, \
-               Queries_GTID_sync INT, \
-               Bytes_data_sent INT, \
-               Bytes_data_recv INT, \
-               Latency_us INT",
-    },
-    Table {
-        name: "stats_mysql_errors",
-        body: "hostgroup INT, \
-               hostname VARCHAR, \
-               port INT, \
-               username VARCHAR, \
-               client_address VARCHAR, \
-               schemaname VARCHAR, \
-               errno INT, \
-               count_star INT, \
-               first_seen INT, \
-               last_seen INT, \
-               last_error VARCHAR",
-    },
-    Table {
-        name: "stats_mysql_errors_reset",
-        body: "hostgroup INT, \
-               hostname VARCHAR, \
-               port INT, \
-               username VARCHAR, \
-               client_address VARCHAR, \
-               schemaname VARCHAR, \
-               errno INT, \
-               count_star INT, \
-               first_seen INT, \
-               last_seen INT, \
-               last_error VARCHAR",
-    },
+    Table { name: "stats_mysql_connection_pool", body: POOL },
+    Table { name: "stats_mysql_connection_pool_reset", body: POOL },
+    Table { name: "stats_mysql_errors", body: ERRORS },
+    Table { name: "stats_mysql_errors_reset", body: ERRORS },
     Table {
         name: "stats_mysql_free_connections",
         body: "fd INT, \
@@ -165,40 +156,8 @@ pub const TABLES: &[Table] = &[
                status_flags VARCHAR, \
                extended_info VARCHAR",
     },
-    Table {
-        name: "stats_mysql_query_digest",
-        body: "hostgroup INT, \
-               schemaname VARCHAR, \
-               username VARCHAR, \
-               client_address VARCHAR, \
-               digest VARCHAR, \
-               digest_text VARCHAR, \
-               count_star INT, \
-               first_seen INT, \
-               last_seen INT, \
-               sum_time INT, \
-               min_time INT, \
-               max_time INT, \
-               sum_rows_affected INT, \
-               sum_rows_sent INT",
-    },
-    Table {
-        name: "stats_mysql_query_digest_reset",
-        body: "hostgroup INT, \
-               schemaname VARCHAR, \
-               username VARCHAR, \
-               client_address VARCHAR, \
-               digest VARCHAR, \
-               digest_text VARCHAR, \
-               count_star INT, \
-               first_seen INT, \
-               last_seen INT, \
-               sum_time INT, \
-               min_time INT, \
-               max_time INT, \
-               sum_rows_affected INT, \
-               sum_rows_sent INT",
-    },
+    Table { name: "stats_mysql_query_digest", body: DIGESTS },
+    Table { name: "stats_mysql_query_digest_reset", body: DIGESTS },
     Table {
         name: "stats_mysql_query_rules",
         body: "rule_id INT, \
@@ -210,26 +169,8 @@ pub const TABLES: &[Table] = &[
                frontend_connections INT, \
                frontend_max_connections INT",
     },
-    Table {
-        name: "stats_proxysql_message_metrics",
-        body: "message_id VARCHAR, \
-               filename VARCHAR, \
-               line INT, \
-               func VARCHAR, \
-               count_star INT, \
-               first_seen INT, \
-               last_seen INT",
-    },
-    Table {
-        name: "stats_proxysql_message_metrics_reset",
-        body: "message_id VARCHAR, \
-               filename VARCHAR, \
-               line INT, \
-               func VARCHAR, \
-               count_star INT, \
-               first_seen INT, \
-               last_seen INT",
-    },
+    Table { name: "stats_proxysql_message_metrics", body: MESSAGES },
+    Table { name: "stats_proxysql_message_metrics_reset", body: MESSAGES },
     Table {
         name: "stats_proxysql_servers_checksums",
         body: "hostname VARCHAR, \
