@@ -3,7 +3,7 @@
 mod common;
 mod traffic_support;
 
-use common::{MariaDb, MySql, Options, Router, wait_until};
+use common::{Fault, FaultProxy, MariaDb, MySql, Options, Router, wait_until};
 use std::time::Duration;
 use switchboard::protocol::capabilities::Capabilities;
 use traffic_support::raw::{Answer, MODERN, PLAIN, Raw};
@@ -171,4 +171,39 @@ async fn a_client_that_leaves_in_the_middle_leaves_nothing() {
     rude.send(0x03, b"SELECT 1").await;
     while rude.try_packet_loosely().await.is_some() {}
     assert_eq!(client.value("SELECT 'others go on'").await, "others go on");
+}
+
+/// A client that sends a file listens to nobody before the file's end: only then can it be told, and it must be.
+#[tokio::test]
+async fn a_backend_that_is_lost_in_the_middle_is_an_error_after_the_files_end() {
+    let server = MariaDb::shared();
+    let link = FaultProxy::start(server.address());
+    let router = Router::with_config(&config(link.port(), link.port(), ON), &[]);
+    let schema = server.scratch_schema().unwrap();
+    let mut client = Raw::connect(&router, &schema, MODERN | FILES).await;
+    client.query("CREATE TABLE t (a TEXT)").await;
+    for lost_after_the_file in [false, true] {
+        assert_eq!(client.query(LOAD).await, Answer::File("the file".into()));
+        if lost_after_the_file {
+            link.set(Fault::Silence);
+            send_file(&mut client, vec![b"a row of the file\n".to_vec(); 5]).await;
+            link.cut();
+            link.set(Fault::None);
+        } else {
+            client.send_packet(b"the first row\n").await;
+            link.cut();
+            // More than sockets hold, so that the loss is met while the file is still coming.
+            send_file(&mut client, vec![b"a row of the file\n".repeat(10_000); 300]).await;
+        }
+        let Answer::Err { code, text } = client.answer(false).await else { panic!("{lost_after_the_file}") };
+        assert_eq!(code, 2013, "{text}");
+        assert_eq!(client.value("SELECT COUNT(*) FROM t FOR UPDATE").await, "0", "and the session goes on");
+    }
+    // In a transaction the session ends with it, and is told why.
+    client.query("BEGIN").await;
+    client.query(LOAD).await;
+    link.cut();
+    send_file(&mut client, [b"a row\n".to_vec()]).await;
+    assert_eq!(client.answer(false).await.code(), 2013);
+    assert!(client.try_packet_loosely().await.is_none(), "the connection is closed");
 }

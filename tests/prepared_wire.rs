@@ -412,6 +412,35 @@ async fn a_statement_means_what_it_meant_when_it_was_prepared() {
     assert_eq!(client.execute(&literal, &[]).await.rows(), [["col"]]);
 }
 
+/// The bytes of a text are of the character set in force when it was prepared; that of the sign-in has no SET of its own.
+#[tokio::test]
+async fn a_text_is_read_in_the_character_set_that_it_was_prepared_in() {
+    let estate = Estate::shared();
+    let schema = estate.schema().await;
+    for later in [
+        &["SET NAMES latin1"][..],
+        &["SET character_set_client = 'latin1'"],
+        &["SET NAMES latin1 COLLATE latin1_bin", "SET collation_connection = 'latin1_general_ci'"],
+    ] {
+        // Signed in with utf8mb4.
+        let mut client = Raw::connect(&estate.router, &schema, MODERN).await;
+        let select = client
+            .prepare(&format!("SELECT LENGTH('\u{e9}'), CHAR_LENGTH('\u{e9}'), COLLATION('\u{e9}'), '{}'", tag("text")))
+            .await;
+        let want = client.execute(&select, &[]).await;
+        assert_eq!(want.rows()[0][..2], ["2", "1"]);
+        for statement in later {
+            client.query(statement).await;
+        }
+        let variables = "SELECT @@character_set_client, @@character_set_connection, @@collation_connection";
+        let set = client.query(variables).await;
+        client.query("BEGIN").await;
+        assert_eq!(client.execute(&select, &[]).await.rows(), want.rows(), "{later:?}: prepared again on the writer");
+        assert_eq!(client.query(variables).await.rows(), set.rows(), "{later:?}: and what the session set is in force");
+        client.query("COMMIT").await;
+    }
+}
+
 /// Preparing again under the schema of then fails: the session must still be where it was.
 #[tokio::test]
 async fn a_statement_that_cannot_be_prepared_again_leaves_the_sessions_schema_alone() {

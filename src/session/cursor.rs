@@ -227,7 +227,7 @@ impl Session {
                 }
                 let backend = link.backend().name.to_string();
                 self.discard(link);
-                if failure.delivered {
+                if failure.delivered != super::statement::Delivered::Nothing {
                     return Err(SessionEnd::HalfAnswered { backend, why: failure.why });
                 }
                 Err(lost.into())

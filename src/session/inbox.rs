@@ -34,9 +34,14 @@ enum Progress {
 }
 
 impl Inbox {
-    /// The sequence number of the request's last frame.
+    /// The sequence number of the client's last frame.
     pub fn sequence(&self) -> u8 {
         self.sequence
+    }
+
+    /// The client has gone on to this sequence number: it sent a file after its request.
+    pub fn went_on(&mut self, sequence: u8) {
+        self.sequence = sequence;
     }
 
     /// The request as it came, headers included.

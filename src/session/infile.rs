@@ -4,7 +4,7 @@ use super::Session;
 use super::buffers::write_all;
 use super::error::SessionEnd;
 use super::link::Link;
-use super::statement::{Failed, Failure};
+use super::statement::{Delivered, Failed, Failure};
 use crate::protocol::codec::{HEADER, Header, MAX_FRAME};
 
 /// Follows the client's file: packets until an empty one.
@@ -48,11 +48,13 @@ impl File {
 }
 
 impl Session {
-    /// Passes the client's file on; returns the sequence number of its last frame.
+    /// Passes the client's file on; returns the sequence number of its last frame. Where the backend is lost on the way, the
+    /// rest is read all the same: a client that sends a file listens to nobody before the file's end.
     pub(super) async fn pass_file(&mut self, link: &mut Link) -> Result<u8, Failed> {
         let mut file = File::default();
         let worker = std::rc::Rc::clone(&self.worker);
         let mut piece = worker.buffers.take();
+        let mut lost = None;
         while !file.done {
             piece.clear();
             let read = worker.buffers.read(&mut self.client, |bytes| piece.extend_from_slice(bytes));
@@ -63,12 +65,19 @@ impl Session {
             if file.take(&piece) < piece.len() {
                 return Err(Failed::Client(SessionEnd::Misbehaved("bytes after the end of a file")));
             }
-            if let Err(error) = write_all(&mut link.stream, &piece).await {
-                return Err(Failed::Backend(Failure { sent: true, delivered: true, why: error.source.to_string() }));
+            if lost.is_none() {
+                lost = write_all(&mut link.stream, &piece).await.err();
             }
         }
         worker.buffers.give(piece);
-        Ok(file.sequence)
+        self.inbox.went_on(file.sequence);
+        match lost {
+            Some(error) => {
+                let why = error.source.to_string();
+                Err(Failed::Backend(Failure { sent: true, delivered: Delivered::File, why }))
+            }
+            None => Ok(file.sequence),
+        }
     }
 }
 

@@ -178,7 +178,7 @@ impl Session {
                     backend.failed(crate::backend::health::Cause::Connection(failure.why.clone()));
                     let mut lost = self.lost(&link, &failure.why);
                     self.discard(link);
-                    if failure.delivered {
+                    if failure.delivered != super::statement::Delivered::Nothing {
                         return Err(SessionEnd::HalfAnswered { backend: backend.name.to_string(), why: failure.why });
                     }
                     if held {

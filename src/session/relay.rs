@@ -87,7 +87,7 @@ pub enum RelayError {
     Backend {
         /// What happened.
         why: BackendFault,
-        /// True if part of the response had gone to the client.
+        /// True if part of the response had gone to the client; after a file, part of what follows that.
         delivered: bool,
     },
 }
@@ -130,6 +130,8 @@ pub struct Relay<'a> {
     outcome: Outcome,
     /// The client has sent something while the server works.
     client_is_early: bool,
+    /// Bytes of the answer that had gone out when the client had sent the last file, if it has sent one.
+    at_file: Option<u64>,
 }
 
 impl<'a> Relay<'a> {
@@ -143,6 +145,7 @@ impl<'a> Relay<'a> {
             out: Vec::new(),
             outcome: Outcome::default(),
             client_is_early: false,
+            at_file: None,
         }
     }
 
@@ -160,6 +163,12 @@ impl<'a> Relay<'a> {
     /// The client's file has been passed on; the last frame had the sequence number `sent`.
     pub fn file_sent(&mut self, sent: u8) {
         self.tracker.file_sent(sent);
+        self.at_file = Some(self.outcome.bytes);
+    }
+
+    /// True if the client has sent a file.
+    pub fn had_file(&self) -> bool {
+        self.at_file.is_some()
     }
 
     /// True if the server is waiting for the client's file.
@@ -214,7 +223,7 @@ impl<'a> Relay<'a> {
     }
 
     fn backend(&self, why: BackendFault) -> RelayError {
-        RelayError::Backend { why, delivered: self.outcome.bytes > 0 }
+        RelayError::Backend { why, delivered: self.outcome.bytes > self.at_file.unwrap_or(0) }
     }
 
     /// Deals with what one read brought.

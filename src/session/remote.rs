@@ -8,15 +8,39 @@ use super::buffers::write_all;
 use super::error::{SessionEnd, StatementError};
 use super::link::Link;
 use super::relay::BackendFault;
+use super::settle::last_text_value;
 use super::state::{CHARSET_KEY, State};
 use super::statement::command_frame;
 use super::sync::{TalkError, sync, talk};
+use crate::backend::Engine;
+use crate::protocol::collation;
 use crate::protocol::command::Command;
 use std::io;
 use std::rc::Rc;
 
 /// Variables that a text's meaning depends on when it is prepared.
-const READ_BY: [&str; 4] = ["sql_mode", CHARSET_KEY, "character_set_client", "collation_connection"];
+const READ_BY: [&str; 5] =
+    ["sql_mode", CHARSET_KEY, "character_set_client", "character_set_connection", "collation_connection"];
+/// Where in [`READ_BY`] the character sets begin.
+const CHARSETS: usize = 1;
+
+/// The character set and the collation that were agreed at sign-in.
+struct SignedIn {
+    charset: String,
+    collation: String,
+}
+
+impl SignedIn {
+    /// The clause that brings a variable back to what it was at sign-in.
+    fn clause(&self, name: &str) -> String {
+        let Self { charset, collation } = self;
+        match name {
+            CHARSET_KEY => format!("NAMES '{charset}' COLLATE '{collation}'"),
+            "collation_connection" => format!("collation_connection='{collation}'"),
+            _ => format!("{name}='{charset}'"),
+        }
+    }
+}
 
 /// What a prepared statement's meaning depends on: the schema, the modes and character sets in force, and the text.
 pub(super) fn text_key(state: &State, text: &[u8]) -> Vec<u8> {
@@ -37,7 +61,9 @@ impl Session {
         let statement = self.statement(id, "mysqld_stmt_execute")?;
         let (text, number, made_in) = (Rc::clone(&statement.text), statement.number, Rc::clone(&statement.state));
         self.make_room(link, number, limit).await;
-        let remote = match self.meant(&made_in, &link.state) {
+        let signed_in = if has_moved_on(&made_in, &link.state) { self.signed_in(link).await } else { Ok(None) };
+        let signed_in = signed_in.map_err(|e| self.talk_failed(link, e))?;
+        let remote = match self.meant(&made_in, &link.state, signed_in.as_ref()) {
             Some(meant) => self.prepare_in(link, meant, &text).await,
             None => talk(&self.worker.buffers, link, Command::Prepare, &text).await.map(|reply| reply.prepared),
         };
@@ -46,9 +72,23 @@ impl Session {
         Ok(())
     }
 
+    /// Asks a link's server for the names of what the client agreed on at sign-in, by number. `None` where the server has no
+    /// name for it: the present character set then stays.
+    async fn signed_in(&self, link: &mut Link) -> Result<Option<SignedIn>, TalkError> {
+        let is_mariadb = link.backend().engine() == Engine::MariaDb;
+        let Some(number) = collation::for_sign_in(self.collation, is_mariadb) else { return Ok(None) };
+        let question = format!(
+            "SELECT CONCAT(CHARACTER_SET_NAME,' ',COLLATION_NAME) FROM information_schema.COLLATIONS WHERE ID={number}"
+        );
+        let reply = talk(&self.worker.buffers, link, Command::Query, question.as_bytes()).await?;
+        let names = last_text_value(&reply.rows);
+        let names = names.as_deref().and_then(|names| names.split_once(' '));
+        Ok(names.map(|(charset, collation)| SignedIn { charset: charset.into(), collation: collation.into() }))
+    }
+
     /// The states, one after the other, under which a text means on a link in state `there` what it meant in `made_in`. `None` if it
-    /// does as things are. A character set that was not chosen then cannot be un-chosen: the present one stays.
-    fn meant(&self, made_in: &State, there: &State) -> Option<[Rc<State>; 2]> {
+    /// does as things are.
+    fn meant(&self, made_in: &State, there: &State, signed_in: Option<&SignedIn>) -> Option<[Rc<State>; 2]> {
         let (then, now) = (&made_in.portable, &there.portable);
         let mut portable = now.clone();
         if then.schema.is_some() {
@@ -59,7 +99,10 @@ impl Session {
             match then.variables.get(name) {
                 Some(clause) => portable.variables.insert(name.into(), clause.clone()),
                 None if name == "sql_mode" => portable.variables.remove(name),
-                None => continue,
+                None => match (signed_in, now.variables.contains_key(name)) {
+                    (Some(signed_in), true) => portable.variables.insert(name.into(), signed_in.clause(name).into()),
+                    _ => continue,
+                },
             };
         }
         (portable != *now).then(|| [self.worker.states.intern(moved), self.worker.states.intern(portable)])
@@ -108,6 +151,12 @@ impl Session {
             let _ = write_all(&mut link.stream, &closes).await;
         }
     }
+}
+
+/// True if a character set has been chosen since that was not chosen then.
+fn has_moved_on(made_in: &State, there: &State) -> bool {
+    let has = |state: &State, name: &str| state.portable.variables.contains_key(name);
+    READ_BY[CHARSETS..].iter().any(|name| has(there, name) && !has(made_in, name))
 }
 
 /// A refusal in the middle of the way: the link is in no known state.

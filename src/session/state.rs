@@ -17,6 +17,9 @@ use std::rc::Rc;
 
 /// The key under which `SET NAMES` and `SET CHARACTER SET` are kept.
 pub const CHARSET_KEY: &str = " charset";
+/// What `SET NAMES` and `SET CHARACTER SET` set, besides what is kept under [`CHARSET_KEY`].
+pub const CHARSET_VARIABLES: [&str; 4] =
+    ["character_set_client", "character_set_connection", "character_set_results", "collation_connection"];
 /// The key under which `SET SESSION TRANSACTION ISOLATION LEVEL` is kept.
 pub const ISOLATION_KEY: &str = " isolation";
 /// The key under which `SET SESSION TRANSACTION READ ONLY/WRITE` is kept.
@@ -183,8 +186,10 @@ pub fn transition(from: &State, to: &State, engine: Engine) -> Option<Transition
         way.schema = Some(to.schema.clone()?);
     }
     let mut clauses = Vec::new();
+    // SET NAMES undoes what was set singly before it, also where that is the same on both sides.
+    let renamed = from.variables.get(CHARSET_KEY) != to.variables.get(CHARSET_KEY);
     for (name, clause) in &to.variables {
-        if from.variables.get(name) != Some(clause) {
+        if from.variables.get(name) != Some(clause) || renamed && CHARSET_VARIABLES.contains(&&**name) {
             match name.as_bytes().first() {
                 Some(b' ') => way.statements.push(format!("SET {clause}")),
                 _ => clauses.push(for_engine(name, clause, engine)),
@@ -297,6 +302,18 @@ mod tests {
         let named = state(None, &[(CHARSET_KEY, "NAMES latin1")]);
         assert_eq!(transition(&named, &none, Engine::MySql), None);
         assert_eq!(transition(&none, &named, Engine::MySql).unwrap().statements, ["SET NAMES latin1"]);
+    }
+
+    #[test]
+    fn what_set_names_undoes_is_set_again() {
+        let single = state(None, &[("collation_connection", "collation_connection='utf8mb4_bin'")]);
+        let both = state(
+            None,
+            &[(CHARSET_KEY, "NAMES utf8mb4"), ("collation_connection", "collation_connection='utf8mb4_bin'")],
+        );
+        let way = transition(&single, &both, Engine::MariaDb).unwrap();
+        assert_eq!(way.statements, ["SET NAMES utf8mb4", "SET collation_connection='utf8mb4_bin'"]);
+        assert_eq!(transition(&both, &both, Engine::MariaDb), Some(Transition::default()));
     }
 
     #[test]

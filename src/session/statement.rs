@@ -177,7 +177,7 @@ impl Session {
             {
                 // Nothing of the execution has left: a link that broke while it was made ready is no verdict on it.
                 if let SessionEnd::Statement(StatementError::Lost { why, .. }) = end {
-                    let failure = Failure { sent: false, delivered: false, why };
+                    let failure = Failure { sent: false, delivered: Delivered::Nothing, why };
                     Box::pin(self.after_failure(link, from, route, failure, &mut tried)).await?;
                     continue;
                 }
@@ -288,7 +288,7 @@ impl Session {
         if let Err(error) = write_all(&mut link.stream, frames).await {
             return Err(Failed::Backend(Failure {
                 sent: error.written > 0,
-                delivered: false,
+                delivered: Delivered::Nothing,
                 why: error.source.to_string(),
             }));
         }
@@ -314,7 +314,12 @@ impl Session {
                     super::kill::end_query(&worker, link.backend(), link.thread_id, self.account.credentials());
                     return Err(Failed::Client(SessionEnd::ClientBroke(error)));
                 }
-                Err(RelayError::Backend { why, delivered }) => {
+                Err(RelayError::Backend { why, delivered: any }) => {
+                    let delivered = match any {
+                        true => Delivered::Part,
+                        false if relay.had_file() => Delivered::File,
+                        false => Delivered::Nothing,
+                    };
                     let desync = matches!(why, super::relay::BackendFault::Desync(_));
                     let why = why.to_string();
                     if desync {
@@ -339,10 +344,10 @@ impl Session {
         backend.failed(Cause::Connection(failure.why.clone()));
         let mut lost = self.lost(&link, &failure.why);
         self.discard(link);
-        if failure.delivered {
+        if failure.delivered == Delivered::Part {
             return Err(SessionEnd::HalfAnswered { backend: backend.name.to_string(), why: failure.why });
         }
-        if from == From::Pool && (route.reader_safe || !failure.sent) {
+        if from == From::Pool && failure.delivered == Delivered::Nothing && (route.reader_safe || !failure.sent) {
             // A pooled connection may have died of age: the same backend gets another chance if it still serves, once.
             if tried.backends.contains(&backend.id) || !backend.is_usable() || tried.why == failure.why {
                 tried.backends.push(backend.id);
@@ -388,13 +393,25 @@ pub(super) enum Failed {
     Backend(Failure),
 }
 
+/// What a client has got of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivered {
+    /// Nothing: another backend may still answer, and so may the router.
+    Nothing,
+    /// All up to the server's request for a file, and the file has been taken from the client: the router may still answer, no
+    /// other backend.
+    File,
+    /// A part. Nobody can answer any more.
+    Part,
+}
+
 /// What a backend's failure left.
 #[derive(Debug)]
 pub(super) struct Failure {
     /// At least one byte of the request had left.
     pub sent: bool,
-    /// At least one byte of the answer had gone to the client.
-    pub delivered: bool,
+    /// What of the answer had gone to the client.
+    pub delivered: Delivered,
     /// What happened.
     pub why: String,
 }

@@ -4,7 +4,7 @@
 //! a SET and nothing else. What is not understood is not guessed: it becomes [`Target::Opaque`], and the session keeps its
 //! connection.
 
-use super::state::{ACCESS_KEY, CHARSET_KEY, ISOLATION_KEY, Portable};
+use super::state::{ACCESS_KEY, CHARSET_KEY, CHARSET_VARIABLES, ISOLATION_KEY, Portable};
 use crate::sql::LexMode;
 use crate::sql::lexer::{Lexer, Token, TokenKind};
 
@@ -255,12 +255,7 @@ pub fn apply(state: &mut Portable, targets: &[Target], reported: &[(String, Stri
             Target::Session { key, clause } => {
                 explained.push(key);
                 if &**key == CHARSET_KEY {
-                    for name in [
-                        "character_set_client",
-                        "character_set_connection",
-                        "character_set_results",
-                        "collation_connection",
-                    ] {
+                    for name in CHARSET_VARIABLES {
                         state.variables.remove(name);
                         explained.push(name);
                     }
