@@ -3,13 +3,13 @@
 mod common;
 mod traffic_support;
 
+use common::http::get;
 use common::{MariaDb, Router};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use regex::Regex;
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use traffic_support::{config, options};
@@ -41,11 +41,9 @@ async fn page() -> String {
     for statement in ["SELECT 1", "SELECT no_such.function()", "BEGIN"] {
         let _ = conn.query_drop(statement).await;
     }
-    let mut stream = TcpStream::connect(router.http()).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    let (status, page) = get(&router, "/metrics");
+    assert_eq!(status, 200);
+    page
 }
 
 #[tokio::test]

@@ -2,11 +2,12 @@
 
 use super::metrics;
 use super::view::{Then, View};
-use crate::admin::commands::operate::{place_of, status_word};
+use crate::admin::commands::operate::{place_of, status_in};
 use crate::admin::feed::{
     CheckKind, CheckRow, CommandRow, DigestRow, ErrorRow, Feed, Figure, HealthRow, PoolRow, ProcessRow, RuleHitRow,
     UserRow,
 };
+use crate::backend::record::Asked;
 use crate::config::address_of;
 use crate::session::registry::Activity;
 use crate::sql::effects::Verb;
@@ -63,7 +64,7 @@ impl Feed for Seen {
                 hostgroup: place.hostgroup.id,
                 host,
                 port,
-                status: status_word(backend.health.state()),
+                status: status_in(place.hostgroup, backend),
                 used: used.into(),
                 free: backend.open().saturating_sub(used).into(),
                 ok: since(3),
@@ -268,13 +269,17 @@ impl Feed for Seen {
                 host: host.clone(),
                 port,
                 at: check.at,
-                kind: if check.connects { CheckKind::Connect } else { CheckKind::Ping },
+                kind: match check.asked {
+                    Asked::Connect => CheckKind::Connect,
+                    Asked::Ping => CheckKind::Ping,
+                    Asked::Lag => CheckKind::ReplicationLag,
+                },
                 took_us: if check.error.is_some() {
                     0
                 } else {
                     u64::try_from(check.took.as_micros()).unwrap_or(u64::MAX)
                 },
-                value: None,
+                value: check.lag.map(i64::from),
                 error: check.error,
             }));
         }
@@ -289,8 +294,8 @@ impl Feed for Seen {
                 host: host.clone(),
                 port,
                 at: change.at,
-                from: change.from.name(),
-                to: change.to.name(),
+                from: change.from,
+                to: change.to,
                 cause: change.cause,
             }));
         }

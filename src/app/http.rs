@@ -15,6 +15,7 @@
 use super::view::{Then, View};
 use super::{StartError, metrics};
 use crate::auth::Secret;
+use crate::backend::{Backend, Hostgroup};
 use crate::rules::{Subject, explain};
 use crate::session::tally::REASON_NAMES;
 use axum::extract::{Request, State};
@@ -197,6 +198,7 @@ fn hostgroups(view: &View, snapshot: &crate::session::snapshot::Snapshot) -> Vec
     view.places(snapshot, |place| {
         let backend = &place.member.backend;
         let entry = json!({
+            "lag": lag(place.hostgroup, backend),
             "name": backend.name, "weight": place.member.weight, "state": backend.health.state().name(),
             "open": backend.open(), "max": backend.max_connections(), "waiting": backend.waiting(),
             "statements": place.tally.statements.get(), "sum_us": place.tally.sum_us.get(),
@@ -208,6 +210,14 @@ fn hostgroups(view: &View, snapshot: &crate::session::snapshot::Snapshot) -> Vec
         }
     });
     groups
+}
+
+/// What is known of a backend's lag; nothing where nobody asks.
+fn lag(hostgroup: &Hostgroup, backend: &Backend) -> Option<Value> {
+    let seen = backend.lag.seen();
+    let reading = seen.reading.filter(|_| seen.limit > 0)?;
+    let left_out = backend.is_usable() && !hostgroup.takes(backend);
+    Some(json!({ "state": reading.name(), "seconds": seen.seconds, "limit": seen.limit, "left_out": left_out }))
 }
 
 /// The digests that took the most time.
@@ -233,7 +243,7 @@ fn health_changes(snapshot: &crate::session::snapshot::Snapshot) -> Vec<Value> {
     changes.truncate(TOP);
     let row = |(backend, change): (Box<str>, crate::backend::health::Change)| {
         let at = Timestamp::try_from(change.at).map(|t| t.to_string()).unwrap_or_default();
-        json!({ "backend": backend, "at": at, "from": change.from.name(), "to": change.to.name(), "cause": change.cause })
+        json!({ "backend": backend, "at": at, "from": change.from, "to": change.to, "cause": change.cause })
     };
     changes.into_iter().map(row).collect()
 }
@@ -266,6 +276,7 @@ async fn explain_statement(State(page): State<Arc<Page>>, Json(asked): Json<Aske
         "rule": found.rule(),
         "hostgroups": found.hostgroups().iter().map(name).collect::<Vec<_>>(),
         "reason": found.reason,
+        "left_out": snapshot.topology.left_out(found.hostgroups()),
         "refusal": found.route.refusal.as_deref(),
     }))
 }

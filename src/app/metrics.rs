@@ -5,6 +5,7 @@
 
 use super::view::{Then, View};
 use crate::backend::health::State;
+use crate::backend::lag::Reading;
 use crate::session::pin::Pins;
 use crate::session::registry::Activity;
 use crate::session::tally::REASON_NAMES;
@@ -184,6 +185,28 @@ impl Page {
         counters(out, "errors", "Errors that clients got, by where they came from and code", errors)
     }
 
+    /// Lag of those whose configuration asks for it.
+    fn lag(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let (mut seconds, mut signals, mut lagging) = (vec![], vec![], vec![]);
+        for backend in self.view.snapshot().topology.backends() {
+            let seen = backend.lag.seen();
+            let Some(reading) = seen.reading.filter(|_| seen.limit > 0) else { continue };
+            let labels = || vec![("backend", backend.name.to_string())];
+            if let Reading::Behind(behind) = reading {
+                seconds.push((labels(), f64::from(behind)));
+            }
+            for name in Reading::NAMES {
+                let mut labels = labels();
+                labels.push(("signal", name.to_owned()));
+                signals.push((labels, flag(reading.name() == name)));
+            }
+            lagging.push((labels(), flag(seen.out.is_some())));
+        }
+        gauges(out, "backend_replication_lag_seconds", "Seconds that a replica says it is behind", seconds)?;
+        gauges(out, "backend_replication_lag_signal", "1 for what is known of a backend's lag", signals)?;
+        gauges(out, "backend_lagging", "1 while a reader takes no new reads for its lag", lagging)
+    }
+
     fn backends(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let snapshot = self.view.snapshot();
         let (mut states, mut statements, mut sent, mut received, mut time) = (vec![], vec![], vec![], vec![], vec![]);
@@ -212,6 +235,7 @@ impl Page {
         gauges(out, "backend_connections", "Open connections to a backend", each(&|b| b.open().into()))?;
         gauges(out, "backend_max_connections", "The most that may be open", each(&|b| b.max_connections().into()))?;
         gauges(out, "backend_waiting_sessions", "Sessions that wait for room", each(&|b| b.waiting().into()))?;
+        self.lag(out)?;
         let changes = backends.iter().map(|b| (vec![("backend", b.name.to_string())], b.health.changes()));
         counters(out, "backend_state_changes", "Changes of a backend's state", changes.collect::<Vec<_>>())
     }

@@ -4,11 +4,12 @@ use crate::auth::{Accounts, Credentials, Plugin, Secret};
 use crate::backend::check::Checks;
 use crate::backend::health::{Health, State, Thresholds};
 use crate::backend::hostgroup::{Balance, Member};
+use crate::backend::lag::Limits;
 use crate::backend::server::BackendId;
 use crate::backend::{Backend, Hostgroup, Topology};
 use crate::config::Loaded;
 use crate::config::admin::AdminSettings;
-use crate::config::backends::{AdminStatus, BackendSettings, Policy};
+use crate::config::backends::{AdminStatus, BackendSettings, Policy, UnknownLag};
 use crate::rules::CacheLimits;
 use crate::session::snapshot::{Frontend, Snapshot};
 use std::collections::HashMap;
@@ -109,6 +110,7 @@ fn topology(loaded: &Loaded, previous: Option<&Topology>) -> Topology {
     let mut members: HashMap<u32, Vec<Member>> = HashMap::new();
     for settings in &loaded.backends {
         let backend = backend(settings, thresholds, &mut known);
+        backend.lag.reconfigure(lag_limits(loaded, &backend.name));
         for hostgroup in &settings.hostgroups {
             let member = Member { backend: Arc::clone(&backend), weight: settings.weight };
             members.entry(*hostgroup).or_default().push(member);
@@ -124,6 +126,16 @@ fn topology(loaded: &Loaded, previous: Option<&Topology>) -> Topology {
             Policy::RoundRobin => Balance::RoundRobin,
         },
     }))
+}
+
+/// A server that stands in several entries is held to the strictest limit that one of them names. Limits are for readers:
+/// an entry of writer hostgroups alone has none.
+fn lag_limits(loaded: &Loaded, name: &str) -> Limits {
+    let reads = |id: &u32| loaded.hostgroups.iter().any(|h| h.id == *id && !h.writer);
+    let same =
+        loaded.backends.iter().filter(|b| b.target.address.to_string() == name && b.hostgroups.iter().any(reads));
+    let seconds = same.map(|b| b.max_replication_lag).filter(|seconds| *seconds > 0).min();
+    Limits { seconds: seconds.unwrap_or_default(), needs_signal: loaded.health.unknown_lag == UnknownLag::LeaveOut }
 }
 
 fn backend(

@@ -1,11 +1,13 @@
 //! Health checks of backends: one task each, on the control thread.
 //!
 //! A check keeps a connection of its own and asks one small question an interval; what the question costs a server is what
-//! one idle connection costs. It signs in by the same code as the traffic does, so what it finds is what the traffic would.
+//! one idle connection costs. A backend that may be behind by so much only is asked for its lag besides. It signs in by the same code as the traffic does, so what it finds is what the traffic would.
 
 use super::connect::{self, ConnectOptions, Connected};
 use super::health::{Cause, State};
-use super::record::Checked;
+use super::lag::{Reading, Turn};
+use super::record::{Asked, Checked};
+use super::replica;
 use super::server::Backend;
 use crate::auth::Credentials;
 use crate::net::frame;
@@ -51,7 +53,12 @@ pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<Once
             Ok(Err(Trouble::Failed(cause))) => Some(cause.to_string()),
             Err(_) => Some(Cause::Timeout(as_ms(checks.timeout)).to_string()),
         };
-        backend.record.checked(Checked { at, connects, took: began.elapsed(), error });
+        let asked = if connects { Asked::Connect } else { Asked::Ping };
+        backend.record.checked(Checked { at, asked, took: began.elapsed(), lag: None, error });
+        // Before it may come up again: what is behind is not to serve first and be found out afterwards.
+        if found.is_ok() && backend.lag.is_asked() {
+            ask_lag(&backend, &checks, &mut connection).await;
+        }
         match found {
             Ok(Ok(())) => {
                 backend.health.check_succeeded(&backend.name);
@@ -79,6 +86,46 @@ pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<Once
         }
         let wait = if backend.health.state() == State::Up { checks.interval } else { checks.retry_interval };
         tokio::time::sleep(wait).await;
+    }
+}
+
+/// Asks how far behind the backend is. That this goes wrong says nothing about its health: SHOW … STATUS waits for a
+/// replication that is being stopped, for instance.
+async fn ask_lag(backend: &Backend, checks: &Checks, kept: &mut Option<Connected>) {
+    let (at, began) = (SystemTime::now(), Instant::now());
+    let (reading, usable) = match kept.as_mut() {
+        None if checks.credentials.is_none() => (Reading::Unreadable("the checks have no account".into()), true),
+        None => (Reading::Unreadable("the checks are not signed in".into()), true),
+        Some(connected) => match timeout(checks.timeout, replica::ask(connected)).await {
+            Ok(Ok(reading)) => (reading, true),
+            Ok(Err(error)) => (Reading::Unreadable(error.to_string()), false),
+            Err(_) => (Reading::Unreadable(Cause::Timeout(as_ms(checks.timeout)).to_string()), false),
+        },
+    };
+    if !usable {
+        *kept = None;
+    }
+    let (lag, error) = match &reading {
+        Reading::Behind(seconds) => (Some(*seconds), None),
+        Reading::Unreadable(why) => (None, Some(why.clone())),
+        Reading::StandsStill { .. } | Reading::NotAReplica => (None, None),
+    };
+    backend.record.checked(Checked { at, asked: Asked::Lag, took: began.elapsed(), lag, error });
+    let name = &*backend.name;
+    match backend.lag.observe(reading, Instant::now(), backend.health.rise()) {
+        Some(Turn::Out(why)) => {
+            tracing::warn!(backend = name, why, "replication lag: no new reads go there");
+            backend.health.note("in_step", "lagging", &why);
+        }
+        Some(Turn::Back(why)) => {
+            tracing::info!(backend = name, why, "replication lag: reads go there again");
+            backend.health.note("lagging", "in_step", &why);
+        }
+        Some(Turn::Signal(why)) => {
+            let serves = !backend.lag.is_out();
+            tracing::warn!(backend = name, why, serves, "replication lag: the signal changed");
+        }
+        None => {}
     }
 }
 

@@ -69,15 +69,15 @@ pub enum Cause {
     Protocol(String),
 }
 
-/// One change of state, for operators.
+/// One change of state, for operators, by the states' names.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// When.
     pub at: SystemTime,
     /// From.
-    pub from: State,
+    pub from: &'static str,
     /// To.
-    pub to: State,
+    pub to: &'static str,
     /// Why.
     pub cause: String,
 }
@@ -218,12 +218,22 @@ impl Health {
             State::Down => tracing::warn!(backend = name, from = from.name(), to = to.name(), cause, "backend health"),
             _ => tracing::info!(backend = name, from = from.name(), to = to.name(), cause, "backend health"),
         }
+        self.note(from.name(), to.name(), cause);
+    }
+
+    /// Puts a change among those that operators look at. What is no [`State`] is noted too: `lagging` and `in_step`.
+    pub fn note(&self, from: &'static str, to: &'static str, cause: &str) {
         if let Ok(mut history) = self.history.lock() {
             if history.len() == HISTORY {
                 history.remove(0);
             }
             history.push(Change { at: SystemTime::now(), from, to, cause: cause.to_owned() });
         }
+    }
+
+    /// How many successes in a row it takes.
+    pub fn rise(&self) -> u32 {
+        self.rise.load(Relaxed)
     }
 }
 
@@ -253,7 +263,7 @@ mod tests {
         health.check_succeeded("b");
         assert_eq!(health.state(), State::Up);
         let steps: Vec<_> = health.history().iter().map(|c| (c.from, c.to)).collect();
-        assert_eq!(steps, [(State::Up, State::Suspect), (State::Suspect, State::Down), (State::Down, State::Up)]);
+        assert_eq!(steps, [("up", "suspect"), ("suspect", "down"), ("down", "up")]);
     }
 
     #[test]

@@ -40,11 +40,26 @@ pub struct Hostgroup {
 }
 
 impl Hostgroup {
+    /// True if new statements for this hostgroup may go to one of its members. A lag takes nobody out of a writer hostgroup.
+    #[inline]
+    pub fn takes(&self, backend: &Backend) -> bool {
+        backend.is_usable() && (self.writer || !backend.lag.is_out())
+    }
+
+    /// Its members that take nothing new, and why.
+    pub fn left_out(&self) -> impl Iterator<Item = (&Arc<Backend>, String)> {
+        let out = self.members.iter().map(|m| &m.backend).filter(|b| !self.takes(b));
+        out.map(|b| {
+            let lag = b.lag.seen().out.filter(|_| b.is_usable());
+            (b, lag.unwrap_or_else(|| b.health.state().name().to_owned()))
+        })
+    }
+
     /// The backend for the next statement: usable, not among `tried`, and by the hostgroup's balance the best.
     ///
     /// `turn` is the worker's own counter, so that workers do not move in step.
     pub fn pick(&self, tried: &[BackendId], turn: &Cell<u32>) -> Option<&Arc<Backend>> {
-        let usable = |m: &&Member| m.backend.is_usable() && !tried.contains(&m.backend.id);
+        let usable = |m: &&Member| self.takes(&m.backend) && !tried.contains(&m.backend.id);
         if let [only] = self.members.as_slice() {
             return Some(only).filter(usable).map(|m| &m.backend);
         }
@@ -97,6 +112,12 @@ impl Topology {
     /// The hostgroup with this number.
     pub fn hostgroup(&self, id: u32) -> Option<&Hostgroup> {
         self.hostgroups.get(&id)
+    }
+
+    /// The backends of these hostgroups that take nothing new, and why: `20: db1:3306: 45 s behind, 10 s are allowed`.
+    pub fn left_out(&self, hostgroups: &[u32]) -> Vec<String> {
+        let known = hostgroups.iter().filter_map(|id| self.hostgroup(*id));
+        known.flat_map(|h| h.left_out().map(move |(b, why)| format!("{}: {}: {why}", h.id, b.name))).collect()
     }
 
     /// All hostgroups, by number.

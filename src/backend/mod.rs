@@ -7,8 +7,10 @@ pub mod check;
 pub mod connect;
 pub mod health;
 pub mod hostgroup;
+pub mod lag;
 pub mod pool;
 pub mod record;
+pub mod replica;
 pub mod server;
 
 pub use hostgroup::{Hostgroup, Topology};

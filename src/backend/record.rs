@@ -7,18 +7,31 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// The checks that are kept.
+/// The checks of a kind that are kept.
 const CHECKS: usize = 64;
+
+/// What a check asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It connected anew.
+    Connect,
+    /// A ping over a connection that was there.
+    Ping,
+    /// How far behind it is.
+    Lag,
+}
 
 /// A check that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
     /// When it began.
     pub at: SystemTime,
-    /// True for one that connected anew; else a ping over a connection that was there.
-    pub connects: bool,
+    /// What was asked.
+    pub asked: Asked,
     /// What it took.
     pub took: Duration,
+    /// The seconds that it is behind, where it was asked and names them.
+    pub lag: Option<u32>,
     /// Why it failed.
     pub error: Option<String>,
 }
@@ -31,6 +44,7 @@ pub struct Record {
     most_used: AtomicU32,
     latency_us: AtomicU64,
     checks: Mutex<VecDeque<Checked>>,
+    lags: Mutex<VecDeque<Checked>>,
 }
 
 impl Record {
@@ -54,10 +68,12 @@ impl Record {
 
     /// A check was made.
     pub fn checked(&self, check: Checked) {
-        if check.error.is_none() {
+        let is_lag = check.asked == Asked::Lag;
+        if check.error.is_none() && !is_lag {
             self.latency_us.store(u64::try_from(check.took.as_micros()).unwrap_or(u64::MAX), Relaxed);
         }
-        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = if is_lag { &self.lags } else { &self.checks };
+        let mut checks = kept.lock().unwrap_or_else(PoisonError::into_inner);
         while checks.len() >= CHECKS {
             checks.pop_front();
         }
@@ -74,8 +90,9 @@ impl Record {
         self.latency_us.load(Relaxed)
     }
 
-    /// The latest checks, oldest first.
+    /// The latest checks, oldest first; those of the lag after the others.
     pub fn checks(&self) -> Vec<Checked> {
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        let read = |kept: &Mutex<VecDeque<Checked>>| kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        read(&self.checks).into_iter().chain(read(&self.lags)).collect()
     }
 }

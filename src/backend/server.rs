@@ -4,6 +4,7 @@
 
 use super::connect::Target;
 use super::health::{Cause, Health, State};
+use super::lag::Lag;
 use super::record::Record;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub struct Backend {
     pub name: Box<str>,
     /// How it fares.
     pub health: Health,
+    /// How far behind its master it is, where its configuration asks.
+    pub lag: Lag,
     /// Where and how to connect. A reload may change the how.
     target: ArcSwap<Target>,
     /// The most connections that all workers together may have open.
@@ -58,6 +61,7 @@ impl Backend {
             target: ArcSwap::from_pointee(target),
             max_connections: AtomicU32::new(max_connections),
             health,
+            lag: Lag::default(),
             engine: AtomicU8::new(Engine::Unknown as u8),
             sql_mode: ArcSwapOption::empty(),
             open: AtomicU32::new(0),

@@ -71,12 +71,30 @@ pub struct BackendSettings {
     pub weight: u32,
     /// Connections to it at a time, of all workers together; at least 1.
     pub max_connections: u32,
+    /// The most seconds that it may be behind its master to take reads; 0: it is not asked.
+    pub max_replication_lag: u32,
     /// Where it stands, for people.
     pub zone: Option<Box<str>>,
     /// Whether it is used.
     pub status: AdminStatus,
     /// For people.
     pub comment: Box<str>,
+}
+
+/// What becomes of a reader that may be behind by so much only, and does not say by how much it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum UnknownLag {
+    /// It stays what it is: one that serves goes on, one that is left out stays out.
+    #[default]
+    Keep,
+    /// It is left out.
+    LeaveOut,
+}
+
+impl UnknownLag {
+    /// All of them, by the names that files use.
+    pub const NAMES: [(&'static str, UnknownLag); 2] =
+        [("keep", UnknownLag::Keep), ("leave_out", UnknownLag::LeaveOut)];
 }
 
 /// Whom health checks sign in as, and when.
@@ -88,6 +106,8 @@ pub struct HealthCheck {
     pub password: Option<Secret>,
     /// When, and how often.
     pub timing: HealthSettings,
+    /// What becomes of a reader with a limit on its lag whose lag is not known.
+    pub unknown_lag: UnknownLag,
 }
 
 /// When health checks are made, and what they bring about.

@@ -272,6 +272,11 @@ fn read(sources: &[Source], shared: &Shared<'_>) -> Result<Loaded, Vec<Fault>> {
             ("users", "is spelled `[[user]]`"),
         ]);
     }
+    if server.health.username.is_none() {
+        for (_, section) in lists.backends.iter().filter(|(b, _)| b.max_replication_lag > 0) {
+            section.warn("max_replication_lag", "nobody can ask for the lag: [health] has no username");
+        }
+    }
     let built = lists.build(&server, sink);
     let files: Vec<PathBuf> = sources.iter().map(|s| s.path.clone()).collect();
     if !sink.has_faults() {

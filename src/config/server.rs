@@ -1,7 +1,7 @@
 //! The parts of the configuration that stand once: `[listen]`, `[limits]`, `[timeouts]`, `[cache]`, `[health]` and what is
 //! above all tables.
 
-use super::backends::HealthCheck;
+use super::backends::{HealthCheck, UnknownLag};
 use super::listen::FrontendSettings;
 use super::process::ProcessSettings;
 use super::reader::Section;
@@ -173,6 +173,7 @@ impl Server {
         set(&mut health.timing.rise, section.small("rise", 1..=1_000));
         set(&mut health.username, section.text("username").map(Some));
         set(&mut health.password, super::users::password_of(section).map(Some));
+        set(&mut health.unknown_lag, section.choice("unknown_lag", &UnknownLag::NAMES));
         let least = Duration::from_millis(10);
         for (key, value) in [
             ("interval", health.timing.interval),

@@ -64,6 +64,7 @@ pub(super) fn backend(section: &Section<'_>) -> Option<BackendSettings> {
         },
         weight: section.small("weight", 0..=10_000_000).unwrap_or(1),
         max_connections: section.small("max_connections", 1..=1_000_000).unwrap_or(1_000),
+        max_replication_lag: section.small("max_replication_lag", 0..=126_144_000).unwrap_or(0),
         zone: section.text("zone").map(Into::into),
         status: section.choice("status", &AdminStatus::NAMES).unwrap_or_default(),
         comment: section.text("comment").unwrap_or_default().into(),
@@ -74,7 +75,6 @@ pub(super) fn backend(section: &Section<'_>) -> Option<BackendSettings> {
         ("port", "is part of `address` here: \"host:port\""),
         ("hostgroup_id", "is spelled `hostgroup` here"),
         ("use_ssl", "is spelled `tls` here"),
-        ("max_replication_lag", "is not supported yet"),
         ("compression", "is not supported yet"),
     ]);
     address.map(|_| settings)

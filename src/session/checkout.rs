@@ -313,7 +313,13 @@ impl Session {
 }
 
 fn no_backend(tiers: &[u32], tried: &Tried, snapshot: &Snapshot) -> StatementError {
-    let why = if tried.why.is_empty() { "none of them is up".to_owned() } else { tried.why.clone() };
+    let hostgroups = || tiers.iter().filter_map(|id| snapshot.topology.hostgroup(*id));
+    let lagging = || hostgroups().flat_map(Hostgroup::left_out).find(|(b, _)| b.is_usable());
+    let why = match lagging() {
+        _ if !tried.why.is_empty() => tried.why.clone(),
+        Some((backend, why)) => format!("{}: {why}", backend.name),
+        None => "none of them is up".to_owned(),
+    };
     StatementError::NoBackend { tiers: name_hostgroups(tiers, snapshot), why, note: String::new() }
 }
 

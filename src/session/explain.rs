@@ -43,6 +43,7 @@ impl Session {
                 ("session_place", format!("{place:?}: {}", reason.text()).to_lowercase()),
             ],
         );
+        rows.extend(snapshot.topology.left_out(why.hostgroups()).into_iter().map(|out| ("left_out", out)));
         let rows: Vec<_> = rows.into_iter().map(|(k, v)| vec![Some(k.to_owned()), Some(v)]).collect();
         self.send_rows(&["fact", "value"], &rows).await
     }

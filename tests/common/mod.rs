@@ -11,6 +11,7 @@
 // Each test binary has its own copy of this module and uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+pub mod http;
 pub mod proxy;
 pub mod router;
 

@@ -6,9 +6,9 @@ use crate::admin::functions::Who;
 use crate::admin::model::book::{int_of, text_of};
 use crate::admin::orders::Order;
 use crate::admin::wire::Answer;
-use crate::backend::Backend;
 use crate::backend::connect::Address;
 use crate::backend::health::State;
+use crate::backend::{Backend, Hostgroup};
 use crate::session::worker::Published;
 use rusqlite::types::Value;
 use std::sync::Arc;
@@ -25,6 +25,14 @@ pub fn status_word(state: State) -> &'static str {
     }
 }
 
+/// The same for a backend's place in a hostgroup, where it may be left out for its lag.
+pub fn status_in(hostgroup: &Hostgroup, backend: &Backend) -> &'static str {
+    match backend.is_usable() && !hostgroup.takes(backend) {
+        true => "SHUNNED_REPLICATION_LAG",
+        false => status_word(backend.health.state()),
+    }
+}
+
 /// Host and port of a backend; a unix socket's path has port 0.
 pub fn place_of(backend: &Backend) -> (String, u16) {
     match &backend.target().address {
@@ -35,14 +43,21 @@ pub fn place_of(backend: &Backend) -> (String, u16) {
 
 /// Puts what is found of servers into the rows that say what is told of them.
 pub fn overlay_health(rows: &mut [Vec<Value>], published: &Published) {
-    let backends: Vec<((String, u16), Arc<Backend>)> =
-        published.load().topology.backends().into_iter().map(|b| (place_of(&b), b)).collect();
+    let snapshot = published.load();
     for row in rows {
         let (host, port) = (text_of(&row[1]).unwrap_or_default(), int_of(&row[2]).unwrap_or_default());
         let told = text_of(&row[4]).unwrap_or_default();
-        let found = backends.iter().find(|((h, p), _)| *h == host && i64::from(*p) == port);
-        if let Some((_, backend)) = found.filter(|_| told == "ONLINE") {
-            row[4] = Value::Text(status_word(backend.health.state()).to_owned());
+        let id = int_of(&row[0]).and_then(|id| u32::try_from(id).ok());
+        let Some(hostgroup) = id.and_then(|id| snapshot.topology.hostgroup(id)) else { continue };
+        let is_it = |b: &&Arc<Backend>| {
+            let place = place_of(b);
+            place.0 == host && i64::from(place.1) == port
+        };
+        if let Some(backend) = hostgroup.members.iter().map(|m| &m.backend).find(is_it).filter(|_| told == "ONLINE") {
+            // The table's own constraint, ProxySQL's, knows no more words; the pool says which kind of SHUNNED it is.
+            let found =
+                if backend.is_usable() && !hostgroup.takes(backend) { State::Down } else { backend.health.state() };
+            row[4] = Value::Text(status_word(found).to_owned());
         }
     }
 }

@@ -15,9 +15,8 @@ impl Desk {
         let subject = Subject::new(user).with_schema(schema);
         let zone = &snapshot.settings.time_zone;
         let found = explain(&snapshot.rules, &subject, statement.as_bytes(), &[], Timestamp::now(), zone);
-        Answer::table(
-            &["fact", "value"],
-            found.facts().into_iter().map(|(fact, value)| vec![fact.to_owned(), value]).collect(),
-        )
+        let left_out = snapshot.topology.left_out(found.hostgroups());
+        let facts = found.facts().into_iter().chain(left_out.into_iter().map(|out| ("left_out", out)));
+        Answer::table(&["fact", "value"], facts.map(|(fact, value)| vec![fact.to_owned(), value]).collect())
     }
 }

@@ -25,7 +25,7 @@ pub const SERVER: &[Field] = &[
     Field::new("weight", Kind::Int, Int(1)),
     Field::new("compression", Kind::Kept, Int(0)),
     Field::new("max_connections", Kind::Int, Int(1000)),
-    Field::new("max_replication_lag", Kind::Kept, Int(0)),
+    Field::new("max_replication_lag", Kind::Int, Int(0)),
     Field::new("use_ssl", Kind::Special, Int(0)),
     Field::new("max_latency_ms", Kind::Kept, Int(0)),
     Field::new("comment", Kind::Text, Text("")),

@@ -1,0 +1,180 @@
+//! Asking a server how far its replication is behind.
+//!
+//! MariaDB answers for all of its channels to `SHOW ALL SLAVES STATUS` (10.0 and later); MySQL to `SHOW REPLICA STATUS`
+//! (8.0.22 and later), before that to `SHOW SLAVE STATUS`. It takes REPLICATION CLIENT; SLAVE MONITOR or REPLICA MONITOR on
+//! MariaDB 10.5 and later. Answers are read whole, within a bound, on the health checks' connection; what they mean for the
+//! traffic is [`super::lag`]'s to say.
+
+use super::connect::Connected;
+use super::lag::Reading;
+use crate::net::frame;
+use crate::protocol::capabilities::Capabilities;
+use crate::protocol::codec::{Reader, Truncated};
+use crate::protocol::response::ErrPacket;
+use std::io;
+
+/// The largest packet of an answer, in bytes: GTID sets are long.
+const MAX_PACKET: usize = 1 << 20;
+/// The most columns and the most rows of an answer; MySQL takes 256 channels.
+const MOST: u64 = 1 << 10;
+/// ER_PARSE_ERROR: the server does not know the statement.
+const PARSE_ERROR: u16 = 1064;
+/// NULL in a row.
+const NULL: u8 = 0xfb;
+
+/// What the server says now. After an error the connection is of no more use.
+///
+/// # Errors
+/// Those of the connection, and `InvalidData` for what is no answer. Not cancel safe.
+pub async fn ask(connected: &mut Connected) -> io::Result<Reading> {
+    let questions: &[&str] = match connected.server.is_mariadb {
+        true => &["SHOW ALL SLAVES STATUS"],
+        false => &["SHOW REPLICA STATUS", "SHOW SLAVE STATUS"],
+    };
+    let mut said = String::new();
+    for question in questions {
+        match rows(connected, question).await? {
+            Answer::Rows { columns, rows } => return read(&columns, &rows),
+            Answer::Refused { code, text } => {
+                said = text;
+                if code != PARSE_ERROR {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(Reading::Unreadable(format!("the server said: {said}")))
+}
+
+enum Answer {
+    Rows { columns: Vec<Vec<u8>>, rows: Vec<Vec<u8>> },
+    Refused { code: u16, text: String },
+}
+
+fn strange() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a strange answer to the question about replication")
+}
+
+async fn rows(connected: &mut Connected, question: &str) -> io::Result<Answer> {
+    let stream = &mut connected.stream;
+    frame::write_packet(stream, &[&[0x03], question.as_bytes()].concat(), 0).await?;
+    let mut packet = Vec::new();
+    frame::read_packet(stream, &mut packet, MAX_PACKET).await?;
+    if packet.first() == Some(&0xff) {
+        let error = ErrPacket::decode(&packet).map_err(|_: Truncated| strange())?;
+        return Ok(Answer::Refused { code: error.code, text: error.text().into_owned() });
+    }
+    let count = Reader::new(&packet).lenenc().map_err(|_| strange())?;
+    if !(1..=MOST).contains(&count) {
+        return Err(strange());
+    }
+    let mut columns = Vec::new();
+    for _ in 0..count {
+        frame::read_packet(stream, &mut packet, MAX_PACKET).await?;
+        columns.push(column_name(&packet).map_err(|_| strange())?);
+    }
+    if !connected.capabilities.contains(Capabilities::DEPRECATE_EOF) {
+        frame::read_packet(stream, &mut packet, MAX_PACKET).await?;
+    }
+    let mut rows = Vec::new();
+    loop {
+        frame::read_packet(stream, &mut packet, MAX_PACKET).await?;
+        match packet.first() {
+            // No row of these begins with a text that long.
+            Some(0xfe) => return Ok(Answer::Rows { columns, rows }),
+            Some(0xff) => {
+                let error = ErrPacket::decode(&packet).map_err(|_| strange())?;
+                return Ok(Answer::Refused { code: error.code, text: error.text().into_owned() });
+            }
+            _ if rows.len() as u64 >= MOST => return Err(strange()),
+            _ => rows.push(std::mem::take(&mut packet)),
+        }
+    }
+}
+
+/// A column definition's name: the fifth of its texts.
+fn column_name(packet: &[u8]) -> Result<Vec<u8>, Truncated> {
+    let mut reader = Reader::new(packet);
+    for _ in 0..4 {
+        reader.lenenc_bytes()?;
+    }
+    reader.lenenc_bytes().map(<[u8]>::to_vec)
+}
+
+/// What the rows, one for each channel, say together.
+fn read(columns: &[Vec<u8>], rows: &[Vec<u8>]) -> io::Result<Reading> {
+    let is_lag = |name: &Vec<u8>| matches!(name.as_slice(), b"Seconds_Behind_Master" | b"Seconds_Behind_Source");
+    let place = columns.iter().position(is_lag).ok_or_else(strange)?;
+    if rows.is_empty() {
+        return Ok(Reading::NotAReplica);
+    }
+    let (mut worst, mut stands_still) = (0, false);
+    for row in rows {
+        match value(row, place).map_err(|_| strange())? {
+            None => stands_still = true,
+            Some(text) => {
+                let seconds = std::str::from_utf8(text).ok().and_then(|t| t.parse::<i64>().ok()).ok_or_else(strange)?;
+                // Clocks that differ make it negative.
+                worst = worst.max(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX));
+            }
+        }
+    }
+    Ok(if stands_still { Reading::StandsStill { others: worst } } else { Reading::Behind(worst) })
+}
+
+fn value(row: &[u8], place: usize) -> Result<Option<&[u8]>, Truncated> {
+    let mut reader = Reader::new(row);
+    for at in 0..=place {
+        let value = if reader.rest().first() == Some(&NULL) {
+            reader.u8()?;
+            None
+        } else {
+            Some(reader.lenenc_bytes()?)
+        };
+        if at == place {
+            return Ok(value);
+        }
+    }
+    Err(Truncated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn say(values: &[Option<&str>]) -> Option<Reading> {
+        let columns: Vec<Vec<u8>> = ["Connection_name", "Seconds_Behind_Master"].map(|c| c.as_bytes().to_vec()).into();
+        let row = |value: &Option<&str>| {
+            let mut row = b"\x01x".to_vec();
+            match value {
+                None => row.push(NULL),
+                Some(text) => crate::protocol::codec::put_lenenc_bytes(&mut row, text.as_bytes()),
+            }
+            row
+        };
+        read(&columns, &values.iter().map(row).collect::<Vec<_>>()).ok()
+    }
+
+    #[test]
+    fn the_worst_channel_counts() {
+        for (rows, want) in [
+            (&[][..], Some(Reading::NotAReplica)),
+            (&[Some("0")], Some(Reading::Behind(0))),
+            (&[Some("7"), Some("40"), Some("3")], Some(Reading::Behind(40))),
+            (&[Some("7"), None, Some("3")], Some(Reading::StandsStill { others: 7 })),
+            (&[None], Some(Reading::StandsStill { others: 0 })),
+            (&[Some("-1")], Some(Reading::Behind(0))),
+            (&[Some("99999999999")], Some(Reading::Behind(u32::MAX))),
+            (&[Some("soon")], None),
+        ] {
+            assert_eq!(say(rows), want, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_short_or_has_no_such_column_is_no_answer() {
+        assert!(read(&[b"Other".to_vec()], &[]).is_err());
+        assert!(read(&[b"Seconds_Behind_Source".to_vec()], &[b"\x05ab".to_vec()]).is_err());
+        assert!(read(&[b"a".to_vec(), b"Seconds_Behind_Source".to_vec()], &[b"\x01a".to_vec()]).is_err());
+    }
+}
