@@ -36,6 +36,33 @@ async fn slow_statements_are_logged_with_their_route_and_without_their_literals(
     assert!(!router.log().contains(&secret), "a literal in the log");
 }
 
+/// A field of a line, in milliseconds.
+fn stage(line: &str, name: &str) -> f64 {
+    let (_, rest) = line.split_once(&format!(" {name}=")).unwrap_or_else(|| panic!("no {name} in {line}"));
+    rest.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// Where the time went: the server's thinking, the connection, an answer that comes bit by bit.
+#[tokio::test]
+async fn a_slow_statements_stages_add_up() {
+    let router = router("[log]\nslow_statement = \"200ms\"\n", "");
+    let mut conn = Conn::new(options(&router, None)).await.unwrap();
+    conn.query_drop("SELECT SLEEP(0.3)").await.unwrap();
+    // Six rows of more than the server's buffer, 0.1 s each: the first comes long before the last.
+    conn.query_drop("USE mysql").await.unwrap();
+    conn.query_drop("SELECT SLEEP(0.1), REPEAT('x', 100000) FROM seq_1_to_6").await.unwrap();
+    wait_until("the lines", Duration::from_secs(5), || statements(&router).len() == 2);
+    let lines = statements(&router);
+    for line in &lines {
+        let stages: f64 = ["waited_ms", "prepare_ms", "server_ms", "answer_ms"].iter().map(|n| stage(line, n)).sum();
+        assert!((stages - stage(line, "total_ms")).abs() < 0.01, "{line}");
+        assert!(line.contains("route=[20, 10]"), "{line}");
+    }
+    assert!(stage(&lines[0], "server_ms") >= 300.0 && stage(&lines[0], "answer_ms") == 0.0, "{}", lines[0]);
+    assert!(stage(&lines[0], "waited_ms") > 0.0, "its connection was made for it: {}", lines[0]);
+    assert!(stage(&lines[1], "answer_ms") >= 300.0 && stage(&lines[1], "server_ms") >= 90.0, "{}", lines[1]);
+}
+
 #[tokio::test]
 async fn a_rule_may_ask_for_its_statements_to_be_logged() {
     let rule = "[[rule]]\nrule_id = 0\nmatch_digest = \"COUNT\"\nlog = true\n";

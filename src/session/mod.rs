@@ -140,6 +140,8 @@ pub struct Session {
     began: Instant,
     /// How much of it went by before a connection was had.
     waited: Duration,
+    /// How much of it went by in preparing again what that connection had not.
+    readied: Duration,
     /// The user and the schema by number, for the statistics.
     names: (u32, u32),
     inbox: inbox::Inbox,
@@ -208,6 +210,7 @@ impl Session {
             status: Status::AUTOCOMMIT,
             began: Instant::now(),
             waited: Duration::ZERO,
+            readied: Duration::ZERO,
             names,
             inbox: inbox::Inbox::default(),
             prepared: None,
@@ -248,6 +251,7 @@ impl Session {
             self.ticket.begins(self.worker.ticks());
             self.began = Instant::now();
             self.waited = Duration::ZERO;
+            self.readied = Duration::ZERO;
             self.worker.stats.counters.statements.inc();
             if let Err(end) = self.obey(command).await {
                 return end;

@@ -15,6 +15,7 @@ use crate::protocol::tracker::{Desync, Packet, Step, Summary, Tracker};
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 /// Bytes of an EOF packet.
 const EOF: usize = 5;
@@ -76,6 +77,9 @@ pub struct Outcome {
     pub changes: Option<Box<Changes>>,
     /// Bytes that went to the client.
     pub bytes: u64,
+    /// When its first bytes had come, if others came after them. An answer in one piece has no such moment apart from its
+    /// end, and costs no look at the clock.
+    pub began: Option<Instant>,
 }
 
 /// What stopped a relay.
@@ -202,7 +206,12 @@ impl<'a> Relay<'a> {
             }
             let buffers = self.buffers;
             match buffers.poll_read(cx, &mut link.stream, |bytes, cx| self.take(bytes, client, cx)) {
-                Poll::Ready(Ok(taken)) => taken?,
+                Poll::Ready(Ok(taken)) => {
+                    taken?;
+                    if self.outcome.began.is_none() && !(self.tracker.is_done() && self.out.is_empty()) {
+                        self.outcome.began = Some(Instant::now());
+                    }
+                }
                 Poll::Ready(Err(e)) => return Poll::Ready(Err(self.backend(e.into()))),
                 Poll::Pending if self.client_has_left(cx, client) => {
                     return Poll::Ready(Err(RelayError::Client(io::ErrorKind::ConnectionAborted.into())));

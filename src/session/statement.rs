@@ -173,7 +173,7 @@ impl Session {
             };
             if let Some(executing) = &executing
                 && !self.is_ready(&mut link, executing, &mut request)
-                && let Err(end) = Box::pin(self.ready_execution(&mut link, executing, &mut request)).await
+                && let Err(end) = self.ready_timed(&mut link, executing, &mut request).await
             {
                 // Nothing of the execution has left: a link that broke while it was made ready is no verdict on it.
                 if let SessionEnd::Statement(StatementError::Lost { why, .. }) = end {
@@ -223,6 +223,19 @@ impl Session {
             Place::Home if !unclean => self.home.take().map(|link| (link, From::Home)),
             _ => None,
         }
+    }
+
+    /// [`Session::ready_execution`], and the time that it takes.
+    async fn ready_timed(
+        &mut self,
+        link: &mut Link,
+        executing: &Executing,
+        request: &mut Request,
+    ) -> Result<(), SessionEnd> {
+        let from = Instant::now();
+        let result = Box::pin(self.ready_execution(link, executing, request)).await;
+        self.readied += from.elapsed();
+        result
     }
 
     /// A link on which the request could not even be begun: back to where it came from, if it is in order.

@@ -13,6 +13,7 @@ use crate::sql::effects::Effects;
 use crate::telemetry::log::Spend;
 use crate::telemetry::stats::{DigestKey, DigestLabel, ErrorLabel, Sample};
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 /// Why statements went where they went: the names of [`Sample::reason`]'s numbers.
 pub const REASON_NAMES: [&str; 11] = [
@@ -119,16 +120,19 @@ impl Session {
         self.ticket.set_digest(plan.hash);
         let is_slow = snapshot.settings.slow_statement.is_some_and(|limit| u128::from(elapsed_us) >= limit.as_micros());
         if is_slow || route.log {
-            self.log_statement(decided, link, &sample);
+            self.log_statement(decided, link, &sample, outcome.began);
         }
     }
 
-    /// One line for a statement, without its literals.
+    /// One line for a statement, without its literals. Its stages add up to its time in all.
     #[cold]
-    fn log_statement(&self, decided: Decided<'_>, link: &Link, sample: &Sample) {
+    fn log_statement(&self, decided: Decided<'_>, link: &Link, sample: &Sample, answer_began: Option<Instant>) {
         let Decided { plan, route, why } = decided;
         let Spend::Log { kept_back } = self.worker.log_budget.spend(self.worker.ticks()) else { return };
         let reason = if why == Why::Route { route.reason.to_string() } else { why.text().to_owned() };
+        let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let (waited, readied) = (us(self.waited), us(self.readied));
+        let first = answer_began.map_or(sample.elapsed_us, |at| us(at.saturating_duration_since(self.began)));
         tracing::info!(
             target: "switchboard::statement",
             connection_id = self.connection_id,
@@ -138,8 +142,12 @@ impl Session {
             backend = &*link.backend().name,
             rule = route.rule_id,
             reason,
+            route = ?route.tiers,
             total_ms = ms(sample.elapsed_us),
-            waited_ms = ms(u64::try_from(self.waited.as_micros()).unwrap_or(u64::MAX)),
+            waited_ms = ms(waited),
+            prepare_ms = ms(readied),
+            server_ms = ms(first.saturating_sub(waited).saturating_sub(readied)),
+            answer_ms = ms(sample.elapsed_us.saturating_sub(first)),
             rows_sent = sample.rows_sent,
             rows_affected = sample.rows_affected,
             error = sample.error,
