@@ -362,3 +362,27 @@ async fn a_drained_server_takes_nothing_new_and_the_end_is_told() {
     assert!(replica.saw("after_drain").unwrap());
     assert!(rows(&mut ops, "SHOW DRAINING").await.is_empty());
 }
+
+#[tokio::test]
+async fn a_warning_is_said_once_and_not_with_every_version() {
+    let router = without_servers("");
+    let mut conn = connect(&router, "admin").await;
+    let said = |text: &str| router.log().matches(text).count();
+    let versions = |count: usize| {
+        let log = "configuration published";
+        wait_until("it is published", Duration::from_secs(5), || said(log) == count);
+    };
+    let insert = "INSERT INTO mysql_users (username, password, default_hostgroup) VALUES";
+    run(&mut conn, &[&format!("{insert} ('open', '', 10)"), "LOAD MYSQL USERS TO RUNTIME"]).await;
+    versions(1);
+    let open = "signs in without a password";
+    assert_eq!(said(open), 1, "a new one is said");
+    let at_start = said("a password stands in the file");
+    assert!(at_start > 0, "the start says its own");
+    run(&mut conn, &["UPDATE mysql_servers SET comment = 'x'", "LOAD MYSQL SERVERS TO RUNTIME"]).await;
+    versions(2);
+    assert_eq!((said(open), said("a password stands in the file")), (1, at_start), "nothing is said again");
+    run(&mut conn, &[&format!("{insert} ('also', '', 10)"), "LOAD MYSQL USERS TO RUNTIME"]).await;
+    versions(3);
+    assert_eq!(said(open), 2, "and another of its kind is new");
+}

@@ -248,7 +248,9 @@ impl Control {
         let next = snapshot(&loaded, Some(&present))?;
         let version = next.version;
         self.published.store(Arc::new(next));
-        loaded.warnings.iter().for_each(|w| tracing::warn!("{w}"));
+        // What was said of the version before is not said again: each row that is loaded would repeat all of it.
+        let (_, before) = self.versions.runtime();
+        Fault::new_among(&loaded.warnings, &before.warnings).iter().for_each(|w| tracing::warn!("{w}"));
         tracing::info!(target: "admin", version, author, source = source.name(), change, "configuration published");
         self.versions.published(News { version, loaded: Arc::new(loaded), author, source, change });
         Ok(version)

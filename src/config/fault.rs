@@ -1,13 +1,14 @@
 //! What is wrong with a configuration, and where.
 
 use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// One thing that is wrong, with its place.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fault {
     /// The file; empty where the fault is in no file (a flag, an environment variable).
     pub file: PathBuf,
@@ -23,6 +24,24 @@ impl Fault {
     /// A fault of a file as a whole, or of none where the path is empty.
     pub fn whole(file: &Path, reason: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line: 0, column: 0, reason: reason.into() }
+    }
+
+    /// Those of `now` that `before` did not have, in their order. One that only stands elsewhere in its file is not new.
+    pub fn new_among<'a>(now: &'a [Self], before: &[Self]) -> Vec<&'a Self> {
+        let (here, there): (HashSet<&Self>, HashSet<&Self>) = (now.iter().collect(), before.iter().collect());
+        let mut moved: HashMap<(&Path, &str), usize> = HashMap::new();
+        for gone in before.iter().filter(|fault| !here.contains(fault)) {
+            *moved.entry((&gone.file, &gone.reason)).or_default() += 1;
+        }
+        let mut new: Vec<&'a Self> = now.iter().filter(|fault| !there.contains(fault)).collect();
+        new.retain(|&fault| match moved.get_mut(&(fault.file.as_path(), fault.reason.as_str())) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                false
+            }
+            _ => true,
+        });
+        new
     }
 }
 
@@ -94,5 +113,24 @@ impl Sink {
             list.dedup();
         }
         (faults, warnings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_among_warnings() {
+        let at = |line, reason: &str| Fault { file: "a.toml".into(), line, column: 1, reason: reason.to_owned() };
+        let before = [at(1, "x"), at(5, "y"), at(9, "y")];
+        assert!(Fault::new_among(&before, &before).is_empty());
+        let moved = [at(2, "x"), at(6, "y"), at(10, "y")];
+        assert!(Fault::new_among(&moved, &before).is_empty(), "a line above them is all that changed");
+        let more = [at(1, "x"), at(3, "y"), at(5, "y"), at(9, "y"), at(9, "z")];
+        assert_eq!(Fault::new_among(&more, &before), [&more[1], &more[4]]);
+        assert_eq!(Fault::new_among(&before, &before[..1]).len(), 2);
+        let elsewhere = [Fault { file: "b.toml".into(), ..at(1, "x") }];
+        assert_eq!(Fault::new_among(&elsewhere, &before).len(), 1);
     }
 }
