@@ -24,6 +24,10 @@ demo *args:
 bench *args:
     python3 benches/compare {{args}}
 
+# A thousand loads of ten thousand rules under traffic, on a release build, latency held against that without
+reload-storm reloads="1000":
+    SWITCHBOARD_RELOADS={{reloads}} cargo test --release --test reload_storm -- --nocapture
+
 # Licences, sources and doubled dependencies (needs `cargo install cargo-deny`)
 deny:
     cargo deny check bans licenses sources

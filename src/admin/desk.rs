@@ -11,7 +11,7 @@ use super::feed::Feed;
 use super::functions::Who;
 use super::history::Versions;
 use super::model::merge::merge;
-use super::model::{self, Tables, variables};
+use super::model::{self, Rows, Tables, variables};
 use super::orders::Order;
 use super::tables::{Unit, main, monitor, refill, stats};
 use super::wire::Answer;
@@ -44,7 +44,9 @@ pub struct Parts {
 pub(super) struct Memory {
     /// The version that was brought in last.
     version: u64,
-    /// That version's rows, as the tables have them.
+    /// That version's rows, as its texts say them and as the tables have them, one for one.
+    told: BTreeMap<&'static str, (Rows, Rows)>,
+    /// The rows that edits began from, as the tables have them.
     pub base: Tables,
     /// Rows that were changed on both sides, by unit.
     pub conflicts: BTreeMap<Unit, Vec<String>>,
@@ -107,11 +109,28 @@ impl Desk {
         })
     }
 
-    /// Rows as a table has them: what goes in as a text may come out as a number.
-    fn settled(&self, table: &str, rows: &[Vec<Value>]) -> Result<Vec<Vec<Value>>, EngineError> {
-        let scratch = format!("disk.{table}");
-        self.engine.refill(&scratch, rows)?;
-        self.engine.rows(&scratch)
+    /// Rows as a table has them. Only those that are not `known` go through the table.
+    fn settled(&self, table: &str, rows: &Rows, known: Option<&(Rows, Rows)>) -> Result<Rows, EngineError> {
+        let none = (Rows::new(), Rows::new());
+        let (told, had) = known.unwrap_or(&none);
+        // Both are in the order of their first columns: a row that stayed stands further on than the last that did.
+        let (mut out, mut new, mut places, mut at) = (Rows::new(), Rows::new(), Vec::new(), 0);
+        for row in rows {
+            let place = told[at..].iter().position(|old| old.first() == row.first()).map(|ahead| at + ahead);
+            at = place.map_or(at, |place| place + 1);
+            match place.filter(|place| told[*place] == *row) {
+                Some(place) => out.push(had[place].clone()),
+                None => {
+                    places.push(out.len());
+                    out.push(Vec::new());
+                    new.push(row.clone());
+                }
+            }
+        }
+        for (place, row) in places.into_iter().zip(self.engine.settled(&format!("disk.{table}"), &new)?) {
+            out[place] = row;
+        }
+        Ok(out)
     }
 
     /// Brings what took effect meanwhile into what is edited.
@@ -121,19 +140,26 @@ impl Desk {
         if memory.version == version {
             return Ok(());
         }
-        let theirs = model::project(&loaded, &self.engine.vault)?;
-        for table in main::TABLES {
-            let there = self.settled(table.name, theirs.get(table.name).map_or(&[][..], Vec::as_slice))?;
-            let here = self.engine.rows(&format!("main.{}", table.name))?;
+        let mut theirs = model::project(&loaded, &self.engine.vault)?;
+        for table in main::TABLES.iter().map(|table| table.name) {
+            let told = theirs.remove(table).unwrap_or_default();
+            let known = memory.told.get(table);
+            // What says what it said is no news for whoever edits.
+            if known.is_some_and(|(before, had)| *before == told && memory.base.get(table) == Some(had)) {
+                continue;
+            }
+            let there = self.settled(table, &told, known)?;
+            let here = self.engine.rows(&format!("main.{table}"))?;
             let none = Vec::new();
-            let (merged, conflicts) = merge(table.name, memory.base.get(table.name).unwrap_or(&none), &here, &there);
-            if merged != here {
-                self.engine.refill(&format!("main.{}", table.name), &merged)?;
+            let (merged, conflicts) = merge(table, memory.base.get(table).unwrap_or(&none), &here, &there);
+            if let Some(merged) = merged {
+                self.engine.refill(&format!("main.{table}"), &merged)?;
             }
             if !conflicts.is_empty() {
-                memory.conflicts.entry(main::unit(table.name)).or_default().extend(conflicts);
+                memory.conflicts.entry(main::unit(table)).or_default().extend(conflicts);
             }
-            memory.base.insert(table.name, there);
+            memory.base.insert(table, there.clone());
+            memory.told.insert(table, (told, there));
         }
         memory.version = version;
         Ok(())

@@ -206,6 +206,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Puts rows in the place of a table's, and gives them as the table has them, one for one: what goes in as a text may come
+    /// out as a number.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn settled(&self, table: &str, rows: &[Vec<Value>]) -> Result<Rows, EngineError> {
+        self.refill(table, rows)?;
+        self.read(&format!("SELECT * FROM {table} ORDER BY rowid"))
+    }
+
     /// All rows of a table, by its first columns.
     ///
     /// # Errors
@@ -213,7 +223,12 @@ impl Engine {
     pub fn rows(&self, table: &str) -> Result<Rows, EngineError> {
         let count = self.db.prepare(&format!("SELECT * FROM {table} LIMIT 0"))?.column_count();
         let order: Vec<String> = (1..=count.min(3)).map(|n| n.to_string()).collect();
-        let mut statement = self.db.prepare(&format!("SELECT * FROM {table} ORDER BY {}", order.join(", ")))?;
+        self.read(&format!("SELECT * FROM {table} ORDER BY {}", order.join(", ")))
+    }
+
+    fn read(&self, select: &str) -> Result<Rows, EngineError> {
+        let mut statement = self.db.prepare(select)?;
+        let count = statement.column_count();
         let mut rows = statement.query([])?;
         let mut out = Rows::new();
         while let Some(row) = rows.next()? {

@@ -10,6 +10,7 @@ use super::session::Session;
 use super::wire::STATUS;
 use crate::auth::{Accounts, Offload, Plugin, RsaKey};
 use crate::config::admin::{AdminRole, AdminSettings, AdminUser};
+use crate::config::stand_back;
 use crate::frontend::login::{self, Fault, LoginContext};
 use crate::net::stream::Plain;
 use crate::protocol::capabilities::Capabilities;
@@ -72,6 +73,7 @@ pub fn start(listener: std::net::TcpListener, context: Context) -> io::Result<Se
     let address = listener.local_addr()?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
+        stand_back();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
         let served = runtime.map(|runtime| {
             runtime.block_on(async {

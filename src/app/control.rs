@@ -16,6 +16,7 @@ use crate::config::{self, Cause, Change, Fault, Loaded, Watch};
 use crate::session::kill::Verdict;
 use crate::session::snapshot::Snapshot;
 use crate::session::worker::Published;
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
@@ -63,7 +64,8 @@ pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> 
     if let Some(server) = &server {
         tracing::info!(address = %server.address, "serving the admin port");
     }
-    let control = Control { published: Arc::clone(router.published()), versions, gate: router.gate() };
+    let retired = RefCell::default();
+    let control = Control { published: Arc::clone(router.published()), versions, gate: router.gate(), retired };
     let slow = runtime.block_on(async {
         tokio::task::spawn_local(check_backends(Arc::clone(&control.published)));
         tokio::task::spawn_local(supervisor::feed_watchdog(router.view()));
@@ -123,7 +125,13 @@ struct Control {
     published: Published,
     versions: Arc<Versions>,
     gate: Arc<Gate>,
+    /// Snapshots that gave way to another. Workers let go of them with their next statement, or within a second; who lets
+    /// go last would free ten thousand rules, so that is done here.
+    retired: RefCell<Vec<Arc<Snapshot>>>,
 }
+
+/// How often the control thread looks whether retired snapshots have no users any more.
+const SWEEP: Duration = Duration::from_secs(1);
 
 impl Control {
     /// Serves signals, changed files and orders until one of them ends the router. True: what runs may finish.
@@ -156,6 +164,7 @@ impl Control {
                     Some(order) => self.obey(order, watch.as_ref()),
                     None => open = false,
                 },
+                () = tokio::time::sleep(SWEEP), if !self.retired.borrow().is_empty() => self.free_retired(),
                 change = change => match change {
                     Some(change) => self.take(change),
                     None => changes = None,
@@ -242,6 +251,21 @@ impl Control {
         }
     }
 
+    /// Frees the retired snapshots that nobody else has any more, away from this thread and its checks.
+    fn free_retired(&self) {
+        let mut retired = self.retired.borrow_mut();
+        let unused: Vec<_> = retired.extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1).collect();
+        if unused.is_empty() {
+            return;
+        }
+        let free = move || {
+            config::stand_back();
+            drop(unused);
+        };
+        // Where no thread can be had, what was to be freed there is freed here.
+        let _ = std::thread::Builder::new().name("free".to_owned()).spawn(free);
+    }
+
     /// Puts a configuration into effect, whole.
     fn publish(&self, loaded: Loaded, author: String, source: Source, change: String) -> Result<u64, String> {
         let present = self.published.load_full();
@@ -253,6 +277,8 @@ impl Control {
         Fault::new_among(&loaded.warnings, &before.warnings).iter().for_each(|w| tracing::warn!("{w}"));
         tracing::info!(target: "admin", version, author, source = source.name(), change, "configuration published");
         self.versions.published(News { version, loaded: Arc::new(loaded), author, source, change });
+        self.retired.borrow_mut().push(present);
+        self.free_retired();
         Ok(version)
     }
 }

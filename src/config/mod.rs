@@ -9,6 +9,7 @@
 
 pub mod admin;
 pub mod backends;
+mod background;
 mod fault;
 mod flags;
 pub mod listen;
@@ -22,6 +23,7 @@ mod topology;
 pub mod users;
 mod watch;
 
+pub use background::stand_back;
 pub use fault::Fault;
 pub use flags::{Flags, from_flags};
 pub use load::{Document, Loaded, address_of, load, load_documents, load_without_secrets, value_of};

@@ -98,7 +98,10 @@ pub fn watch(
     let seen = fingerprint(&present(&paths, &loaded.files));
     let mut watching = Watching { watcher, directories: Vec::new(), files: loaded.files.clone(), seen };
     watching.follow(&paths, &loaded.files).map_err(std::io::Error::other)?;
-    std::thread::Builder::new().name("config-watch".to_owned()).spawn(move || watching.run(&paths, &inbox, &outbox))?;
+    std::thread::Builder::new().name("config-watch".to_owned()).spawn(move || {
+        super::stand_back();
+        watching.run(&paths, &inbox, &outbox);
+    })?;
     Ok((Watch { signals }, changes))
 }
 

@@ -30,15 +30,18 @@ fn equal(a: Option<&&Vec<Sql>>, b: Option<&&Vec<Sql>>) -> bool {
     }
 }
 
-/// The rows that both sides want. `base` is what both began from; `edited` what one made of it, `theirs` what the other did.
-/// Rows that both changed stay as they were edited, and are named as conflicts.
-pub fn merge(table: &str, base: &Rows, edited: &Rows, theirs: &Rows) -> (Rows, Vec<String>) {
+/// The rows that both sides want; none where they are the `edited` ones. `base` is what both began from; `edited` what one made
+/// of it, `theirs` what the other did. Rows that both changed stay as they were edited, and are named as conflicts.
+pub fn merge(table: &str, base: &Rows, edited: &Rows, theirs: &Rows) -> (Option<Rows>, Vec<String>) {
+    if edited == theirs {
+        return (None, Vec::new());
+    }
     let columns = key_columns(table);
     let (base, mine, others) = (keyed(base, columns), keyed(edited, columns), keyed(theirs, columns));
     let mut keys: Vec<&Key> = mine.keys().chain(others.keys()).collect();
     keys.sort_unstable();
     keys.dedup();
-    let (mut rows, mut conflicts) = (Rows::new(), Vec::new());
+    let (mut rows, mut conflicts, mut differs) = (Rows::new(), Vec::new(), false);
     for key in keys.into_iter().chain(base.keys().filter(|k| !mine.contains_key(*k) && !others.contains_key(*k))) {
         let (was, here, there) = (base.get(key), mine.get(key), others.get(key));
         let chosen = if equal(here, was) { there } else { here };
@@ -46,9 +49,10 @@ pub fn merge(table: &str, base: &Rows, edited: &Rows, theirs: &Rows) -> (Rows, V
             let words: Vec<&str> = key.iter().map(|part| part.as_deref().unwrap_or("NULL")).collect();
             conflicts.push(format!("{table} ({})", words.join(", ")));
         }
+        differs |= !equal(chosen, here);
         rows.extend(chosen.map(|row| (*row).clone()));
     }
-    (rows, conflicts)
+    (differs.then_some(rows), conflicts)
 }
 
 #[cfg(test)]
@@ -65,12 +69,13 @@ mod tests {
         let edited = rows(&[(1, "mine"), (2, "b"), (4, "new")]);
         let theirs = rows(&[(1, "a"), (2, "theirs"), (3, "c"), (5, "other")]);
         let (merged, conflicts) = merge("mysql_query_rules", &base, &edited, &theirs);
-        assert_eq!(merged, rows(&[(1, "mine"), (2, "theirs"), (4, "new"), (5, "other")]));
+        assert_eq!(merged, Some(rows(&[(1, "mine"), (2, "theirs"), (4, "new"), (5, "other")])));
         assert!(conflicts.is_empty(), "{conflicts:?}");
         let (_, conflicts) =
             merge("mysql_query_rules", &base, &rows(&[(1, "x"), (2, "b")]), &rows(&[(1, "y"), (3, "z")]));
         assert_eq!(conflicts, ["mysql_query_rules (1)", "mysql_query_rules (3)"]);
-        let (_, conflicts) = merge("mysql_query_rules", &base, &rows(&[(1, "x")]), &rows(&[(1, "x")]));
+        let (merged, conflicts) = merge("mysql_query_rules", &base, &rows(&[(1, "x")]), &rows(&[(1, "x")]));
         assert!(conflicts.is_empty(), "the same change twice is none: {conflicts:?}");
+        assert_eq!(merged, None);
     }
 }

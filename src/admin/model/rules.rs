@@ -66,11 +66,7 @@ const TABLE_UNIT: Field = Field::new("unit", Kind::Text, Text("datetime"));
 pub fn project(book: &Book, tables: &mut Tables) {
     let (mut rules, mut ours) = (Rows::new(), Rows::new());
     for (_, table) in book.entries("rule") {
-        let (first, list) = destinations(table, book);
-        let mut row: Vec<Sql> = RULE.iter().map(|field| field.read(table, book)).collect();
-        row[column(RULE, "destination_hostgroup")] = first;
-        let mut own: Vec<Sql> = OURS.iter().map(|field| field.read(table, book)).collect();
-        own[column(OURS, "destination_hostgroups")] = list;
+        let (row, own) = rows_of(table, book);
         if own[1..].iter().any(|value| *value != Sql::Null) {
             ours.push(own);
         }
@@ -87,6 +83,16 @@ pub fn project(book: &Book, tables: &mut Tables) {
         ]);
     }
     tables.insert("switchboard_tables", named);
+}
+
+/// An entry's rows in `mysql_query_rules` and in `switchboard_rules`.
+fn rows_of(table: &dyn TableLike, book: &Book) -> (Vec<Sql>, Vec<Sql>) {
+    let (first, list) = destinations(table, book);
+    let mut row: Vec<Sql> = RULE.iter().map(|field| field.read(table, book)).collect();
+    row[column(RULE, "destination_hostgroup")] = first;
+    let mut own: Vec<Sql> = OURS.iter().map(|field| field.read(table, book)).collect();
+    own[column(OURS, "destination_hostgroups")] = list;
+    (row, own)
 }
 
 /// The first destination, and the list where there is one.
@@ -144,12 +150,14 @@ pub fn apply(book: &mut Book, wanted: &Tables) -> Result<(), ModelError> {
             continue;
         };
         let own = ours.remove(&id).unwrap_or(&blank);
-        let Some(mut table) = book.table("rule", place).cloned() else { continue };
-        let before = table.to_string();
+        let Some(present) = book.table("rule", place) else { continue };
+        let (was, own_was) = rows_of(present, book);
+        if all_same(&was, row) && all_same(&own_was[1..], &own[1..]) {
+            continue;
+        }
+        let mut table = present.clone();
         write_rule(book, &mut table, row, own).map_err(|reason| rule_error(id, reason))?;
-        if table.to_string() != before
-            && let Some(entry) = book.entry("rule", place)
-        {
+        if let Some(entry) = book.entry("rule", place) {
             *entry = table;
         }
     }
@@ -165,6 +173,10 @@ pub fn apply(book: &mut Book, wanted: &Tables) -> Result<(), ModelError> {
     }
     book.remove("rule", gone);
     apply_tables(book, rows("switchboard_tables"))
+}
+
+fn all_same(a: &[Sql], b: &[Sql]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
 }
 
 fn rule_error(id: i64, reason: String) -> ModelError {

@@ -1,0 +1,191 @@
+//! Ten thousand rules are loaded again and again at the admin port while clients never pause: no connection drops, no
+//! statement fails, none goes elsewhere than the rules of one version say, and latency stays what it was.
+//!
+//! Every version routes reads by two rules that belong together (`flagOUT` of one, `flagIN` of the other, another number in each
+//! version): a statement that met one rule of each would fall through to the writer. Where a read ran is told by a row
+//! that only the reader has.
+//!
+//! A short form runs with all tests. The long one, on a release build, also holds the 99th percentile against that of
+//! times without reloads:
+//!
+//! ```text
+//! SWITCHBOARD_RELOADS=1000 cargo test --release --test reload_storm -- --nocapture
+//! ```
+
+mod admin_support;
+mod common;
+mod traffic_support;
+
+use admin_support::{connect, process, run};
+use common::{MariaDb, Router};
+use mysql_async::Conn;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+use traffic_support::Estate;
+use traffic_support::raw::{Answer, MODERN, Raw};
+
+const RULES: u32 = 10_000;
+const CLIENTS: usize = 16;
+/// Reloads in a row between two times without any.
+const ROUND: u32 = 10;
+/// The 99th percentile with reloads may be this much of that without.
+const P99: f64 = 1.2;
+
+/// What clients are to count their statements as.
+const QUIET: u8 = 0;
+const STORM: u8 = 1;
+const REST: u8 = 2;
+
+/// Rules of all kinds that decide nothing here, and the two that do.
+fn rules() -> String {
+    let mut text = String::new();
+    for id in 1..=RULES - 2 {
+        let condition = match id % 20 {
+            0 => format!("match_digest = \"^SELECT .* FROM archive_{id} \""),
+            1 => format!("username = \"user_{id}\""),
+            2 | 3 => format!("tables = [\"storm.table_{id}\"]"),
+            _ => format!("digest = \"0x{:016X}\"", u64::from(id).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+        };
+        writeln!(text, "[[rule]]\nrule_id = {id}\n{condition}\ndestination_hostgroup = 10\napply = true\n").unwrap();
+    }
+    text + &pair(0)
+}
+
+fn pair(version: u32) -> String {
+    let (first, second, flag) = (RULES - 1, RULES, 7 + version % 2);
+    format!(
+        "[[rule]]\nrule_id = {first}\nmatch_digest = \"^SELECT\"\nflagOUT = {flag}\n\n\
+         [[rule]]\nrule_id = {second}\nflagIN = {flag}\ndestination_hostgroup = 20\napply = true\n"
+    )
+}
+
+/// Changes the pair and one rule in a hundred of the others, and loads all.
+async fn reload(admin: &mut Conn, version: u32) -> Duration {
+    let (first, second, flag) = (RULES - 1, RULES, 7 + version % 2);
+    let statements = [
+        format!("UPDATE mysql_query_rules SET flagOUT={flag} WHERE rule_id={first}"),
+        format!("UPDATE mysql_query_rules SET flagIN={flag} WHERE rule_id={second}"),
+        format!("UPDATE mysql_query_rules SET comment='version {version}' WHERE rule_id%100={}", version % 100),
+    ];
+    run(admin, &statements.each_ref().map(String::as_str)).await;
+    let began = Instant::now();
+    run(admin, &["LOAD MYSQL QUERY RULES TO RUNTIME"]).await;
+    began.elapsed()
+}
+
+/// What one client saw: times of its statements, without reloads and with, and how many of them were inserts.
+#[derive(Default)]
+struct Seen {
+    times: [Vec<u32>; 2],
+    inserts: u64,
+}
+
+struct Load {
+    phase: AtomicU8,
+    over: AtomicBool,
+}
+
+/// A client that never pauses. Panics at the first statement that fails or runs elsewhere.
+async fn drive(mut client: Raw, load: Arc<Load>, number: usize) -> Seen {
+    let mut seen = Seen::default();
+    for turn in 0u64.. {
+        if load.over.load(SeqCst) {
+            break;
+        }
+        let phase = load.phase.load(SeqCst);
+        let began = Instant::now();
+        if turn % 20 == 19 {
+            let answer = client.query(&format!("INSERT INTO t VALUES ({number}, {turn}, @@port)")).await;
+            assert!(matches!(answer, Answer::Ok { affected: 1, .. }), "{answer:?}");
+            seen.inserts += 1;
+        } else {
+            let sql = format!("SELECT name FROM here WHERE id <> {}", turn % 50);
+            assert_eq!(client.value(&sql).await, "reader", "turn {turn}");
+        }
+        let micros = u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX);
+        if let Some(times) = seen.times.get_mut(usize::from(phase)) {
+            times.push(micros);
+        }
+    }
+    seen
+}
+
+fn percentile(sorted: &[u32], share: f64) -> f64 {
+    let place = ((sorted.len() as f64 * share) as usize).min(sorted.len() - 1);
+    f64::from(sorted[place]) / 1_000.0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_rules_are_loaded_again_and_again_under_traffic() {
+    let reloads: u32 = std::env::var("SWITCHBOARD_RELOADS").map_or(6, |text| text.parse().unwrap());
+    let (master, replica) = MariaDb::shared_pair();
+    let schema = master.scratch_schema().unwrap();
+    master.sql(&format!("CREATE TABLE `{schema}`.t (client INT, turn BIGINT, port INT)")).unwrap();
+    master.sql(&format!("CREATE TABLE `{schema}`.here SELECT 99 AS id, 'writer' AS name")).unwrap();
+    let estate = admin_support::estate(master.port(), replica.port(), &rules());
+    let router = Router::with_config(&process(""), &[("estate.toml", &estate)]);
+    let estate = Estate { master, replica, router };
+    estate.catch_up();
+    replica.sql(&format!("SET sql_log_bin = 0; UPDATE `{schema}`.here SET name = 'reader'")).unwrap();
+    let router = &estate.router;
+    let mut admin = connect(router, "admin").await;
+    let load = Arc::new(Load { phase: AtomicU8::new(REST), over: AtomicBool::new(false) });
+    let mut clients = Vec::new();
+    for number in 0..CLIENTS {
+        let client = Raw::connect(router, &schema, MODERN).await;
+        clients.push(tokio::spawn(drive(client, Arc::clone(&load), number)));
+    }
+    let mut took = Vec::new();
+    for version in 1..=reloads {
+        if version % ROUND == 1 {
+            // As long without reloads as the last round took with them.
+            let quiet = took.iter().rev().take(ROUND as usize).sum::<Duration>().max(Duration::from_millis(500));
+            load.phase.store(QUIET, SeqCst);
+            tokio::time::sleep(quiet).await;
+            load.phase.store(STORM, SeqCst);
+        }
+        took.push(reload(&mut admin, version).await);
+    }
+    load.phase.store(REST, SeqCst);
+    load.over.store(true, SeqCst);
+    let mut all = Seen::default();
+    for client in clients {
+        let seen = client.await.expect("a client");
+        all.inserts += seen.inserts;
+        for (times, its) in all.times.iter_mut().zip(seen.times) {
+            times.extend(its);
+        }
+    }
+    let count = format!("SELECT CONCAT(COUNT(*), ' ', SUM(port={})) FROM `{schema}`.t", master.port());
+    assert_eq!(master.value(&count).unwrap(), format!("{0} {0}", all.inserts), "every insert ran once, on the master");
+    let versions = admin_support::rows(&mut admin, "SELECT MAX(version) FROM switchboard_config_history").await;
+    assert!(versions[0].parse::<u32>().unwrap() >= reloads, "{versions:?}: every load took effect");
+    report(reloads, &mut all.times, &mut took);
+}
+
+fn report(reloads: u32, times: &mut [Vec<u32>; 2], took: &mut [Duration]) {
+    times.iter_mut().for_each(|t| t.sort_unstable());
+    took.sort_unstable();
+    let [quiet, storm] = times;
+    assert!(quiet.len() > 100 && storm.len() > 100, "there was traffic: {} and {}", quiet.len(), storm.len());
+    println!("{reloads} loads of {RULES} rules, median {:?}, longest {:?}", took[took.len() / 2], took[took.len() - 1]);
+    for (name, times) in [("without reloads", &quiet), ("with reloads", &storm)] {
+        let at = |share| percentile(times, share);
+        println!(
+            "{name:>16}: {:>9} statements, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, longest {:.2} ms",
+            times.len(),
+            at(0.5),
+            at(0.99),
+            at(0.999),
+            at(1.0)
+        );
+    }
+    let ratio = percentile(storm, 0.99) / percentile(quiet, 0.99);
+    println!("p99 with reloads is {ratio:.2} times that without");
+    // A build without optimisation says nothing of latency, and few reloads little.
+    if !cfg!(debug_assertions) && reloads >= 100 {
+        assert!(ratio <= P99, "p99 with reloads is {ratio:.2} times that without");
+    }
+}
