@@ -3,11 +3,13 @@
 
 mod common;
 
-use common::{MariaDb, Options, Router, User, must};
+use common::{MariaDb, Options, Process, Router, RunDir, User, must, wait_until};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
+use std::path::Path;
 use std::process::Command;
-use switchboard::cli::demo::estate::{APP, client_options};
+use std::time::Duration;
+use switchboard::cli::demo::estate::{APP, DMS, Estate, client_options};
 
 /// Real servers, the shipped rules, two years of calls, Aurora killed and started again under traffic; the exit code says
 /// that every statement ran where it belongs, by the servers' own logs.
@@ -21,6 +23,51 @@ fn the_demo_passes_by_the_servers_own_logs() {
     for want in ["PASSED", "stands in for it: real MySQL", "While Aurora was down, historical reads were told:"] {
         assert!(text.contains(want), "{want:?} is missing:\n{text}");
     }
+}
+
+/// The demo's parts one by one, as the local stack runs them: load, apply, traffic. Traffic's exit code says whether all of it
+/// went well.
+#[test]
+fn the_parts_work_one_by_one() {
+    let estate = Estate::start().unwrap();
+    let url =
+        |server: &common::Server, user: (&str, &str)| format!("mysql://{}:{}@{}/", user.0, user.1, server.address());
+    let part = |args: &[&str]| {
+        let run = Command::new(env!("CARGO_BIN_EXE_switchboard")).arg("demo").args(args).output().unwrap();
+        (run.status.code(), [run.stdout, run.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat())
+    };
+    let (master, aurora) = (url(&estate.master, DMS), url(&estate.aurora, DMS));
+    let load = ["load", "--to", &master, "--history", &aurora];
+    let (code, said) = part(&load);
+    assert!(code == Some(0) && said.contains(" rows on Aurora, "), "{code:?} {said}");
+    let (code, said) = part(&load);
+    assert!(code == Some(0) && said.contains("the data is there already"), "{code:?} {said}");
+    let dir = must(RunDir::new());
+    let log = dir.path().join("apply.log");
+    let args = ["demo", "apply", "--from", &master, "--to", &aurora].map(Into::into);
+    let _applier = must(Process::start(Path::new(env!("CARGO_BIN_EXE_switchboard")), &args, &[], &log));
+    let address = |server: &common::Server| server.address().to_string();
+    let (m, r, a) = (address(&estate.master), address(&estate.replica), address(&estate.aurora));
+    let env = [
+        ("BIGDB_SDC_MASTER", m.as_str()),
+        ("BIGDB_SDC_REPLICA", r.as_str()),
+        ("BIGDB_AURORA", a.as_str()),
+        ("BIGDB_USER", APP.0),
+        ("BIGDB_PASSWORD", APP.1),
+    ];
+    let rules = include_str!("../rules/bigdb.toml");
+    let router = Router::with_config_and_env(&format!("[listen]\naddresses = [\"{{listen}}\"]\n{rules}"), &[], &env);
+    let dsn = router.url(APP.0, APP.1, "cdr");
+    let traffic = ["traffic", "--router", &dsn, "--seconds", "4"];
+    let (code, said) = part(&traffic);
+    let last = said.lines().last().unwrap_or_default();
+    assert!(code == Some(0) && last.ends_with("failed=0 refused=0") && !last.starts_with("statements=0 "), "{said}");
+    wait_until("the changes are carried", Duration::from_secs(20), || {
+        std::fs::read_to_string(&log).is_ok_and(|text| text.contains(" rows applied"))
+    });
+    must(estate.master.sql("SET sql_log_bin = 0; RENAME TABLE cdr.call_records TO cdr.gone"));
+    let (code, said) = part(&traffic);
+    assert!(code == Some(1) && said.contains("FAILED ") && said.contains("statements failed"), "{code:?} {said}");
 }
 
 /// Without values nothing says how far back a statement reaches, so its route is Aurora alone. Preparing runs nothing, though,
