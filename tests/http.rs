@@ -134,13 +134,8 @@ fn chromium() -> Option<&'static str> {
     Some("chromium")
 }
 
-#[tokio::test]
-async fn the_page_draws_the_estate_in_a_real_browser() {
-    let Some(browser) = chromium() else { return };
-    let router = with_http("");
-    let mut conn = Conn::new(options(&router, None)).await.unwrap();
-    conn.query_drop("SELECT '<b>markup</b>' AS `<i>name</i>`").await.unwrap();
-    wait_until("the digest", Duration::from_secs(5), || get(&router, "/api/status").1.contains("<i>name"));
+/// The page as a browser has it after some seconds.
+fn drawn(browser: &str, router: &Router) -> String {
     let profile = tempfile::tempdir().unwrap();
     let done = std::process::Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--virtual-time-budget=5000"])
@@ -148,11 +143,55 @@ async fn the_page_draws_the_estate_in_a_real_browser() {
         .args(["--dump-dom", &format!("http://{}/", router.http())])
         .output()
         .unwrap();
-    let page = String::from_utf8_lossy(&done.stdout);
+    let page = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(page.contains("</html>"), "{page}\n{}", String::from_utf8_lossy(&done.stderr));
+    page
+}
+
+#[tokio::test]
+async fn the_page_draws_the_estate_in_a_real_browser() {
+    let Some(browser) = chromium() else { return };
+    let router = with_http("");
+    let mut conn = Conn::new(options(&router, None)).await.unwrap();
+    conn.query_drop("SELECT '<b>markup</b>' AS `<i>name</i>`").await.unwrap();
+    wait_until("the digest", Duration::from_secs(5), || get(&router, "/api/status").1.contains("<i>name"));
+    let page = drawn(browser, &router);
     let backend = format!("127.0.0.1:{}", MariaDb::shared_pair().1.port());
     for part in ["10  writer", "20  reader", &backend, "class=\"up\"", "1 connected", "&lt;i&gt;name&lt;/i&gt;"] {
-        assert!(page.contains(part), "{part} is not on the page:\n{page}\n{}", String::from_utf8_lossy(&done.stderr));
+        assert!(page.contains(part), "{part} is not on the page:\n{page}");
     }
     assert!(page.contains("id=\"notice\" class=\"notice\" hidden"), "the page complains:\n{page}");
     assert!(!page.contains("<i>name</i>"), "a statement's text became markup");
+}
+
+/// What files say is text, too; long names are cut where they tell nothing; of many rules the page is told of some.
+#[tokio::test]
+async fn names_from_the_configuration_are_text_and_many_rules_are_cut_short() {
+    let Some(browser) = chromium() else { return };
+    let (master, replica) = MariaDb::shared_pair();
+    let evil = "<img src=x onerror=document.title=1>";
+    let rule = |i: u32| {
+        format!(
+            "[[rule]]\nrule_id = {}\ncomment = \"{evil}{i}\"\nmatch_digest = \"t_{i}_\"\ndestination_hostgroup = 10\n",
+            i + 100
+        )
+    };
+    let down =
+        "[[backend]]\nhostgroup = 20\naddress = \"a-name-of-a-server-that-is-really-long-and-ends.in.invalid:3306\"\n";
+    let mut text = config(master.port(), replica.port(), "").replace("\"reader\"\nrole", &format!("\"{evil}\"\nrole"));
+    text += &format!("{down}{}\n[http]\naddress = \"{{http}}\"\n", (0..300).map(rule).collect::<String>());
+    let router = Router::with_config(&text, &[]);
+    let status: Value = serde_json::from_str(&get(&router, "/api/status").1).unwrap();
+    assert_eq!((status["rules"].as_array().unwrap().len(), &status["rules_total"]), (100, &Value::from(302)));
+    let page = drawn(browser, &router);
+    for part in [
+        "20  &lt;img src=x",
+        "&lt;img src=x onerror=document.title=1&gt;0",
+        "a-name-of-a-server-",
+        "…",
+        "302, shown are the 8",
+    ] {
+        assert!(page.contains(part), "{part} is not on the page:\n{page}");
+    }
+    assert!(!page.contains("<img"), "a name became markup:\n{page}");
 }

@@ -16,7 +16,8 @@ use super::view::{Then, View};
 use super::{StartError, metrics};
 use crate::auth::Secret;
 use crate::backend::{Backend, Hostgroup};
-use crate::rules::{Subject, explain};
+use crate::rules::{RuleSettings, Subject, explain};
+use crate::session::snapshot::Snapshot;
 use crate::session::tally::REASON_NAMES;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -35,6 +36,8 @@ use std::sync::Arc;
 const MAX_BODY: usize = 1 << 20;
 /// Digests that the page shows.
 const TOP: usize = 20;
+/// Rules that it is told of, however many there are.
+const TOP_RULES: usize = 100;
 
 struct Page {
     view: View,
@@ -164,15 +167,6 @@ async fn status(State(page): State<Arc<Page>>) -> Json<Value> {
     let (published, refused) = view.reloads();
     let reasons: serde_json::Map<String, Value> =
         REASON_NAMES.iter().zip(view.reasons()).map(|(name, count)| ((*name).to_owned(), json!(count))).collect();
-    let hits = view.rule_hits();
-    let rules: Vec<Value> = snapshot
-        .rules
-        .rules()
-        .map(|r| {
-            json!({ "rule": r.rule_id, "active": r.active, "comment": r.comment, "hostgroups": r.destination,
-                    "hits": hits.get(&r.rule_id).copied().unwrap_or(0) })
-        })
-        .collect();
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": view.uptime().as_secs_f64(),
@@ -182,7 +176,8 @@ async fn status(State(page): State<Arc<Page>>) -> Json<Value> {
         "statements": view.count(|c| &c.statements),
         "errors": view.count(|c| &c.errors),
         "unproven": view.count(|c| &c.unproven),
-        "rules": rules,
+        "rules": top_rules(view, &snapshot),
+        "rules_total": snapshot.rules.rules().len(),
         "reasons": reasons,
         "hostgroups": hostgroups(view, &snapshot),
         "digests": top_digests(view),
@@ -190,7 +185,7 @@ async fn status(State(page): State<Arc<Page>>) -> Json<Value> {
     }))
 }
 
-fn hostgroups(view: &View, snapshot: &crate::session::snapshot::Snapshot) -> Vec<Value> {
+fn hostgroups(view: &View, snapshot: &Snapshot) -> Vec<Value> {
     let mut groups: Vec<Value> = Vec::new();
     for hostgroup in snapshot.topology.hostgroups() {
         groups.push(json!({ "id": hostgroup.id, "name": hostgroup.name, "writer": hostgroup.writer, "backends": [] }));
@@ -220,6 +215,21 @@ fn lag(hostgroup: &Hostgroup, backend: &Backend) -> Option<Value> {
     Some(json!({ "state": reading.name(), "seconds": seen.seconds, "limit": seen.limit, "left_out": left_out }))
 }
 
+/// The rules with the most hits, in the order in which they are tried.
+fn top_rules(view: &View, snapshot: &Snapshot) -> Vec<Value> {
+    let hits = view.rule_hits();
+    let mut rules: Vec<_> = snapshot.rules.rules().enumerate().collect();
+    let of = |rule: &RuleSettings| hits.get(&rule.rule_id).copied().unwrap_or(0);
+    rules.sort_by_key(|(_, rule)| (std::cmp::Reverse(of(rule)), !rule.active));
+    rules.truncate(TOP_RULES);
+    rules.sort_by_key(|(place, _)| *place);
+    let row = |rule: &RuleSettings| {
+        json!({ "rule": rule.rule_id, "active": rule.active, "comment": rule.comment, "hostgroups": rule.destination,
+                "hits": of(rule) })
+    };
+    rules.into_iter().map(|(_, rule)| row(rule)).collect()
+}
+
 /// The digests that took the most time.
 fn top_digests(view: &View) -> Vec<Value> {
     let (mut digests, _) = view.digests(Then::Keep);
@@ -234,7 +244,7 @@ fn top_digests(view: &View) -> Vec<Value> {
 }
 
 /// The latest changes of the backends' health, newest first.
-fn health_changes(snapshot: &crate::session::snapshot::Snapshot) -> Vec<Value> {
+fn health_changes(snapshot: &Snapshot) -> Vec<Value> {
     let mut changes: Vec<_> = Vec::new();
     for backend in snapshot.topology.backends() {
         changes.extend(backend.health.history().into_iter().map(|change| (backend.name.clone(), change)));
