@@ -34,7 +34,7 @@ fn changes(statement: &str, command: &Command) -> bool {
         Command::Noise | Command::Use(_) | Command::Show(_) | Command::Checksum(_) | Command::ExplainRoute { .. } => {
             false
         }
-        Command::ConfigFile => false,
+        Command::ConfigFile | Command::DiffRoute => false,
         _ => true,
     }
 }

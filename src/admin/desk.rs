@@ -56,7 +56,7 @@ pub(super) struct Memory {
 pub struct Desk {
     pub(super) engine: Engine,
     pub(super) parts: Parts,
-    bounds: Bounds,
+    pub(super) bounds: Bounds,
     pub(super) memory: RefCell<Memory>,
     /// Held by whoever is about to change what is in effect or what is in files.
     pub(super) turn: tokio::sync::Mutex<()>,
@@ -310,6 +310,7 @@ impl Desk {
             Command::Kill { session, query } => self.kill(*session, *query).await,
             Command::Checksum(sum) => self.checksum(sum),
             Command::ExplainRoute { statement, who } => Ok(self.explain_route(statement, who.as_ref())),
+            Command::DiffRoute => self.diff_route(warnings),
             Command::ForgetDigests => {
                 Ok(Answer::Done { affected: self.parts.feed.forget_digests(), info: String::new() })
             }

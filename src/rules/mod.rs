@@ -19,8 +19,10 @@
 //! | [`subject`] | who sends a statement, as far as rules ask |
 //! | [`cache`] | plans by text and digest |
 //! | [`explain`] | the same engine, with its reasons in words |
+//! | [`compare`] | two versions of the rules: whose statements would go elsewhere |
 
 pub mod cache;
+pub mod compare;
 pub mod decide;
 pub mod explain;
 pub mod hostgroup;
@@ -33,6 +35,7 @@ pub mod ruleset;
 pub mod subject;
 
 pub use cache::{CacheLimits, Lookup, PlanCache};
+pub use compare::{Difference, compare};
 pub use explain::{Explanation, explain};
 pub use hostgroup::{Horizon, Hostgroup, Role};
 pub use plan::{Execution, Plan};

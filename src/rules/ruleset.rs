@@ -185,6 +185,11 @@ impl RuleSet {
         self.defaults.get(user).copied()
     }
 
+    /// True if hostgroups, time columns and hints are the same: what decides beside the rules.
+    pub(super) fn same_ground(&self, other: &Self) -> bool {
+        self.hostgroups.iter().eq(other.hostgroups.iter()) && self.tables == other.tables && self.hints == other.hints
+    }
+
     /// Makes the plan of `sql`, of which `digest` is the digest under the subject's `sql_mode` bits.
     ///
     /// Takes microseconds and memory; [`super::PlanCache`] calls it once per digest and subject.

@@ -21,7 +21,7 @@ const MOST_FAULTS: usize = 5;
 /// Warnings that one LOAD leaves.
 const MOST_WARNINGS: usize = 64;
 
-fn refused(reason: impl Into<String>) -> DeskError {
+pub(super) fn refused(reason: impl Into<String>) -> DeskError {
     DeskError::Refused(reason.into())
 }
 
@@ -94,7 +94,7 @@ impl Desk {
     }
 
     /// True if nobody else changed what was edited here.
-    fn no_conflict(&self, units: &[Unit]) -> Result<(), DeskError> {
+    pub(super) fn no_conflict(&self, units: &[Unit]) -> Result<(), DeskError> {
         let memory = self.memory.borrow();
         let found = units.iter().find_map(|unit| Some((unit, memory.conflicts.get(unit)?)));
         let Some((unit, rows)) = found else { return Ok(()) };
@@ -107,7 +107,7 @@ impl Desk {
     }
 
     /// The texts of a configuration with what is edited brought onto them.
-    fn applied(&self, base: &Loaded, units: &[Unit]) -> Result<Vec<Document>, DeskError> {
+    pub(super) fn applied(&self, base: &Loaded, units: &[Unit]) -> Result<Vec<Document>, DeskError> {
         let mut present = base.clone();
         for unit in units {
             let documents = model::apply(&present, &self.edited(*unit)?, *unit, &self.engine.vault)?;
@@ -117,7 +117,7 @@ impl Desk {
     }
 
     /// Checks texts whole, as the loader checks files.
-    fn checked(&self, documents: &[Document], base: &Loaded) -> Result<Loaded, DeskError> {
+    pub(super) fn checked(&self, documents: &[Document], base: &Loaded) -> Result<Loaded, DeskError> {
         let faults = match load_documents(documents, &base.secrets) {
             Ok(loaded) => return Ok(loaded),
             Err(faults) => faults,

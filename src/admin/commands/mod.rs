@@ -4,6 +4,7 @@
 //! and is none goes to the engine, which says what is wrong with it.
 
 pub mod checksum;
+pub mod diff_route;
 pub mod load;
 pub mod operate;
 pub mod route;
@@ -89,6 +90,8 @@ pub enum Command {
         /// Whose, and in which schema.
         who: Option<(String, Option<String>)>,
     },
+    /// DIFF ROUTE FROM RUNTIME TO MEMORY.
+    DiffRoute,
     /// TRUNCATE of the digests.
     ForgetDigests,
     /// SELECT CONFIG FILE: the configuration in effect, as text.
@@ -176,6 +179,7 @@ pub fn read(statement: &str) -> Command {
         "TRUNCATE" => read_truncate(&all),
         "EXPLAIN" => read_explain(statement, &all),
         "SELECT" => read_select(&all),
+        "DIFF" if are(&all, "DIFF ROUTE FROM RUNTIME TO MEMORY") => Some(Command::DiffRoute),
         "PULL" if begins(&all, "PULL VERSION") => Some(Command::NotHere("PULL VERSION")),
         "LOCK" | "UNLOCK" if begins(&all[1..], "TABLES") => Some(Command::Noise),
         _ => None,

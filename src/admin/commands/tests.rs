@@ -77,6 +77,8 @@ fn explain_route_takes_a_statement_and_who() {
         statement: statement.into(),
         who: who.map(|(user, schema)| (user.into(), schema.map(Into::into))),
     };
+    assert_eq!(read("diff route from runtime to memory"), Command::DiffRoute);
+    assert_eq!(read("DIFF ROUTE FROM MEMORY TO RUNTIME"), Command::Sql);
     assert_eq!(read("EXPLAIN ROUTE SELECT 1 AS x"), explain("SELECT 1 AS x", None));
     assert_eq!(read("EXPLAIN ROUTE SELECT 1 AS app@cdr"), explain("SELECT 1", Some(("app", Some("cdr")))));
     assert_eq!(read("explain route select 1 as 'app'@'cdr'"), explain("select 1", Some(("app", Some("cdr")))));
