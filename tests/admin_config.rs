@@ -64,6 +64,58 @@ async fn the_estates_own_statements_do_what_they_did() {
 }
 
 #[tokio::test]
+async fn fast_routes_are_in_effect_and_come_back_from_the_file() {
+    let (router, (master, replica)) = with_servers("");
+    let schema = master.scratch_schema().unwrap();
+    let position = master.value("SELECT @@gtid_binlog_pos").unwrap();
+    replica.value(&format!("SELECT MASTER_GTID_WAIT('{position}', 10)")).unwrap();
+    // Open before: a session's next statement goes by the version that is in effect then.
+    let mut client = Conn::from_url(traffic(&router, &schema)).await.unwrap();
+    client.query_drop("SELECT 'fast_before'").await.unwrap();
+    let mut conn = connect(&router, "admin").await;
+    let insert = format!(
+        "INSERT INTO mysql_query_rules_fast_routing (username, schemaname, flagIN, destination_hostgroup, comment) \
+         VALUES ('app', '{schema}', 0, 20, 'shard'), ('', '{schema}', 3, 10, '')"
+    );
+    run(&mut conn, &[&insert, "LOAD MYSQL QUERY RULES TO RUNTIME"]).await;
+    assert!(rows(&mut conn, "SHOW WARNINGS").await.is_empty());
+    client.query_drop("SELECT 'fast_after'").await.unwrap();
+    client.query_drop("SELECT GET_LOCK('fast_lock', 0)").await.unwrap();
+    assert!(master.saw("fast_before").unwrap() && !replica.saw("fast_before").unwrap());
+    assert!(replica.saw("fast_after").unwrap() && !master.saw("fast_after").unwrap());
+    assert!(master.saw("fast_lock").unwrap() && !replica.saw("fast_lock").unwrap(), "unsafe on a reader");
+    let reason = fact(&mut conn, &format!("SELECT 1 AS app@{schema}"), "reason").await;
+    assert_eq!(reason, format!("the fast route of app in schema {schema} (shard)"));
+    run(&mut conn, &["SAVE MYSQL QUERY RULES TO DISK"]).await;
+    let file = estate_file(&router);
+    let entry =
+        |user: &str, rest: &str| format!("[[fast_route]]\nusername = \"{user}\"\nschemaname = \"{schema}\"\n{rest}");
+    assert!(file.contains(&entry("app", "destination_hostgroup = 20\ncomment = \"shard\"\n")), "{file}");
+    assert!(file.contains(&entry("", "flagIN = 3\ndestination_hostgroup = 10\n")), "{file}");
+    let checksum = "SELECT checksum FROM runtime_checksums_values WHERE name = 'mysql_query_rules'";
+    let before = rows(&mut conn, checksum).await;
+    run(
+        &mut conn,
+        &[
+            "UPDATE mysql_query_rules_fast_routing SET destination_hostgroup = 10 WHERE flagIN = 0",
+            "DELETE FROM mysql_query_rules_fast_routing WHERE flagIN = 3",
+            "LOAD MYSQL QUERY RULES TO RUNTIME",
+            "SAVE MYSQL QUERY RULES TO DISK",
+        ],
+    )
+    .await;
+    assert_ne!(rows(&mut conn, checksum).await, before);
+    client.query_drop("SELECT 'fast_again'").await.unwrap();
+    assert!(master.saw("fast_again").unwrap() && !replica.saw("fast_again").unwrap());
+    let file = estate_file(&router);
+    assert_eq!(file.matches("[[fast_route]]").count(), 1, "{file}");
+    assert!(file.contains(&entry("app", "destination_hostgroup = 10\ncomment = \"shard\"\n")), "{file}");
+    for table in ["main.runtime_mysql_query_rules_fast_routing", "disk.mysql_query_rules_fast_routing"] {
+        assert_eq!(rows(&mut conn, &format!("SELECT * FROM {table}")).await, [format!("app|{schema}|0|10|shard")]);
+    }
+}
+
+#[tokio::test]
 async fn a_session_that_is_open_sees_the_next_version_and_does_not_drop() {
     let (router, (master, _)) = with_servers("");
     let schema = master.scratch_schema().unwrap();
@@ -101,6 +153,12 @@ async fn a_load_is_whole_or_not_at_all_and_names_the_row() {
             "UPDATE mysql_query_rules SET destination_hostgroup = 10",
             "MYSQL QUERY RULES",
             "mysql_query_rules rule_id=7: [[rule]] destination_hostgroup: ",
+        ),
+        (
+            "INSERT INTO mysql_query_rules_fast_routing (username, schemaname, destination_hostgroup) VALUES ('app', 'a', 10), ('', 'b', 98)",
+            "DELETE FROM mysql_query_rules_fast_routing",
+            "MYSQL QUERY RULES",
+            "mysql_query_rules_fast_routing username='' schemaname='b' flagIN=0: [[fast_route]] destination_hostgroup: ",
         ),
         (
             "INSERT INTO mysql_users (username, password, default_hostgroup) VALUES ('new', 'x', 77)",

@@ -45,6 +45,22 @@ fn one(added: &str, line: usize, column: usize, words: &str) {
 }
 
 #[test]
+fn fast_routes() {
+    let row = |lines: &str| format!("[[fast_route]]\nusername = 'app'\nschemaname = ''\n{lines}");
+    one(
+        &row("destination_hostgroup = 11\n"),
+        17,
+        25,
+        "[[fast_route]] destination_hostgroup: hostgroup 11 is not declared",
+    );
+    one(&row(""), 14, 1, "[[fast_route]]: destination_hostgroup is missing");
+    one("[[fast_route]]\nusername = ''\ndestination_hostgroup = 10\n", 14, 1, "schemaname is missing");
+    one(&row("destination_hostgroup = 10\nflagin = 1\n"), 18, 1, "did you mean `flagIN`");
+    let twice = row("destination_hostgroup = 10\n").repeat(2);
+    one(&twice, 19, 12, "have a fast route already");
+}
+
+#[test]
 fn the_base_is_right() {
     assert_eq!(faults(BASE), []);
 }

@@ -9,8 +9,8 @@ use rules_support::{hostgroups, rule, set};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use switchboard::rules::{
-    CacheLimits, Horizon, HorizonKind, Hostgroup, PlanCache, RuleSet, RuleSetSettings, RuleSettings, Subject,
-    TableSettings,
+    CacheLimits, FastRoute, Horizon, HorizonKind, Hostgroup, PlanCache, RuleSet, RuleSetSettings, RuleSettings,
+    Subject, TableSettings,
 };
 use switchboard::sql::predicate::{TimeColumn, TimeUnit};
 
@@ -141,4 +141,22 @@ fn rules_and_hostgroups_with_horizons() {
         })
         .collect();
     assert_eq!(steady(&rules, &texts, &now), 0);
+}
+
+#[test]
+fn fast_routes_that_each_execution_decides_about_allocate_nothing() {
+    let flag = RuleSettings { match_pattern: Some("id=7".into()), flag_out: Some(1), ..rule(1, &[]) };
+    let to = |schemaname: &str, flag_in, destination| FastRoute {
+        schemaname: schemaname.into(),
+        flag_in,
+        destination,
+        ..FastRoute::default()
+    };
+    let settings = RuleSetSettings {
+        hostgroups: hostgroups(),
+        rules: vec![flag],
+        fast_routes: vec![to("cdr", 0, 20), to("cdr", 1, 30), to("other", 0, 10)],
+        ..RuleSetSettings::default()
+    };
+    assert_eq!(steady(&RuleSet::build(settings).unwrap(), &points(), &now), 0);
 }

@@ -9,7 +9,9 @@ use super::server::Server;
 use super::users::UserSettings;
 use super::{routing, topology, users};
 use crate::auth::Secret;
-use crate::rules::{BuildFault, CacheLimits, Hostgroup, Item, RuleSet, RuleSetSettings, RuleSettings, TableSettings};
+use crate::rules::{
+    BuildFault, CacheLimits, FastRoute, Hostgroup, Item, RuleSet, RuleSetSettings, RuleSettings, TableSettings,
+};
 use crate::session::settings::SessionSettings;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -240,6 +242,7 @@ struct Lists<'a> {
     users: Vec<(UserSettings, Section<'a>)>,
     tables: Vec<(TableSettings, Section<'a>)>,
     rules: Vec<(RuleSettings, Section<'a>)>,
+    fast_routes: Vec<(FastRoute, Section<'a>)>,
 }
 
 fn read(sources: &[Source], shared: &Shared<'_>) -> Result<Loaded, Vec<Fault>> {
@@ -352,6 +355,9 @@ impl<'a> Lists<'a> {
         for section in root.sections("rule") {
             self.rules.extend(routing::rule(&section).map(|r| (r, section)));
         }
+        for section in root.sections("fast_route") {
+            self.fast_routes.extend(routing::fast_route(&section).map(|r| (r, section)));
+        }
     }
 
     fn build(&self, server: &Server, sink: &Sink) -> Option<RuleSet> {
@@ -361,6 +367,7 @@ impl<'a> Lists<'a> {
         let settings = RuleSetSettings {
             hostgroups: self.hostgroups.iter().map(|(h, _)| h.clone()).collect(),
             rules: self.rules.iter().map(|(r, _)| r.clone()).collect(),
+            fast_routes: self.fast_routes.iter().map(|(r, _)| r.clone()).collect(),
             tables: self.tables.iter().map(|(t, _)| t.clone()).collect(),
             default_hostgroups: self.users.iter().filter_map(|(u, _)| default(u)).collect(),
             safe_functions: server.safe_functions.clone(),
@@ -374,11 +381,16 @@ impl<'a> Lists<'a> {
             let section = match item {
                 Item::Hostgroup(i) => self.hostgroups.get(i).map(|(_, s)| s),
                 Item::Rule(i) => self.rules.get(i).map(|(_, s)| s),
+                Item::FastRoute(i) => self.fast_routes.get(i).map(|(_, s)| s),
                 Item::DefaultHostgroup(i) => with_default.get(i).copied(),
                 Item::Whole => None,
             };
             match section {
-                Some(section) if field == "destination_hostgroup" && !section.contains(field) => {
+                Some(section)
+                    if matches!(item, Item::Rule(_))
+                        && field == "destination_hostgroup"
+                        && !section.contains(field) =>
+                {
                     section.fault("destination_hostgroups", reason);
                 }
                 Some(section) => section.fault(field, reason),

@@ -1,9 +1,9 @@
-//! `[[rule]]`, `[[table]]` and `[routing]`.
+//! `[[rule]]`, `[[fast_route]]`, `[[table]]` and `[routing]`.
 
 use super::reader::Section;
 use crate::rules::pattern::{AddressPattern, Modifiers, TablePattern};
 use crate::rules::rule::{EFFECT_GROUPS, effects_named};
-use crate::rules::{HorizonKind, RuleSettings, TableSettings};
+use crate::rules::{FastRoute, HorizonKind, RuleSettings, TableSettings};
 use crate::sql::effects::Effects;
 use crate::sql::predicate::{TimeColumn, TimeUnit};
 
@@ -85,6 +85,26 @@ pub(super) fn rule(section: &Section<'_>) -> Option<RuleSettings> {
         rule.horizon.clear();
     }
     id.map(|_| rule)
+}
+
+/// Reads one `[[fast_route]]`.
+pub(super) fn fast_route(section: &Section<'_>) -> Option<FastRoute> {
+    let text = |key| section.text(key).unwrap_or_default().into();
+    let destination = section.small("destination_hostgroup", 0..=u32::MAX);
+    let route = FastRoute {
+        username: text("username"),
+        schemaname: text("schemaname"),
+        flag_in: section.small("flagIN", 0..=u32::MAX).unwrap_or(0),
+        destination: destination.unwrap_or_default(),
+        comment: text("comment"),
+    };
+    for key in ["username", "schemaname", "destination_hostgroup"] {
+        if !section.contains(key) {
+            section.fault("", format!("{key} is missing"));
+        }
+    }
+    section.finish(&[]);
+    destination.map(|_| route)
 }
 
 /// An empty text is no condition, as in ProxySQL's tables.

@@ -18,6 +18,7 @@
 //! and before the two laws above: a hint can demote a read, never promote a write. `horizon=any` says that an answer from a
 //! purged hostgroup will do. A rule's `error_msg` is not hinted away.
 
+use super::fast::FastOf;
 use super::hostgroup::{Hostgroups, ReachClass, Role};
 use super::route::{Holds, HostgroupId, Reason, Route};
 use super::rule::Rule;
@@ -53,6 +54,8 @@ pub(super) struct Grounds {
     pub hostgroups: Arc<Hostgroups>,
     /// The user's default hostgroup, if it has one.
     pub default: Option<HostgroupId>,
+    /// The fast routes of the user and schema.
+    pub fast: FastOf,
     /// True if statements may carry hints.
     pub hints: bool,
 }
@@ -62,6 +65,8 @@ pub(super) struct Grounds {
 pub(super) struct Outcome<'a> {
     /// The rule that named the destination, or answers the statement.
     pub rule: Option<&'a Rule>,
+    /// Where a fast route sends what the rules left open. There is no `rule` then: its destination is replaced.
+    pub fast: Option<HostgroupId>,
     /// A rule that matched asks for the statement to be logged.
     pub log: bool,
 }
@@ -88,14 +93,18 @@ impl Grounds {
         let any_will_do = hints.iter().any(|h| &*h.key == "horizon" && &*h.value == "any");
         let class = if answers_from_rows(facts) && !any_will_do { class } else { ReachClass::TIMELESS };
         let named: &[HostgroupId] = outcome.rule.and_then(|r| r.destination.as_deref()).unwrap_or_default();
-        let mut tiers = named.to_vec();
+        let mut tiers = outcome.fast.map_or_else(|| named.to_vec(), |id| vec![id]);
         if tiers.is_empty() {
             tiers.push(self.default.unwrap_or_else(|| self.hostgroups.writer_for(&[], None)));
         }
         let mut draft = Draft {
             writer: self.hostgroups.writer_for(&tiers, self.default),
             tiers,
-            reason: rule_id.map_or(Reason::DefaultHostgroup, Reason::Rule),
+            reason: match (rule_id, outcome.fast) {
+                (Some(id), _) => Reason::Rule(id),
+                (None, Some(_)) => Reason::FastRoute,
+                (None, None) => Reason::DefaultHostgroup,
+            },
             excluded: Vec::new(),
             refusal: None,
         };
@@ -198,6 +207,7 @@ impl Grounds {
             (Reason::Hint(hint), _) => text.push_str(&format!("the hint {hint} names ")),
             (Reason::UnsafeOnReader { why, .. }, _) => text.push_str(&format!("{why}, so it may run only on ")),
             (_, Some(id)) => text.push_str(&format!("rule {id} names ")),
+            (Reason::FastRoute, None) => text.push_str("the fast route names "),
             (_, None) => text.push_str("the default is "),
         }
         for (i, id) in draft.excluded.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! The same engine, with its reasons in words: for `switchboard explain` and `EXPLAIN ROUTE`.
 
 use super::decide::why_unsafe;
+use super::fast::FastRoute;
 use super::hostgroup::Hostgroups;
 use super::plan::{Execution, Plan, search};
 use super::route::{HostgroupId, Reason, Route};
@@ -132,6 +133,8 @@ pub fn explain(
     let route = Route::clone(&plan.route(&execution));
     let reach = plan.reach(&execution, now);
     let facts = &plan.facts;
+    let (matched, left_with) = matched(rules, subject, &plan, &execution, reach);
+    let fast = left_with.and_then(|flag| rules.fast_route(subject, flag));
     Explanation {
         digest: String::from_utf8_lossy(&plan.digest).into_owned(),
         hash: plan.hash,
@@ -140,10 +143,10 @@ pub fn explain(
         tables: facts.tables.iter().map(|t| (qualified(t.schema.as_deref(), &t.name), t.access)).collect(),
         functions: facts.functions.iter().map(|f| f.to_string()).collect(),
         pins: PINS.iter().filter(|(e, _)| facts.effects.intersects(*e)).map(|&(_, name)| name).collect(),
-        matched: matched(rules, subject, &plan, &execution, reach),
+        matched,
         reach,
         reach_unknown: plan.time.unknown_because().map(str::to_owned),
-        reason: reason(rules, &plan, &route),
+        reason: reason(rules, &plan, &route, fast),
         unproven: facts.unproven,
         route,
     }
@@ -153,17 +156,24 @@ fn qualified(schema: Option<&str>, name: &str) -> String {
     schema.map_or_else(|| name.to_owned(), |schema| format!("{schema}.{name}"))
 }
 
-/// All rules that match on the way, those too that a plan leaves out because they change nothing.
-fn matched(rules: &RuleSet, subject: &Subject, plan: &Plan, execution: &Execution<'_>, reach: Reach) -> Vec<u32> {
+/// All rules that match on the way, those too that a plan leaves out because they change nothing; and the flag that they leave
+/// the statement with.
+fn matched(
+    rules: &RuleSet,
+    subject: &Subject,
+    plan: &Plan,
+    execution: &Execution<'_>,
+    reach: Reach,
+) -> (Vec<u32>, Option<u32>) {
     let known = Known { subject, digest: &plan.digest, hash: plan.hash, facts: &plan.facts };
     let candidates: Vec<_> = rules.matching(&known, plan.time.is_timeless()).collect();
     let class = plan.grounds.hostgroups.class(reach, (execution.clock)(), execution.time_zone);
     let mut ids = Vec::new();
-    search(&candidates, execution.sql, class, &plan.grounds, |rule| ids.push(rule.settings.rule_id));
-    ids
+    let found = search(&candidates, execution.sql, class, &plan.grounds, |rule| ids.push(rule.settings.rule_id));
+    (ids, found.left_with)
 }
 
-fn reason(rules: &RuleSet, plan: &Plan, route: &Route) -> String {
+fn reason(rules: &RuleSet, plan: &Plan, route: &Route, fast: Option<&FastRoute>) -> String {
     let (mut words, named_by) = match (&route.reason, &route.refusal) {
         (Reason::BeyondHorizon { rule }, Some(refusal)) => {
             let refusal = refusal.strip_prefix("Switchboard: ").unwrap_or(refusal);
@@ -171,6 +181,7 @@ fn reason(rules: &RuleSet, plan: &Plan, route: &Route) -> String {
         }
         (reason @ (Reason::Rule(id) | Reason::Answered(id)), _) => (reason.to_string(), Some(*id)),
         (reason @ Reason::UnsafeOnReader { rule, .. }, _) => (reason.to_string(), *rule),
+        (Reason::FastRoute, _) => (fast_words(fast), None),
         (reason @ (Reason::Hint(_) | Reason::DefaultHostgroup | Reason::BeyondHorizon { .. }), _) => {
             (reason.to_string(), None)
         }
@@ -188,8 +199,24 @@ fn reason(rules: &RuleSet, plan: &Plan, route: &Route) -> String {
             .push_str(&format!("; left out, because it is not proven to hold every row reached: {}", names.join(", ")));
     }
     // Why the writer, where a rule that asks for just that named it.
-    if !route.reader_safe && !route.is_answered() && matches!(route.reason, Reason::Rule(_)) {
+    if !route.reader_safe && !route.is_answered() && matches!(route.reason, Reason::Rule(_) | Reason::FastRoute) {
         words.push_str(&format!("; {}", why_unsafe(&plan.facts)));
+    }
+    words
+}
+
+fn fast_words(fast: Option<&FastRoute>) -> String {
+    let Some(row) = fast else { return Reason::FastRoute.to_string() };
+    let user = if row.username.is_empty() { "any user" } else { &row.username };
+    let mut words = match &*row.schemaname {
+        "" => format!("the fast route of {user} without a schema"),
+        schema => format!("the fast route of {user} in schema {schema}"),
+    };
+    if row.flag_in != 0 {
+        words.push_str(&format!(", flagIN {}", row.flag_in));
+    }
+    if !row.comment.is_empty() {
+        words.push_str(&format!(" ({})", row.comment));
     }
     words
 }

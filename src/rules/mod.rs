@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`rule`] | one rule as the configuration gives it, and compiled |
 //! | [`pattern`] | the patterns that rules are made of: regular expressions, addresses, table names |
+//! | [`fast`] | where a user's statements in a schema go if the rules leave it open |
 //! | [`matcher`] | which rules can match, found without looking at all of them |
 //! | [`hostgroup`] | hostgroups: role, horizon, and who is whose writer |
 //! | [`ruleset`] | the whole, checked; makes plans |
@@ -25,6 +26,7 @@ pub mod cache;
 pub mod compare;
 pub mod decide;
 pub mod explain;
+pub mod fast;
 pub mod hostgroup;
 pub mod matcher;
 pub mod pattern;
@@ -37,6 +39,7 @@ pub mod subject;
 pub use cache::{CacheLimits, Lookup, PlanCache};
 pub use compare::{Difference, compare};
 pub use explain::{Explanation, explain};
+pub use fast::FastRoute;
 pub use hostgroup::{Horizon, Hostgroup, Role};
 pub use plan::{Execution, Plan};
 pub use route::{Holds, HostgroupId, Reason, Route};

@@ -2,7 +2,7 @@
 
 use super::decide::{Grounds, Outcome};
 use super::hostgroup::ReachClass;
-use super::route::Route;
+use super::route::{HostgroupId, Route};
 use super::rule::Rule;
 use super::subject::SubjectId;
 use crate::sql::LexMode;
@@ -75,8 +75,9 @@ impl PerExecution {
     }
 }
 
-/// All that a plan's routes differ by: the deciding rule's place, whether to log, and the class of reach.
-type MemoKey = (Option<usize>, bool, ReachClass);
+/// All that a plan's routes differ by: the deciding rule's place, the fast route's destination, whether to log, and the class of
+/// reach.
+type MemoKey = (Option<usize>, Option<HostgroupId>, bool, ReachClass);
 
 impl Plan {
     /// The route of an execution. No allocation once its outcome has been seen.
@@ -98,12 +99,12 @@ impl Plan {
             ReachClass::UNKNOWN
         };
         let found = search(&open.rules, execution.sql, class, &self.grounds, |_| {});
-        let key = (found.decider, found.log, class);
+        let outcome = found.outcome(&open.rules, &self.grounds);
+        let key = (found.decider, outcome.fast, found.log, class);
         if let Some((_, route)) = open.memo.borrow().iter().find(|(k, _)| *k == key) {
             return Rc::clone(route);
         }
-        let rule = found.decider.and_then(|at| open.rules.get(at)).map(|r| &**r);
-        let route = Rc::new(self.grounds.decide(&self.facts, Outcome { rule, log: found.log }, class));
+        let route = Rc::new(self.grounds.decide(&self.facts, outcome, class));
         let mut memo = open.memo.borrow_mut();
         if memo.len() < MEMO_LIMIT {
             memo.push((key, Rc::clone(&route)));
@@ -173,6 +174,17 @@ pub(super) struct Found {
     pub decider: Option<usize>,
     /// A rule that matched asks for the log.
     pub log: bool,
+    /// The flag that the statement is left with; none where a rule ended the search.
+    pub left_with: Option<u32>,
+}
+
+impl Found {
+    /// What that says of a destination: as in ProxySQL, a fast route has the last word unless a rule with `apply` had it.
+    pub fn outcome<'a>(&self, rules: &'a [Arc<Rule>], grounds: &Grounds) -> Outcome<'a> {
+        let fast = self.left_with.and_then(|flag| grounds.fast.at(flag));
+        let rule = self.decider.filter(|_| fast.is_none()).and_then(|at| rules.get(at)).map(|r| &**r);
+        Outcome { rule, fast, log: self.log }
+    }
 }
 
 /// Tries the rules in order as ProxySQL does: a flag is carried forward, a destination stays until it is replaced, `apply`
@@ -184,7 +196,7 @@ pub(super) fn search(
     grounds: &Grounds,
     mut seen: impl FnMut(&Rule),
 ) -> Found {
-    let mut found = Found { decider: None, log: false };
+    let mut found = Found { decider: None, log: false, left_with: None };
     let mut flag = 0;
     for (place, rule) in rules.iter().enumerate() {
         if rule.settings.flag_in != flag {
@@ -202,15 +214,16 @@ pub(super) fn search(
         found.log |= rule.settings.log;
         if rule.answers() {
             found.decider = Some(place);
-            break;
+            return found;
         }
         if rule.destination.is_some() {
             found.decider = Some(place);
         }
         if rule.settings.apply {
-            break;
+            return found;
         }
         flag = rule.settings.flag_out.unwrap_or(flag);
     }
+    found.left_with = Some(flag);
     found
 }

@@ -11,6 +11,8 @@ pub type HostgroupId = u32;
 pub enum Reason {
     /// A rule matched and named the hostgroups.
     Rule(u32),
+    /// The rules left it open (nothing with `apply` matched), and a fast route of the user and schema named the hostgroup.
+    FastRoute,
     /// No rule matched (or none that did named a hostgroup): the user's default hostgroup.
     DefaultHostgroup,
     /// A rule (or a default, or a hint) named a reader for a statement that is not proven safe there; the writer took it.
@@ -35,6 +37,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Rule(id) => write!(f, "rule {id}"),
+            Reason::FastRoute => f.write_str("a fast route for the user and schema"),
             Reason::DefaultHostgroup => f.write_str("no rule names a hostgroup for it: the user's default hostgroup"),
             Reason::UnsafeOnReader { rule: Some(id), why } => {
                 write!(f, "rule {id} names a reader, but {why}: the writer takes it")

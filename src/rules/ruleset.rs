@@ -1,6 +1,7 @@
 //! One version of all rules, checked whole, shared by all workers; makes plans.
 
-use super::decide::{Grounds, Outcome};
+use super::decide::Grounds;
+use super::fast::{FastRoute, FastRoutes};
 use super::hostgroup::{Horizon, Hostgroup, Hostgroups, MAX_HORIZONS, ReachClass, Role, Standing};
 use super::matcher::{Index, reachable};
 use super::pattern::AddressPattern;
@@ -36,6 +37,8 @@ pub struct RuleSetSettings {
     pub hostgroups: Vec<Hostgroup>,
     /// The rules, in any order.
     pub rules: Vec<RuleSettings>,
+    /// Where users' statements in a schema go if the rules leave it open.
+    pub fast_routes: Vec<FastRoute>,
     /// Tables with time columns.
     pub tables: Vec<TableSettings>,
     /// Users' default hostgroups, for statements that no rule sends anywhere. Who is not here has the first writer.
@@ -53,6 +56,8 @@ pub enum Item {
     Hostgroup(usize),
     /// `settings.rules[i]`
     Rule(usize),
+    /// `settings.fast_routes[i]`
+    FastRoute(usize),
     /// `settings.default_hostgroups[i]`
     DefaultHostgroup(usize),
     /// The settings as a whole.
@@ -83,6 +88,7 @@ pub struct RuleSet {
     hostgroups: Arc<Hostgroups>,
     rules: Vec<Arc<Rule>>,
     index: Index,
+    fast: FastRoutes,
     /// By name in lower case.
     tables: Names,
     defaults: HashMap<Box<str>, HostgroupId, FixedState>,
@@ -135,6 +141,7 @@ impl RuleSet {
             version: VERSIONS.fetch_add(1, Ordering::Relaxed),
             hostgroups: Arc::new(hostgroups),
             index: Index::new(&rules),
+            fast: FastRoutes::new(settings.fast_routes),
             rules,
             tables,
             defaults: settings.default_hostgroups.into_iter().collect(),
@@ -180,6 +187,11 @@ impl RuleSet {
         self.rules.iter().map(|r| &r.settings)
     }
 
+    /// The fast route for a subject's statements that the rules left with this flag.
+    pub(super) fn fast_route(&self, subject: &Subject, flag: u32) -> Option<&FastRoute> {
+        self.fast.row(subject, flag)
+    }
+
     /// The hostgroup for a user's statements that no rule sends anywhere, if the configuration gives it one.
     pub fn default_hostgroup(&self, user: &str) -> Option<HostgroupId> {
         self.defaults.get(user).copied()
@@ -206,6 +218,7 @@ impl RuleSet {
         let grounds = Grounds {
             hostgroups: Arc::clone(&self.hostgroups),
             default: self.default_hostgroup(subject.user()),
+            fast: self.fast.of(subject),
             hints: self.hints,
         };
         let known = Known { subject, digest: &digest.text, hash: digest.hash, facts: &facts };
@@ -242,8 +255,7 @@ impl RuleSet {
         if !rules.iter().any(open) {
             let route = |class| {
                 let found = search(&rules, &[], class, grounds, |_| {});
-                let rule = found.decider.and_then(|at| rules.get(at)).map(|r| &**r);
-                grounds.decide(facts, Outcome { rule, log: found.log }, class)
+                grounds.decide(facts, found.outcome(&rules, grounds), class)
             };
             let first = route(if timeless { ReachClass::TIMELESS } else { ReachClass::UNKNOWN });
             if !reads_time || self.hostgroups.bounded_classes().all(|class| route(class) == first) {
@@ -282,6 +294,7 @@ impl RuleSet {
             user: self.reads.users.contains(subject.user()).then(|| subject.shared_user()),
             default_hostgroup: self.default_hostgroup(subject.user()),
             schema: if self.reads.schema { subject.shared_schema() } else { None },
+            fast: self.fast.of(subject),
             addresses: addresses.into(),
             proxy_addr: subject.proxy_addr().filter(|_| self.reads.proxy_addr),
             proxy_port: self.reads.proxy_port.then(|| subject.proxy_port()),
@@ -364,6 +377,16 @@ fn check(settings: &RuleSetSettings) -> Vec<BuildFault> {
             fault(Item::Rule(i), "destination_hostgroup", reason);
         }
         horizons.extend(rule.older_than);
+    }
+    let mut seen = HashSet::new();
+    for (i, route) in settings.fast_routes.iter().enumerate() {
+        if !seen.insert((&route.username, &route.schemaname, route.flag_in)) {
+            fault(Item::FastRoute(i), "username", "the user, schema and flagIN have a fast route already".to_owned());
+        }
+        if !known(route.destination) {
+            let reason = format!("hostgroup {} is not declared", route.destination);
+            fault(Item::FastRoute(i), "destination_hostgroup", reason);
+        }
     }
     if horizons.len() > MAX_HORIZONS {
         fault(Item::Whole, "", format!("more than {MAX_HORIZONS} different horizons are declared"));

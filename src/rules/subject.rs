@@ -1,5 +1,6 @@
 //! Who sends a statement, as far as rules and meaning ask: part of every plan's key.
 
+use super::fast::FastOf;
 use crate::sql::LexMode;
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -124,7 +125,10 @@ pub(super) struct SubjectKey {
     /// The name, if any rule asks for that name; otherwise the user is one of many.
     pub user: Option<Arc<str>>,
     pub default_hostgroup: Option<u32>,
+    /// The schema, if any rule looks at it.
     pub schema: Option<Arc<str>>,
+    /// Where fast routes send it.
+    pub fast: FastOf,
     /// Which of the rules' address patterns the client meets, one bit each.
     pub addresses: Box<[u64]>,
     pub proxy_addr: Option<IpAddr>,

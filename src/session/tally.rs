@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// Why statements went where they went: the names of [`Sample::reason`]'s numbers.
-pub const REASON_NAMES: [&str; 11] = [
+pub const REASON_NAMES: [&str; 12] = [
     "rule",
     "default_hostgroup",
     "unsafe_on_reader",
@@ -28,6 +28,7 @@ pub const REASON_NAMES: [&str; 11] = [
     "session_holds_writer",
     "read_your_writes",
     "read_only_transaction",
+    "fast_route",
 ];
 
 /// Bytes of a digest that a line of the log shows.
@@ -54,6 +55,7 @@ fn reason_number(reason: &Reason, why: Why) -> usize {
         (Why::Route, Reason::Hint(_)) => 3,
         (Why::Route, Reason::BeyondHorizon { .. }) => 4,
         (Why::Route, Reason::Answered(_)) => 5,
+        (Why::Route, Reason::FastRoute) => 11,
     }
 }
 

@@ -29,7 +29,10 @@ fn sum(rows: &Rows) -> String {
 /// The names of `runtime_checksums_values`, and what each is the sum of.
 const NAMES: [(&str, &[&str]); 4] = [
     ("global_variables", &["global_variables"]),
-    ("mysql_query_rules", &["mysql_query_rules", "switchboard_rules", "switchboard_tables"]),
+    (
+        "mysql_query_rules",
+        &["mysql_query_rules", "mysql_query_rules_fast_routing", "switchboard_rules", "switchboard_tables"],
+    ),
     ("mysql_servers", &["mysql_servers", "mysql_replication_hostgroups", "switchboard_hostgroups"]),
     ("mysql_users", &["mysql_users"]),
 ];

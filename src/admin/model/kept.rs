@@ -10,7 +10,6 @@ use toml_edit::InlineTable;
 
 /// The tables, and the units that they go with.
 pub const KEPT_TABLES: &[(&str, Unit)] = &[
-    ("mysql_query_rules_fast_routing", Unit::Rules),
     ("mysql_group_replication_hostgroups", Unit::Servers),
     ("mysql_galera_hostgroups", Unit::Servers),
     ("mysql_aws_aurora_hostgroups", Unit::Servers),

@@ -6,6 +6,7 @@
 
 pub mod book;
 pub mod codec;
+mod fast;
 mod kept;
 pub mod merge;
 pub mod rules;
@@ -66,6 +67,7 @@ pub fn project(loaded: &Loaded, vault: &Vault) -> Result<Tables, ModelError> {
     let book = Book::open(&loaded.documents, &loaded.secrets).map_err(ModelError::Text)?;
     let mut tables = Tables::new();
     rules::project(&book, &mut tables);
+    fast::project(&book, &mut tables);
     users::project(&book, vault, lowest_writer(loaded), &mut tables);
     servers::project(&book, &mut tables);
     variables::project(&book, loaded, vault, &mut tables);
@@ -98,7 +100,10 @@ fn lowest_writer(loaded: &Loaded) -> i64 {
 pub fn apply(base: &Loaded, wanted: &Tables, unit: Unit, vault: &Vault) -> Result<Vec<Document>, ModelError> {
     let mut book = Book::open(&base.documents, &base.secrets).map_err(ModelError::Text)?;
     match unit {
-        Unit::Rules => rules::apply(&mut book, wanted)?,
+        Unit::Rules => {
+            rules::apply(&mut book, wanted)?;
+            fast::apply(&mut book, wanted)?;
+        }
         Unit::Users => {
             let declared = |id: i64| base.hostgroups.iter().any(|h| i64::from(h.id) == id);
             users::apply(&mut book, wanted, vault, lowest_writer(base), declared)?;
@@ -125,7 +130,7 @@ pub fn row_of(fault: &Fault, documents: &[Document], secrets: &[(String, Secret)
     let line_end = line_start + document.text[line_start..].find('\n').unwrap_or(document.text.len() - line_start);
     // The last entry that begins on the fault's line or above it.
     let mut nearest: Option<(usize, &str, &dyn TableLike)> = None;
-    for key in ["rule", "user", "backend", "hostgroup", "table"] {
+    for key in ["rule", "fast_route", "user", "backend", "hostgroup", "table"] {
         let Some(item) = parsed.as_table().get(key) else { continue };
         let entries: Vec<(usize, &dyn TableLike)> = match (item.as_array_of_tables(), item.as_array()) {
             (Some(tables), _) => tables.iter().filter_map(|t| Some((t.span()?.start, t as &dyn TableLike))).collect(),
@@ -148,6 +153,7 @@ pub fn row_of(fault: &Fault, documents: &[Document], secrets: &[(String, Secret)
         "user" => format!("mysql_users username='{}'", text_of(&field(users::USER, 0)).unwrap_or_default()),
         "hostgroup" => format!("switchboard_hostgroups hostgroup_id={}", number(field(servers::HOSTGROUP, 0))),
         "backend" => servers::label(table, &book),
+        "fast_route" => fast::label(table, &book),
         _ => format!("switchboard_tables name='{}'", table.get("name").and_then(|i| i.as_str()).unwrap_or_default()),
     };
     format!("{row}: {}", fault.reason)

@@ -14,7 +14,12 @@ fn grounds() -> Grounds {
     let mut replica = Hostgroup::reader(30, "replica");
     replica.horizon = Some(Horizon::days(90));
     let groups = vec![master, Hostgroup::reader(20, "aurora"), replica, Hostgroup::writer(40, "archive")];
-    Grounds { hostgroups: Arc::new(Hostgroups::new(groups, [])), default: Some(10), hints: true }
+    Grounds {
+        hostgroups: Arc::new(Hostgroups::new(groups, [])),
+        default: Some(10),
+        fast: FastOf::default(),
+        hints: true,
+    }
 }
 
 fn facts(effects: Effects) -> Facts {
@@ -56,7 +61,7 @@ fn decide(facts: &Facts, tiers: &[HostgroupId], class: Class) -> Route {
     let class = grounds.hostgroups.class(reach, now, &TimeZone::UTC);
     let settings = RuleSettings { destination: tiers.to_vec(), ..RuleSettings::new(7) };
     let rule = Rule::compile(settings, None).unwrap();
-    let outcome = Outcome { rule: (!tiers.is_empty()).then_some(&rule), log: false };
+    let outcome = Outcome { rule: (!tiers.is_empty()).then_some(&rule), ..Outcome::default() };
     grounds.decide(facts, outcome, class)
 }
 
@@ -262,7 +267,7 @@ fn a_read_only_transaction_goes_to_a_reader_where_a_rule_asks_for_just_that() {
     let routed = |effects: Effects, asked: Option<Effects>| {
         let settings = RuleSettings { destination: vec![20], effect: asked, ..RuleSettings::new(7) };
         let rule = Rule::compile(settings, None).unwrap();
-        let outcome = Outcome { rule: Some(&rule), log: false };
+        let outcome = Outcome { rule: Some(&rule), ..Outcome::default() };
         grounds().decide(&facts(effects), outcome, ReachClass::TIMELESS)
     };
     let route = routed(begin, Some(Effects::BEGIN_READ_ONLY));
