@@ -262,6 +262,13 @@ async fn connections_results_and_time_are_bounded() {
     wait_until("a place is free again", Duration::from_secs(5), || mariadb(&router, "stats", &[], "SELECT 1;").0);
 }
 
+/// More than a pipe holds, for a client that reads nothing: the write to it always breaks.
+#[tokio::test]
+async fn a_client_that_ends_before_it_reads_is_judged_by_what_it_said() {
+    let (good, said) = mariadb(&admin_support::without_servers(""), "stats", &["--version"], &"-".repeat(1 << 20));
+    assert!(good && said.contains("MariaDB"), "{said}");
+}
+
 #[tokio::test]
 async fn without_accounts_the_port_is_not_served_and_the_start_says_so() {
     let config = admin_support::process("").split("[[admin.user]]").next().unwrap().to_owned();
