@@ -6,7 +6,7 @@
 
 use super::commands::{Command, Operation, Show, show};
 use super::dialect;
-use super::engine::{Bounds, Engine, EngineError};
+use super::engine::{Bounds, Engine, EngineError, Field};
 use super::feed::Feed;
 use super::functions::Who;
 use super::history::Versions;
@@ -282,6 +282,19 @@ impl Desk {
         let translated = dialect::translate(text);
         let (parameters, columns) = self.engine.describe(who, &translated.sql).map_err(DeskError::Engine)?;
         Ok((parameters, columns.into_iter().map(|name| translated.name(name)).collect()))
+    }
+
+    /// The columns of a table of the present schema whose names are like a pattern, each with its default.
+    ///
+    /// # Errors
+    /// The answer for the client.
+    pub fn fields(&self, who: &Who, table: &str, like: &str) -> Result<Vec<Field>, Answer> {
+        self.engine.fields(who, table, like).map_err(|error| match error {
+            EngineError::Sql(text) if text.starts_with("no such table") => {
+                Answer::error(1146, b"42S02", format!("Table '{}.{table}' doesn't exist", who.schema))
+            }
+            other => DeskError::Engine(other).into(),
+        })
     }
 
     /// Carries a statement out.

@@ -188,6 +188,21 @@ impl Engine {
         Ok(described?)
     }
 
+    /// The columns of a table of the present schema whose names are like a pattern (all of them, where it is empty), each
+    /// with its default.
+    ///
+    /// # Errors
+    /// [`EngineError`]: there is no such table, or this is not for them to read.
+    pub fn fields(&self, who: &Who, table: &str, like: &str) -> Result<Vec<Field>, EngineError> {
+        let quoted = table.replace('"', "\"\"");
+        self.describe(who, &format!("SELECT * FROM {}.\"{quoted}\"", who.schema))?;
+        let select = "SELECT name, dflt_value FROM pragma_table_info(?1, ?2) WHERE ?3 = '' OR name LIKE ?3 ESCAPE '\\'";
+        let mut statement = self.db.prepare(select)?;
+        let field = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?.and_then(default)));
+        let fields = statement.query_map((table, &who.schema, like), field)?;
+        Ok(fields.collect::<Result<_, _>>()?)
+    }
+
     /// Puts rows in the place of all that a table has. `table` has its schema.
     ///
     /// # Errors
@@ -283,6 +298,17 @@ fn create_tables(db: &Connection) -> Result<(), EngineError> {
     stats::TABLES.iter().try_for_each(|table| create("stats", "", table))?;
     monitor::TABLES.iter().try_for_each(|table| create("monitor", "", table))?;
     Ok(())
+}
+
+/// A column's name and its default.
+pub type Field = (String, Option<String>);
+
+/// A default as it is written in a definition, as a value; none for NULL.
+fn default(written: String) -> Option<String> {
+    match written.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        Some(text) => Some(text.replace("''", "'")),
+        None => (!written.eq_ignore_ascii_case("NULL")).then_some(written),
+    }
 }
 
 fn millis(since: Instant) -> u64 {

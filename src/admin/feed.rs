@@ -51,7 +51,7 @@ pub struct ProcessRow {
     pub schema: Option<String>,
     /// Where the client is.
     pub client: Option<String>,
-    /// The client's port, where that is kept.
+    /// The client's port; none for the unix socket.
     pub client_port: Option<u16>,
     /// The hostgroup of its latest statement.
     pub hostgroup: Option<u32>,

@@ -3,18 +3,19 @@
 //! The front is the traffic port's own, so a client that can sign in there can sign in here: the same plugins, the same TLS,
 //! the same RSA key. Accounts are the configuration's in effect, and follow its reloads.
 
-use super::commands::show::first_schema;
+use super::commands::show::{SCHEMAS, first_schema};
 use super::desk::{Desk, Parts};
 use super::functions::Who;
-use super::session::Session;
-use super::wire::STATUS;
-use crate::auth::{Accounts, Offload, Plugin, RsaKey};
+use super::session::{Ended, Session};
+use super::wire::{STATUS, Writer};
+use crate::auth::{self, Account, Accounts, Offload, Plugin, RsaKey, Scramble};
 use crate::config::admin::{AdminRole, AdminSettings, AdminUser};
 use crate::config::stand_back;
-use crate::frontend::login::{self, Fault, LoginContext};
+use crate::frontend::login::{self, Fault, LoginContext, LoginError};
 use crate::net::stream::Plain;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::response::{ErrPacket, OkPacket};
+use crate::session::snapshot::Snapshot;
 use crate::session::worker::Published;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -190,54 +191,135 @@ impl Front {
         let snapshot = self.published.load_full();
         let Some((accounts, users)) = self.accounts() else { return };
         let host = peer.ip().to_string();
-        let context = LoginContext {
+        let context = self.context(&snapshot, &accounts, connection_id, &host);
+        let mut login = match login::login(Plain::Tcp(stream), &context).await {
+            Ok(login) => login,
+            Err(error) => {
+                log_failure(&host, &error);
+                return;
+            }
+        };
+        let who = match visitor(&users, &login.account, host, connection_id, login.schema.take()) {
+            Ok(who) => who,
+            Err(error) => {
+                let _ = login.refuse(&error).await;
+                return;
+            }
+        };
+        if login.accept(&OkPacket { status: STATUS, ..OkPacket::default() }).await.is_err() {
+            return;
+        }
+        log_entry(&who);
+        let idle = snapshot.settings.wait_timeout;
+        drop(snapshot);
+        let place = (login.seat, login.scramble);
+        let session = Session::new(login.stream, who, login.capabilities, Rc::clone(&self.desk), idle);
+        if let Err(error) = self.serve_session(session, place).await
+            && error.kind() != io::ErrorKind::UnexpectedEof
+        {
+            tracing::debug!(target: "admin", %error, "a session ended");
+        }
+    }
+
+    /// Serves whoever the client is, one account after the other.
+    async fn serve_session(&self, mut session: Session, place: (auth::Seat, Scramble)) -> io::Result<()> {
+        let (mut _seat, mut scramble) = place;
+        while let Ended::ChangesUser(command) = session.run().await? {
+            match self.change_user(&mut session, &command, scramble).await? {
+                Some(anew) => (_seat, scramble) = anew,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// COM_CHANGE_USER: another account, with its own role. None: it may not come in, which the client has been told; the
+    /// connection is over then, as at servers.
+    async fn change_user(
+        &self,
+        session: &mut Session,
+        command: &[u8],
+        scramble: Scramble,
+    ) -> io::Result<Option<(auth::Seat, Scramble)>> {
+        let snapshot = self.published.load_full();
+        let Some((accounts, users)) = self.accounts() else { return Ok(None) };
+        let (host, connection_id) = (session.who.host.clone(), session.who.connection_id);
+        let context = self.context(&snapshot, &accounts, connection_id, &host);
+        let capabilities = session.capabilities;
+        let changed = match login::change_user(&mut session.stream, command, capabilities, scramble, &context).await {
+            Ok(changed) => changed,
+            Err(error) => {
+                log_failure(&host, &error);
+                return Ok(None);
+            }
+        };
+        let visitor = visitor(&users, &changed.account, host, connection_id, changed.schema);
+        let mut writer = Writer::new(&mut session.stream, changed.sequence);
+        if let (Some(before), Ok(_)) = (&changed.before_ok, &visitor) {
+            writer.put(|out| out.extend_from_slice(before)).await?;
+        }
+        let ok = OkPacket { status: STATUS, ..OkPacket::default() };
+        writer
+            .put(|out| match &visitor {
+                Ok(_) => ok.encode(out, capabilities),
+                Err(error) => error.encode(out),
+            })
+            .await?;
+        writer.finish().await?;
+        let Ok(who) = visitor else { return Ok(None) };
+        log_entry(&who);
+        session.begin_anew(who);
+        Ok(Some((changed.seat, changed.scramble)))
+    }
+
+    /// What a sign-in needs to know.
+    fn context<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        accounts: &'a Accounts,
+        connection_id: u32,
+        host: &'a str,
+    ) -> LoginContext<'a> {
+        LoginContext {
             connection_id,
-            host: &host,
+            host,
             server_version: GREETING,
             capabilities: Capabilities::COMMON.difference(Capabilities::LOCAL_FILES),
             status: STATUS,
             collation: 45,
-            accounts: &accounts,
+            accounts,
             rsa: snapshot.frontend.rsa.as_ref().unwrap_or(&self.rsa),
             tls: snapshot.frontend.tls.as_ref(),
             require_secure: false,
             plugin: Plugin::Native,
             offload: &self.offload,
             timeout: snapshot.settings.sign_in_timeout,
-        };
-        let mut login = match login::login(Plain::Tcp(stream), &context).await {
-            Ok(login) => login,
-            Err(error) => {
-                if error.fault() != Fault::Nobody {
-                    tracing::warn!(target: "admin", host, %error, "sign-in failed");
-                }
-                return;
-            }
-        };
-        let role = users.iter().find(|u| u.account.name == login.account.name()).map(|u| u.role);
-        let role = role.unwrap_or(AdminRole::Stats);
-        let mut schema = first_schema(role).to_owned();
-        if let Some(named) = login.schema.take().filter(|name| !name.is_empty()) {
-            if !super::commands::show::SCHEMAS.contains(&named.as_str()) {
-                let unknown = ErrPacket::new(1049, b"42000", format!("Unknown database '{named}'"));
-                let _ = login.refuse(&unknown).await;
-                return;
-            }
-            schema = named;
         }
-        if login.accept(&OkPacket { status: STATUS, ..OkPacket::default() }).await.is_err() {
-            return;
-        }
-        let who = Who { user: login.account.name().to_owned(), host, role, connection_id, schema };
-        tracing::info!(target: "admin", user = who.user, host = who.host, role = role.name(), "signed in");
-        let idle = snapshot.settings.wait_timeout;
-        drop(snapshot);
-        let _seat = login.seat;
-        let session = Session::new(login.stream, who, login.capabilities, Rc::clone(&self.desk), idle);
-        if let Err(error) = session.run().await
-            && error.kind() != io::ErrorKind::UnexpectedEof
-        {
-            tracing::debug!(target: "admin", %error, "a session ended");
-        }
+    }
+}
+
+/// Who an account is at this port, in the schema that it named, or in its role's first.
+fn visitor(
+    users: &[AdminUser],
+    account: &Account,
+    host: String,
+    connection_id: u32,
+    named: Option<String>,
+) -> Result<Who, ErrPacket<'static>> {
+    let role = users.iter().find(|u| u.account.name == account.name()).map_or(AdminRole::Stats, |u| u.role);
+    let schema = named.filter(|name| !name.is_empty()).unwrap_or_else(|| first_schema(role).to_owned());
+    if !SCHEMAS.contains(&schema.as_str()) {
+        return Err(ErrPacket::new(1049, b"42000", format!("Unknown database '{schema}'")));
+    }
+    Ok(Who { user: account.name().to_owned(), host, role, connection_id, schema })
+}
+
+fn log_entry(who: &Who) {
+    tracing::info!(target: "admin", user = who.user, host = who.host, role = who.role.name(), "signed in");
+}
+
+fn log_failure(host: &str, error: &LoginError) {
+    if error.fault() != Fault::Nobody {
+        tracing::warn!(target: "admin", host, %error, "sign-in failed");
     }
 }

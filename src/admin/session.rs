@@ -2,7 +2,7 @@
 
 use super::desk::Desk;
 use super::functions::Who;
-use super::wire::{Answer, Manner, Writer, put_end};
+use super::wire::{Answer, Manner, Writer, put_end, put_field};
 use super::{audit, commands, dialect};
 use crate::net::{Stream, frame};
 use crate::protocol::capabilities::Capabilities;
@@ -18,6 +18,15 @@ use std::time::Duration;
 const MAX_REQUEST: usize = 64 << 20;
 /// Prepared statements of one session.
 const MAX_PREPARED: usize = 1_000;
+
+/// Why a session's commands came to an end.
+#[derive(Debug)]
+pub enum Ended {
+    /// The client has left.
+    Left,
+    /// It wants to sign in anew: the whole payload of its COM_CHANGE_USER.
+    ChangesUser(Vec<u8>),
+}
 
 /// A session that has signed in.
 pub struct Session {
@@ -53,11 +62,18 @@ impl Session {
         Self { stream, who, capabilities, desk, idle, warnings, prepared, next_statement: 1 }
     }
 
-    /// Serves the client until it leaves.
+    /// Somebody else goes on with it, and finds nothing of whom it was before.
+    pub fn begin_anew(&mut self, who: Who) {
+        self.who = who;
+        self.prepared.clear();
+        self.warnings.clear();
+    }
+
+    /// Serves the client until it leaves, or until it wants to be somebody else.
     ///
     /// # Errors
     /// Those of the stream; `TimedOut` for a client that was silent for too long.
-    pub async fn run(mut self) -> io::Result<()> {
+    pub async fn run(&mut self) -> io::Result<Ended> {
         let mut payload = Vec::new();
         loop {
             let read = frame::read_packet(&mut self.stream, &mut payload, MAX_REQUEST);
@@ -68,7 +84,9 @@ impl Session {
             let (command, rest) =
                 payload.split_first().map_or((None, &[][..]), |(b, rest)| (Byte::from_byte(*b), rest));
             match command {
-                Some(Byte::Quit) => return Ok(()),
+                Some(Byte::Quit) => return Ok(Ended::Left),
+                Some(Byte::ChangeUser) => return Ok(Ended::ChangesUser(payload)),
+                Some(Byte::FieldList) => self.field_list(rest, sequence).await?,
                 Some(Byte::Query) => self.query(&String::from_utf8_lossy(rest), sequence).await?,
                 Some(Byte::InitDb) => {
                     let answer = self.use_schema(&String::from_utf8_lossy(rest));
@@ -186,6 +204,23 @@ impl Session {
             }
             None => Answer::error(1049, b"42000", format!("Unknown database '{schema}'")),
         }
+    }
+
+    /// COM_FIELD_LIST: the columns of a table, each with its default behind it. What follows the table's name is a pattern.
+    async fn field_list(&mut self, rest: &[u8], sequence: u8) -> io::Result<()> {
+        let mut words = rest.splitn(2, |byte| *byte == 0).map(String::from_utf8_lossy);
+        let (table, like) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let fields = match self.desk.fields(&self.who, &table, &like) {
+            Ok(fields) => fields,
+            Err(answer) => return self.send(&answer, sequence).await,
+        };
+        let manner = self.manner(false);
+        let mut writer = Writer::new(&mut self.stream, sequence);
+        for (name, default) in &fields {
+            writer.put(|out| put_field(out, name, default.as_deref())).await?;
+        }
+        writer.put(|out| put_end(out, manner)).await?;
+        writer.finish().await
     }
 
     /// COM_STMT_PREPARE: id, columns, parameters; definitions of both.

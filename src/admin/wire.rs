@@ -191,6 +191,15 @@ fn put_binary(out: &mut Vec<u8>, row: &[Cell]) {
     row.iter().flatten().for_each(|text| put_lenenc_bytes(out, text));
 }
 
+/// A column definition as COM_FIELD_LIST has it, with the column's default.
+pub fn put_field(out: &mut Vec<u8>, name: &str, default: Option<&str>) {
+    put_text_column(out, name);
+    match default {
+        Some(text) => put_lenenc_bytes(out, text.as_bytes()),
+        None => out.push(0xfb),
+    }
+}
+
 /// What ends rows, and columns where that is said: EOF, or OK with header 0xfe.
 pub fn put_end(out: &mut Vec<u8>, manner: Manner) {
     response::put_end(out, manner.capabilities, manner.status(), manner.warnings);

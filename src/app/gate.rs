@@ -204,7 +204,7 @@ impl Reception {
     fn receive(self: &Rc<Self>, plain: Plain, connection_id: u32, addresses: Option<(SocketAddr, SocketAddr)>) {
         let reception = Rc::clone(self);
         let seat = LoadSeat { gate: Arc::clone(&self.gate), worker: self.worker.id };
-        let client = addresses.map(|(peer, _)| peer.ip());
+        let client = addresses.map(|(peer, _)| (peer.ip(), peer.port()));
         self.registry.spawn(connection_id, client, move |ticket| {
             let sign_in = Box::pin(reception.sign_in(plain, connection_id, addresses, ticket));
             async move {

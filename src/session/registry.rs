@@ -32,7 +32,7 @@ pub enum Activity {
 #[derive(Debug, Default)]
 pub struct Card {
     connection_id: u32,
-    client: Option<IpAddr>,
+    client: Option<(IpAddr, u16)>,
     activity: AtomicU8,
     since: AtomicU32,
     /// The backend that runs its statement, and that server's number for the connection; 0 for none.
@@ -55,8 +55,8 @@ struct Names {
 pub struct Glimpse {
     /// Its number.
     pub connection_id: u32,
-    /// Where it comes from; none for the unix socket.
-    pub client: Option<IpAddr>,
+    /// Where it comes from, with the port; none for the unix socket.
+    pub client: Option<(IpAddr, u16)>,
     /// Its user; none while it signs in.
     pub user: Option<Box<str>>,
     /// Its default schema.
@@ -213,7 +213,7 @@ impl Registry {
     }
 
     /// Runs a session's task, registered for as long as it lives.
-    pub fn spawn<F, T>(self: &Rc<Self>, connection_id: u32, client: Option<IpAddr>, make: F)
+    pub fn spawn<F, T>(self: &Rc<Self>, connection_id: u32, client: Option<(IpAddr, u16)>, make: F)
     where
         F: FnOnce(Ticket) -> T,
         T: Future<Output = ()> + 'static,
