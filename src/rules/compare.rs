@@ -8,9 +8,8 @@
 //! It refuses to guess what a digest does not keep: who is asked as a client on a unix socket, under the default
 //! `sql_mode`. Neighbours: [`super::ruleset`] makes the plans, [`super::explain`] has the whole reason for one statement.
 
-use super::decide::Outcome;
 use super::hostgroup::ReachClass;
-use super::plan::{Decision, PerExecution, Plan};
+use super::plan::{Decision, Found, PerExecution, Plan};
 use super::route::Route;
 use super::rule::{Rule, RuleSettings};
 use super::ruleset::RuleSet;
@@ -96,11 +95,10 @@ impl Outlook {
         let mut outlook = Self { routes: Vec::new(), open: Vec::new(), more: false };
         let classes = classes(plan, open);
         for &class in &classes {
-            let (deciders, more) = deciders(plan, open, class);
+            let (ends, more) = ends(plan, open, class);
             outlook.more |= more;
-            for decider in deciders {
-                let rule = decider.and_then(|at| open.rules.get(at)).map(|rule| &**rule);
-                let route = plan.grounds.decide(&plan.facts, Outcome { rule, log: false }, class);
+            for end in ends {
+                let route = plan.grounds.decide(&plan.facts, end.outcome(&open.rules, &plan.grounds), class);
                 if !outlook.routes.iter().any(|known| alike(known, &route) && known.rule_id == route.rule_id) {
                     outlook.routes.push(route);
                 }
@@ -134,12 +132,12 @@ fn classes(plan: &Plan, open: &PerExecution) -> Vec<ReachClass> {
     }
 }
 
-/// The places of all rules that can be the one that decides, as [`super::plan::search`] goes through them: a rule that asks
-/// for the text may match and may not. True beside them if there are more.
-fn deciders(plan: &Plan, open: &PerExecution, class: ReachClass) -> (Vec<Option<usize>>, bool) {
+/// All that a search through the rules can come to, as [`super::plan::search`] goes through them: a rule that asks for the
+/// text may match and may not. True beside them if there are more.
+fn ends(plan: &Plan, open: &PerExecution, class: ReachClass) -> (Vec<Found>, bool) {
     // Flag, and who decides so far.
     let mut ways: Vec<(u32, Option<usize>)> = vec![(0, None)];
-    let mut ended: Vec<Option<usize>> = Vec::new();
+    let mut ended: Vec<Found> = Vec::new();
     let mut more = false;
     for (place, rule) in open.rules.iter().enumerate() {
         let stands = |horizon| rule.matches_standing(plan.grounds.hostgroups.stands(class, horizon));
@@ -158,8 +156,9 @@ fn deciders(plan: &Plan, open: &PerExecution, class: ReachClass) -> (Vec<Option<
             }
             let decider = if rule.answers() || rule.destination.is_some() { Some(place) } else { decider };
             let after = (rule.settings.flag_out.unwrap_or(flag), decider);
-            if rule.ends() && !ended.contains(&decider) {
-                ended.push(decider);
+            let end = Found { decider, log: false, left_with: None };
+            if rule.ends() && !ended.contains(&end) {
+                ended.push(end);
             } else if !rule.ends() && !next.contains(&after) {
                 next.push(after);
             }
@@ -169,9 +168,10 @@ fn deciders(plan: &Plan, open: &PerExecution, class: ReachClass) -> (Vec<Option<
         ended.truncate(MOST_WAYS);
         ways = next;
     }
-    for (_, decider) in ways {
-        if !ended.contains(&decider) {
-            ended.push(decider);
+    for (flag, decider) in ways {
+        let end = Found { decider, log: false, left_with: Some(flag) };
+        if !ended.contains(&end) {
+            ended.push(end);
         }
     }
     (ended, more)
@@ -188,6 +188,7 @@ fn same_conditions(one: &Plan, other: &Plan) -> bool {
         (settings, rule.horizon)
     };
     one.grounds.default == other.grounds.default
+        && one.grounds.fast == other.grounds.fast
         && one.facts.effects == other.facts.effects
         && a.rules.iter().map(asked).eq(b.rules.iter().map(asked))
 }
@@ -195,7 +196,8 @@ fn same_conditions(one: &Plan, other: &Plan) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{Horizon, Hostgroup, RuleSetSettings, TableSettings};
+    use crate::rules::route::HostgroupId;
+    use crate::rules::{FastRoute, Horizon, Hostgroup, RuleSetSettings, TableSettings};
     use crate::sql::predicate::{TimeColumn, TimeUnit};
 
     fn set(change: impl FnOnce(&mut RuleSetSettings)) -> RuleSet {
@@ -242,6 +244,25 @@ mod tests {
         }
         let recent = "SELECT * FROM calls WHERE at > '2026-01-01'";
         assert_eq!(differs(&purged, &purged, recent), None, "open, and the same");
+    }
+
+    #[test]
+    fn fast_routes_are_part_of_the_way() {
+        let with = |destination: HostgroupId, asks: bool| {
+            set(|s| {
+                // Nothing with `apply` stands in the way of a fast route.
+                s.rules.iter_mut().for_each(|rule| rule.apply = false);
+                if asks {
+                    s.rules.push(RuleSettings { match_pattern: Some("a".into()), ..RuleSettings::new(0) });
+                }
+                s.fast_routes = vec![FastRoute { username: "app".into(), destination, ..FastRoute::default() }];
+            })
+        };
+        for asks in [false, true] {
+            assert_eq!(differs(&with(20, asks), &with(20, asks), "SELECT 1"), None);
+            let found = differs(&with(20, asks), &with(10, asks), "SELECT 1").unwrap();
+            assert_eq!((&*found.from[0].tiers, &*found.to[0].tiers), (&[20][..], &[10][..]));
+        }
     }
 
     #[test]
