@@ -444,3 +444,36 @@ async fn a_warning_is_said_once_and_not_with_every_version() {
     versions(3);
     assert_eq!(said(open), 2, "and another of its kind is new");
 }
+
+#[tokio::test]
+async fn a_rules_conditions_go_where_it_goes() {
+    let rule = "[[rule]]\nrule_id = 1\nreader_safe = true\ndestination_hostgroups = [20, 10]\napply = true\n";
+    let router = without_servers(rule);
+    let mut conn = connect(&router, "admin").await;
+    run(
+        &mut conn,
+        &["UPDATE mysql_query_rules SET rule_id = 7 WHERE rule_id = 1", "LOAD MYSQL QUERY RULES TO RUNTIME"],
+    )
+    .await;
+    assert_eq!(rows(&mut conn, "SELECT rule_id, reader_safe FROM runtime_switchboard_rules").await, ["7|1"]);
+    assert_eq!(fact(&mut conn, "SELECT a FROM t", "rule").await, "7");
+    assert_eq!(fact(&mut conn, "SELECT a FROM t", "hostgroups").await, "20, 10");
+    assert_eq!(fact(&mut conn, "DELETE FROM t", "rule").await, "none");
+    // Another rule of the same number is another rule.
+    run(
+        &mut conn,
+        &[
+            "DELETE FROM mysql_query_rules",
+            "INSERT INTO mysql_query_rules (rule_id, active, destination_hostgroup, apply) VALUES (7, 1, 10, 1)",
+            "LOAD MYSQL QUERY RULES TO RUNTIME",
+        ],
+    )
+    .await;
+    assert!(rows(&mut conn, "SELECT * FROM switchboard_rules").await.is_empty());
+    assert_eq!(fact(&mut conn, "DELETE FROM t", "rule").await, "7");
+    // What comes back from a version comes back whole.
+    let first = rows(&mut conn, "SELECT MIN(version) FROM switchboard_config_history").await;
+    run(&mut conn, &[&format!("ROLLBACK CONFIG TO VERSION {}", first[0])]).await;
+    assert_eq!(rows(&mut conn, "SELECT rule_id, reader_safe FROM switchboard_rules").await, ["1|1"]);
+    assert_eq!(rows(&mut conn, "SELECT rule_id FROM mysql_query_rules").await, ["1"]);
+}

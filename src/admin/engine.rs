@@ -113,6 +113,8 @@ impl Engine {
         let vault = Arc::new(Vault::default());
         functions::register(&db, &who, &vault)?;
         db.execute_batch(CONCEAL)?;
+        db.execute_batch(RENUMBER)?;
+        db.execute_batch(FORGET)?;
         let (caller, deadline) = (Arc::new(AtomicU8::new(OURSELVES)), Arc::new(AtomicU64::new(u64::MAX)));
         let born = Instant::now();
         let until = Arc::clone(&deadline);
@@ -209,7 +211,15 @@ impl Engine {
     /// [`EngineError`]; the table is as it was then.
     pub fn refill(&self, table: &str, rows: &[Vec<Value>]) -> Result<(), EngineError> {
         let change = self.db.unchecked_transaction()?;
+        // Rows that are read anew are the same rules.
+        let rules = table == "main.mysql_query_rules";
+        if rules {
+            change.execute_batch("DROP TRIGGER main.switchboard_forget")?;
+        }
         change.execute(&format!("DELETE FROM {table}"), [])?;
+        if rules {
+            change.execute_batch(FORGET)?;
+        }
         if let Some(first) = rows.first() {
             let places = vec!["?"; first.len()].join(",");
             let mut insert = change.prepare(&format!("INSERT INTO {table} VALUES ({places})"))?;
@@ -266,6 +276,21 @@ const CONCEAL: &str = "
         WHEN NEW.variable_name = 'mysql-monitor_password' AND NEW.variable_value <> switchboard_mark(NEW.variable_value)
     BEGIN
         UPDATE global_variables SET variable_value = switchboard_mark(NEW.variable_value) WHERE rowid = NEW.rowid;
+    END;";
+
+/// A rule that gets another number takes along what of it stands in `switchboard_rules`: without its conditions it would
+/// be for every statement.
+const RENUMBER: &str = "
+    CREATE TRIGGER main.switchboard_renumber AFTER UPDATE OF rule_id ON main.mysql_query_rules
+        WHEN NEW.rule_id <> OLD.rule_id BEGIN
+        UPDATE OR REPLACE switchboard_rules SET rule_id = NEW.rule_id WHERE rule_id = OLD.rule_id;
+    END;";
+
+/// A rule that is deleted takes along what of it stands in `switchboard_rules`: who gives its number to another rule means
+/// that rule alone.
+const FORGET: &str = "
+    CREATE TRIGGER main.switchboard_forget AFTER DELETE ON main.mysql_query_rules BEGIN
+        DELETE FROM switchboard_rules WHERE rule_id = OLD.rule_id;
     END;";
 
 /// The collations that clients name at sign-in most, by MySQL's numbers (`information_schema.collations`).
