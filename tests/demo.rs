@@ -25,6 +25,19 @@ fn the_demo_passes_by_the_servers_own_logs() {
     }
 }
 
+/// A router by the shipped rules, in front of these: the SDC's master and replica, and Aurora.
+fn bigdb([master, replica, aurora]: [String; 3]) -> Router {
+    let env = [
+        ("BIGDB_SDC_MASTER", master.as_str()),
+        ("BIGDB_SDC_REPLICA", replica.as_str()),
+        ("BIGDB_AURORA", aurora.as_str()),
+        ("BIGDB_USER", APP.0),
+        ("BIGDB_PASSWORD", APP.1),
+    ];
+    let rules = include_str!("../rules/bigdb.toml");
+    Router::with_config_and_env(&format!("[listen]\naddresses = [\"{{listen}}\"]\n{rules}"), &[], &env)
+}
+
 /// The demo's parts one by one, as the local stack runs them: load, apply, traffic. Traffic's exit code says whether all of it
 /// went well.
 #[test]
@@ -46,17 +59,7 @@ fn the_parts_work_one_by_one() {
     let log = dir.path().join("apply.log");
     let args = ["demo", "apply", "--from", &master, "--to", &aurora].map(Into::into);
     let _applier = must(Process::start(Path::new(env!("CARGO_BIN_EXE_switchboard")), &args, &[], &log));
-    let address = |server: &common::Server| server.address().to_string();
-    let (m, r, a) = (address(&estate.master), address(&estate.replica), address(&estate.aurora));
-    let env = [
-        ("BIGDB_SDC_MASTER", m.as_str()),
-        ("BIGDB_SDC_REPLICA", r.as_str()),
-        ("BIGDB_AURORA", a.as_str()),
-        ("BIGDB_USER", APP.0),
-        ("BIGDB_PASSWORD", APP.1),
-    ];
-    let rules = include_str!("../rules/bigdb.toml");
-    let router = Router::with_config_and_env(&format!("[listen]\naddresses = [\"{{listen}}\"]\n{rules}"), &[], &env);
+    let router = bigdb([&estate.master, &estate.replica, &estate.aurora].map(|server| server.address().to_string()));
     let dsn = router.url(APP.0, APP.1, "cdr");
     let traffic = ["traffic", "--router", &dsn, "--seconds", "4"];
     let (code, said) = part(&traffic);
@@ -80,17 +83,7 @@ async fn a_statement_is_prepared_while_only_its_values_say_where_it_runs() {
     for server in [&master, &replica, &aurora] {
         must(server.sql("CREATE SCHEMA cdr; CREATE TABLE cdr.call_records (id INT, start_time DATETIME)"));
     }
-    let address = |server: &MariaDb| server.address().to_string();
-    let (m, r, a) = (address(&master), address(&replica), address(&aurora));
-    let env = [
-        ("BIGDB_SDC_MASTER", m.as_str()),
-        ("BIGDB_SDC_REPLICA", r.as_str()),
-        ("BIGDB_AURORA", a.as_str()),
-        ("BIGDB_USER", APP.0),
-        ("BIGDB_PASSWORD", APP.1),
-    ];
-    let rules = include_str!("../rules/bigdb.toml");
-    let router = Router::with_config_and_env(&format!("[listen]\naddresses = [\"{{listen}}\"]\n{rules}"), &[], &env);
+    let router = bigdb([&master, &replica, &aurora].map(|server| server.address().to_string()));
     aurora.kill();
     let mut conn = Conn::new(client_options(router.address().port(), APP)).await.unwrap();
     let text = "SELECT ? AS mark, COUNT(*) FROM call_records WHERE start_time >= ?";

@@ -27,6 +27,9 @@ use traffic_support::Estate;
 use traffic_support::raw::{Answer, MODERN, Raw};
 
 const RULES: u32 = 10_000;
+/// The two that decide.
+const FIRST: u32 = RULES - 1;
+const SECOND: u32 = RULES;
 const CLIENTS: usize = 16;
 /// Reloads in a row between two times without any.
 const ROUND: u32 = 10;
@@ -41,7 +44,7 @@ const REST: u8 = 2;
 /// Rules of all kinds that decide nothing here, and the two that do.
 fn rules() -> String {
     let mut text = String::new();
-    for id in 1..=RULES - 2 {
+    for id in 1..FIRST {
         let condition = match id % 20 {
             0 => format!("match_digest = \"^SELECT .* FROM archive_{id} \""),
             1 => format!("username = \"user_{id}\""),
@@ -50,23 +53,19 @@ fn rules() -> String {
         };
         writeln!(text, "[[rule]]\nrule_id = {id}\n{condition}\ndestination_hostgroup = 10\napply = true\n").unwrap();
     }
-    text + &pair(0)
-}
-
-fn pair(version: u32) -> String {
-    let (first, second, flag) = (RULES - 1, RULES, 7 + version % 2);
-    format!(
-        "[[rule]]\nrule_id = {first}\nmatch_digest = \"^SELECT\"\nflagOUT = {flag}\n\n\
-         [[rule]]\nrule_id = {second}\nflagIN = {flag}\ndestination_hostgroup = 20\napply = true\n"
-    )
+    let pair = format!(
+        "[[rule]]\nrule_id = {FIRST}\nmatch_digest = \"^SELECT\"\nflagOUT = 7\n\n\
+         [[rule]]\nrule_id = {SECOND}\nflagIN = 7\ndestination_hostgroup = 20\napply = true\n"
+    );
+    text + &pair
 }
 
 /// Changes the pair and one rule in a hundred of the others, and loads all.
 async fn reload(admin: &mut Conn, version: u32) -> Duration {
-    let (first, second, flag) = (RULES - 1, RULES, 7 + version % 2);
+    let flag = 7 + version % 2;
     let statements = [
-        format!("UPDATE mysql_query_rules SET flagOUT={flag} WHERE rule_id={first}"),
-        format!("UPDATE mysql_query_rules SET flagIN={flag} WHERE rule_id={second}"),
+        format!("UPDATE mysql_query_rules SET flagOUT={flag} WHERE rule_id={FIRST}"),
+        format!("UPDATE mysql_query_rules SET flagIN={flag} WHERE rule_id={SECOND}"),
         format!("UPDATE mysql_query_rules SET comment='version {version}' WHERE rule_id%100={}", version % 100),
     ];
     run(admin, &statements.each_ref().map(String::as_str)).await;

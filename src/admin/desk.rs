@@ -10,7 +10,7 @@ use super::engine::{Bounds, Engine, EngineError, Field};
 use super::feed::Feed;
 use super::functions::Who;
 use super::history::Versions;
-use super::model::merge::merge;
+use super::model::merge::{key_columns, merge};
 use super::model::{self, Rows, Tables, variables};
 use super::orders::Order;
 use super::tables::{Unit, main, monitor, refill, stats};
@@ -21,6 +21,7 @@ use crate::session::worker::Published;
 use rusqlite::types::Value;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -113,10 +114,12 @@ impl Desk {
     fn settled(&self, table: &str, rows: &Rows, known: Option<&(Rows, Rows)>) -> Result<Rows, EngineError> {
         let none = (Rows::new(), Rows::new());
         let (told, had) = known.unwrap_or(&none);
+        let columns = key_columns(table);
+        let alike = |a: &Vec<Value>, b: &Vec<Value>| a.iter().take(columns).eq(b.iter().take(columns));
         // Both are in the order of their first columns: a row that stayed stands further on than the last that did.
         let (mut out, mut new, mut places, mut at) = (Rows::new(), Rows::new(), Vec::new(), 0);
         for row in rows {
-            let place = told[at..].iter().position(|old| old.first() == row.first()).map(|ahead| at + ahead);
+            let place = told[at..].iter().position(|old| alike(old, row)).map(|ahead| at + ahead);
             at = place.map_or(at, |place| place + 1);
             match place.filter(|place| told[*place] == *row) {
                 Some(place) => out.push(had[place].clone()),
@@ -165,11 +168,13 @@ impl Desk {
         Ok(())
     }
 
-    /// What is edited of a unit.
-    pub(super) fn edited(&self, unit: Unit) -> Result<Tables, DeskError> {
+    /// What is edited of these units.
+    pub(super) fn edited(&self, units: &[Unit]) -> Result<Tables, DeskError> {
         let mut tables = Tables::new();
-        for table in Self::tables_of(unit) {
-            tables.insert(table, self.engine.rows(&format!("main.{table}"))?);
+        for table in units.iter().flat_map(|unit| Self::tables_of(*unit)) {
+            if let Entry::Vacant(place) = tables.entry(table) {
+                place.insert(self.engine.rows(&format!("main.{table}"))?);
+            }
         }
         Ok(tables)
     }

@@ -126,7 +126,7 @@ struct Control {
     versions: Arc<Versions>,
     gate: Arc<Gate>,
     /// Snapshots that gave way to another. Workers let go of them with their next statement, or within a second; who lets
-    /// go last would free ten thousand rules, so that is done here.
+    /// go last would free ten thousand rules, so they are let go of here last.
     retired: RefCell<Vec<Arc<Snapshot>>>,
 }
 

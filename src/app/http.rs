@@ -211,7 +211,7 @@ fn hostgroups(view: &View, snapshot: &Snapshot) -> Vec<Value> {
 fn lag(hostgroup: &Hostgroup, backend: &Backend) -> Option<Value> {
     let seen = backend.lag.seen();
     let reading = seen.reading.filter(|_| seen.limit > 0)?;
-    let left_out = backend.is_usable() && !hostgroup.takes(backend);
+    let left_out = hostgroup.is_too_far_behind(backend);
     Some(json!({ "state": reading.name(), "seconds": seen.seconds, "limit": seen.limit, "left_out": left_out }))
 }
 

@@ -1,7 +1,8 @@
 //! Health checks of backends: one task each, on the control thread.
 //!
 //! A check keeps a connection of its own and asks one small question an interval; what the question costs a server is what
-//! one idle connection costs. A backend that may be behind by so much only is asked for its lag besides. It signs in by the same code as the traffic does, so what it finds is what the traffic would.
+//! one idle connection costs. A backend that may be behind by so much only is asked for its lag besides. It signs in by the
+//! same code as the traffic does, so what it finds is what the traffic would.
 
 use super::connect::{self, ConnectOptions, Connected};
 use super::health::{Cause, State};

@@ -46,11 +46,16 @@ impl Hostgroup {
         backend.is_usable() && (self.writer || !backend.lag.is_out())
     }
 
+    /// True if one of its members could serve, and is left out for its lag alone.
+    pub fn is_too_far_behind(&self, backend: &Backend) -> bool {
+        backend.is_usable() && !self.takes(backend)
+    }
+
     /// Its members that take nothing new, and why.
     pub fn left_out(&self) -> impl Iterator<Item = (&Arc<Backend>, String)> {
         let out = self.members.iter().map(|m| &m.backend).filter(|b| !self.takes(b));
         out.map(|b| {
-            let lag = b.lag.seen().out.filter(|_| b.is_usable());
+            let lag = b.lag.seen().out.filter(|_| self.is_too_far_behind(b));
             (b, lag.unwrap_or_else(|| b.health.state().name().to_owned()))
         })
     }

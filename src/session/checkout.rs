@@ -313,12 +313,13 @@ impl Session {
 }
 
 fn no_backend(tiers: &[u32], tried: &Tried, snapshot: &Snapshot) -> StatementError {
-    let hostgroups = || tiers.iter().filter_map(|id| snapshot.topology.hostgroup(*id));
-    let lagging = || hostgroups().flat_map(Hostgroup::left_out).find(|(b, _)| b.is_usable());
-    let why = match lagging() {
-        _ if !tried.why.is_empty() => tried.why.clone(),
-        Some((backend, why)) => format!("{}: {why}", backend.name),
-        None => "none of them is up".to_owned(),
+    let mut hostgroups = tiers.iter().filter_map(|id| snapshot.topology.hostgroup(*id));
+    let why = if !tried.why.is_empty() {
+        tried.why.clone()
+    } else if let Some((backend, why)) = hostgroups.find_map(|h| h.left_out().find(|(b, _)| h.is_too_far_behind(b))) {
+        format!("{}: {why}", backend.name)
+    } else {
+        "none of them is up".to_owned()
     };
     StatementError::NoBackend { tiers: name_hostgroups(tiers, snapshot), why, note: String::new() }
 }

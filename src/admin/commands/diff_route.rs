@@ -6,6 +6,7 @@
 use super::load::refused;
 use crate::admin::desk::{Desk, DeskError};
 use crate::admin::feed::DigestRow;
+use crate::admin::model;
 use crate::admin::tables::Unit;
 use crate::admin::wire::Answer;
 use crate::rules::{Route, RuleSet, Subject, compare};
@@ -43,7 +44,7 @@ impl Desk {
         self.sync()?;
         self.no_conflict(&Unit::ALL)?;
         let (_, runtime) = self.parts.versions.runtime();
-        let documents = self.applied(&runtime, &Unit::ALL)?;
+        let documents = model::apply(&runtime, &self.edited(&Unit::ALL)?, &Unit::ALL, &self.engine.vault)?;
         if documents[..] == runtime.documents[..] {
             return Ok(Answer::table(&COLUMNS, Vec::new()));
         }

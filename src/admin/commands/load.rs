@@ -106,16 +106,6 @@ impl Desk {
         )))
     }
 
-    /// The texts of a configuration with what is edited brought onto them.
-    pub(super) fn applied(&self, base: &Loaded, units: &[Unit]) -> Result<Vec<Document>, DeskError> {
-        let mut present = base.clone();
-        for unit in units {
-            let documents = model::apply(&present, &self.edited(*unit)?, *unit, &self.engine.vault)?;
-            present.documents = documents.into();
-        }
-        Ok(present.documents.to_vec())
-    }
-
     /// Checks texts whole, as the loader checks files.
     pub(super) fn checked(&self, documents: &[Document], base: &Loaded) -> Result<Loaded, DeskError> {
         let faults = match load_documents(documents, &base.secrets) {
@@ -139,14 +129,12 @@ impl Desk {
     ) -> Result<Answer, DeskError> {
         self.no_conflict(units)?;
         let (version, base) = self.parts.versions.runtime();
-        let mut rows = model::Tables::new();
+        let rows = self.edited(units)?;
         for unit in units {
-            let edited = self.edited(*unit)?;
-            warnings.extend(model::idle(&edited, *unit, MOST_WARNINGS.saturating_sub(warnings.len())));
-            warnings.extend(self.changed_variables(*unit, &edited));
-            rows.extend(edited);
+            warnings.extend(model::idle(&rows, *unit, MOST_WARNINGS.saturating_sub(warnings.len())));
+            warnings.extend(self.changed_variables(*unit, &rows));
         }
-        let documents = self.applied(&base, units)?;
+        let documents = model::apply(&base, &rows, units, &self.engine.vault)?;
         if documents[..] != base.documents[..] {
             let loaded = self.checked(&documents, &base)?;
             let change = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -232,7 +220,7 @@ impl Desk {
             )));
         }
         let base = self.on_disk()?;
-        let documents = self.applied(&base, units)?;
+        let documents = model::apply(&base, &self.edited(units)?, units, &self.engine.vault)?;
         if documents == present {
             return Ok(Answer::ok());
         }

@@ -27,10 +27,10 @@ pub fn status_word(state: State) -> &'static str {
 
 /// The same for a backend's place in a hostgroup, where it may be left out for its lag.
 pub fn status_in(hostgroup: &Hostgroup, backend: &Backend) -> &'static str {
-    match backend.is_usable() && !hostgroup.takes(backend) {
-        true => "SHUNNED_REPLICATION_LAG",
-        false => status_word(backend.health.state()),
+    if hostgroup.is_too_far_behind(backend) {
+        return "SHUNNED_REPLICATION_LAG";
     }
+    status_word(backend.health.state())
 }
 
 /// Host and port of a backend; a unix socket's path has port 0.
@@ -55,8 +55,7 @@ pub fn overlay_health(rows: &mut [Vec<Value>], published: &Published) {
         };
         if let Some(backend) = hostgroup.members.iter().map(|m| &m.backend).find(is_it).filter(|_| told == "ONLINE") {
             // The table's own constraint, ProxySQL's, knows no more words; the pool says which kind of SHUNNED it is.
-            let found =
-                if backend.is_usable() && !hostgroup.takes(backend) { State::Down } else { backend.health.state() };
+            let found = if hostgroup.is_too_far_behind(backend) { State::Down } else { backend.health.state() };
             row[4] = Value::Text(status_word(found).to_owned());
         }
     }

@@ -92,6 +92,27 @@ impl Book {
         page.document.get_mut(key)?.as_array_of_tables_mut()?.get_mut(place.index)
     }
 
+    /// Changes an entry by `write`. One that says the same afterwards leaves its text as it is.
+    ///
+    /// # Errors
+    /// Those of `write`; nothing has changed then.
+    pub fn revise<E>(
+        &mut self,
+        key: &str,
+        place: Place,
+        write: impl FnOnce(&Book, &mut Table) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(mut table) = self.table(key, place).cloned() else { return Ok(()) };
+        let before = table.to_string();
+        write(self, &mut table)?;
+        if table.to_string() != before
+            && let Some(entry) = self.entry(key, place)
+        {
+            *entry = table;
+        }
+        Ok(())
+    }
+
     /// Takes entries out.
     pub fn remove(&mut self, key: &str, mut places: Vec<Place>) {
         places.sort_unstable();
@@ -258,6 +279,11 @@ pub fn int_of(value: &Sql) -> Option<i64> {
         Sql::Text(text) => text.trim().parse().ok(),
         _ => None,
     }
+}
+
+/// Rows that are equal column by column.
+pub fn all_same(a: &[Sql], b: &[Sql]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
 }
 
 /// Equal as a column has them: `'5'` and `5` are the same there.

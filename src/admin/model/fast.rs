@@ -1,6 +1,6 @@
 //! `mysql_query_rules_fast_routing` is `[[fast_route]]`.
 
-use super::book::{Book, Place, int_of, literal, set, text_of};
+use super::book::{Book, Place, all_same, int_of, literal, set, text_of};
 use super::codec::{Absent, Field, Kind, Substitution};
 use super::{ModelError, Rows, Tables};
 use rusqlite::types::Value as Sql;
@@ -56,21 +56,15 @@ pub fn apply(book: &mut Book, wanted: &Tables) -> Result<(), ModelError> {
     let empty = Rows::new();
     let rows = wanted.get(TABLE).unwrap_or(&empty);
     let mut missing: BTreeMap<Name, &Vec<Sql>> = rows.iter().map(|row| (name_of(row), row)).collect();
-    let present: Vec<(Place, Name)> =
-        book.entries(KEY).map(|(place, table)| (place, name_of(&row_of(table, book)))).collect();
+    let present: Vec<(Place, Vec<Sql>)> =
+        book.entries(KEY).map(|(place, table)| (place, row_of(table, book))).collect();
     let mut gone = Vec::new();
-    for (place, name) in present {
-        let Some(row) = missing.remove(&name) else {
-            gone.push(place);
-            continue;
-        };
-        let Some(mut table) = book.table(KEY, place).cloned() else { continue };
-        let before = table.to_string();
-        write(book, &mut table, row, &name)?;
-        if table.to_string() != before
-            && let Some(entry) = book.entry(KEY, place)
-        {
-            *entry = table;
+    for (place, was) in present {
+        let name = name_of(&was);
+        match missing.remove(&name) {
+            Some(row) if all_same(&was, row) => {}
+            Some(row) => book.revise(KEY, place, |book, table| write(book, table, row, &name))?,
+            None => gone.push(place),
         }
     }
     for (name, row) in missing {

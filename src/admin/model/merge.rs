@@ -4,21 +4,21 @@ use super::book::{same, text_of};
 use super::{Rows, Sql};
 use std::collections::BTreeMap;
 
-/// How many columns tell the rows of a table apart; 0: all of them.
-fn key_columns(table: &str) -> usize {
+/// How many columns tell the rows of a table apart. All of them where there are fewer.
+pub fn key_columns(table: &str) -> usize {
     match table {
         "mysql_servers" | "mysql_query_rules_fast_routing" => 3,
         "mysql_replication_hostgroups" => 2,
         "mysql_users" | "mysql_query_rules" | "global_variables" | "switchboard_rules" | "switchboard_tables" => 1,
         "switchboard_hostgroups" => 1,
-        _ => 0,
+        _ => usize::MAX,
     }
 }
 
 type Key = Vec<Option<String>>;
 
 fn keyed(rows: &Rows, columns: usize) -> BTreeMap<Key, &Vec<Sql>> {
-    let key = |row: &Vec<Sql>| row.iter().take(if columns == 0 { row.len() } else { columns }).map(text_of).collect();
+    let key = |row: &Vec<Sql>| row.iter().take(columns).map(text_of).collect();
     rows.iter().map(|row| (key(row), row)).collect()
 }
 

@@ -93,31 +93,38 @@ fn lowest_writer(loaded: &Loaded) -> i64 {
     writers.min().unwrap_or_default()
 }
 
-/// Brings the rows of one unit onto a configuration's texts, and gives the texts that come of it.
+/// Brings the rows of these units onto a configuration's texts, and gives the texts that come of it.
 ///
 /// # Errors
 /// [`ModelError`].
-pub fn apply(base: &Loaded, wanted: &Tables, unit: Unit, vault: &Vault) -> Result<Vec<Document>, ModelError> {
+pub fn apply(base: &Loaded, wanted: &Tables, units: &[Unit], vault: &Vault) -> Result<Vec<Document>, ModelError> {
     let mut book = Book::open(&base.documents, &base.secrets).map_err(ModelError::Text)?;
+    for unit in units {
+        apply_unit(&mut book, base, wanted, *unit, vault)?;
+    }
+    Ok(book.close())
+}
+
+fn apply_unit(book: &mut Book, base: &Loaded, wanted: &Tables, unit: Unit, vault: &Vault) -> Result<(), ModelError> {
     match unit {
         Unit::Rules => {
-            rules::apply(&mut book, wanted)?;
-            fast::apply(&mut book, wanted)?;
+            rules::apply(book, wanted)?;
+            fast::apply(book, wanted)?;
         }
         Unit::Users => {
             let declared = |id: i64| base.hostgroups.iter().any(|h| i64::from(h.id) == id);
-            users::apply(&mut book, wanted, vault, lowest_writer(base), declared)?;
+            users::apply(book, wanted, vault, lowest_writer(base), declared)?;
         }
-        Unit::Servers => servers::apply(&mut book, wanted)?,
+        Unit::Servers => servers::apply(book, wanted)?,
         Unit::MysqlVariables | Unit::AdminVariables => {
             let mut present = Tables::new();
-            variables::project(&book, base, vault, &mut present);
-            variables::apply(&mut book, wanted, &present, unit, vault)?;
+            variables::project(book, base, vault, &mut present);
+            variables::apply(book, wanted, &present, unit, vault)?;
         }
         Unit::Firewall | Unit::Ldap | Unit::Scheduler | Unit::RestApi | Unit::ProxySqlServers => {}
     }
-    kept::apply(&mut book, wanted, unit);
-    Ok(book.close())
+    kept::apply(book, wanted, unit);
+    Ok(())
 }
 
 /// A fault of the loader, with the row that it is in where it is in one.

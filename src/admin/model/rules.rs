@@ -1,6 +1,6 @@
 //! `mysql_query_rules` and `switchboard_rules` are `[[rule]]`; `switchboard_tables` is `[[table]]`.
 
-use super::book::{Book, Place, int_of, same, set, text_of};
+use super::book::{Book, Place, all_same, int_of, same, set, text_of};
 use super::codec::{Absent, Field, Kind, Substitution};
 use super::{ModelError, Rows, Tables, column};
 use rusqlite::types::Value as Sql;
@@ -155,11 +155,8 @@ pub fn apply(book: &mut Book, wanted: &Tables) -> Result<(), ModelError> {
         if all_same(&was, row) && all_same(&own_was[1..], &own[1..]) {
             continue;
         }
-        let mut table = present.clone();
-        write_rule(book, &mut table, row, own).map_err(|reason| rule_error(id, reason))?;
-        if let Some(entry) = book.entry("rule", place) {
-            *entry = table;
-        }
+        book.revise("rule", place, |book, table| write_rule(book, table, row, own))
+            .map_err(|reason| rule_error(id, reason))?;
     }
     for (id, row) in missing {
         let own = ours.remove(&id).unwrap_or(&blank);
@@ -173,10 +170,6 @@ pub fn apply(book: &mut Book, wanted: &Tables) -> Result<(), ModelError> {
     }
     book.remove("rule", gone);
     apply_tables(book, rows("switchboard_tables"))
-}
-
-fn all_same(a: &[Sql], b: &[Sql]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
 }
 
 fn rule_error(id: i64, reason: String) -> ModelError {

@@ -158,9 +158,9 @@ pub fn apply(book: &mut Book, wanted: &Tables) -> Result<(), ModelError> {
     let mut gone = Vec::new();
     let mut models: BTreeMap<Key, Table> = BTreeMap::new();
     for (place, key) in present {
-        let Some(mut table) = book.table("backend", place).cloned() else { continue };
+        let Some(table) = book.table("backend", place) else { continue };
         models.entry(key.clone()).or_insert_with(|| table.clone());
-        let here = hostgroups_of(&table, book);
+        let here = hostgroups_of(table, book);
         let left = by_place.entry(key).or_default();
         // The rows of this entry that are still there, and still alike: the first says what they all are.
         let mine: Vec<&Vec<Sql>> =
@@ -172,17 +172,14 @@ pub fn apply(book: &mut Book, wanted: &Tables) -> Result<(), ModelError> {
         let alike = |row: &&Vec<Sql>| row[3..].iter().zip(&first[3..]).all(|(a, b)| same(a, b));
         let stay: Vec<i64> = mine.iter().filter(|r| alike(r)).filter_map(|r| int_of(&r[0])).collect();
         left.retain(|row| !stay.contains(&int_of(&row[0]).unwrap_or(-1)));
-        let before = table.to_string();
-        write_server(book, &mut table, first).map_err(|reason| server_error(first, reason))?;
         let kept: Vec<i64> = here.iter().copied().filter(|id| stay.contains(id)).collect();
-        if kept != here {
-            set_hostgroups(&mut table, &kept);
-        }
-        if table.to_string() != before
-            && let Some(entry) = book.entry("backend", place)
-        {
-            *entry = table;
-        }
+        book.revise("backend", place, |book, table| {
+            write_server(book, table, first).map_err(|reason| server_error(first, reason))?;
+            if kept != here {
+                set_hostgroups(table, &kept);
+            }
+            Ok(())
+        })?;
     }
     for (key, left) in by_place {
         for row in left {

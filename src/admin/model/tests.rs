@@ -64,7 +64,7 @@ fn edited(unit: Unit, edit: impl FnOnce(&mut Tables, &Vault)) -> String {
     let (base, vault) = (loaded(TEXT), Vault::default());
     let mut tables = project(&base, &vault).unwrap();
     edit(&mut tables, &vault);
-    let documents = apply(&base, &tables, unit, &vault).unwrap();
+    let documents = apply(&base, &tables, &[unit], &vault).unwrap();
     let out = documents[0].text.to_string();
     loaded(&out);
     out
@@ -195,7 +195,7 @@ fn passwords_are_shown_as_hashes_and_written_as_they_were_given() {
     user("env", "env:PATH");
     user("hash", "*94BDCEBE19083CE2A1F959FD02F964C7AF4CFC29");
     users.retain(|row| row[0] != text("clear"));
-    let after = apply(&base, &tables, Unit::Users, &vault).unwrap()[0].text.to_string();
+    let after = apply(&base, &tables, &[Unit::Users], &vault).unwrap()[0].text.to_string();
     loaded(&after);
     assert!(after.contains("password = \"secret\"   # to be moved"), "{after}");
     for line in [
@@ -246,12 +246,12 @@ fn faults_name_rows() {
     let vault = Vault::default();
     let mut tables = project(&base, &vault).unwrap();
     tables.get_mut("mysql_query_rules").unwrap()[1][column(rules::RULE, "match_pattern")] = text("(");
-    let documents = apply(&base, &tables, Unit::Rules, &vault).unwrap();
+    let documents = apply(&base, &tables, &[Unit::Rules], &vault).unwrap();
     let faults = load_documents(&documents, &[]).unwrap_err();
     let shown = row_of(&faults[0], &documents, &[]);
     assert!(shown.starts_with("mysql_query_rules rule_id=40: [[rule]] match_pattern: "), "{shown}");
     let mut tables = project(&base, &vault).unwrap();
     tables.get_mut("switchboard_rules").unwrap()[0][0] = Sql::Integer(7);
-    let error = apply(&base, &tables, Unit::Rules, &vault).unwrap_err();
+    let error = apply(&base, &tables, &[Unit::Rules], &vault).unwrap_err();
     assert_eq!(error.to_string(), "switchboard_rules rule_id=7: there is no such rule in mysql_query_rules");
 }

@@ -124,14 +124,7 @@ pub fn apply(
             gone.push(place);
             continue;
         };
-        let Some(mut table) = book.table("user", place).cloned() else { continue };
-        let before = table.to_string();
-        write(book, &mut table, row, &user)?;
-        if table.to_string() != before
-            && let Some(entry) = book.entry("user", place)
-        {
-            *entry = table;
-        }
+        book.revise("user", place, |book, table| write(book, table, row, &user))?;
     }
     for (user, row) in missing {
         let mut table = Table::new();
