@@ -4,6 +4,9 @@
 //! counters when it is asked. It is asked on the admin thread, so it may take some milliseconds, and must not wait for a
 //! client or a backend. The units are those of ProxySQL's columns, which the names say.
 
+pub mod estate;
+
+use estate::{FreshnessRow, RouteRow, TierRow, UnprovenRow};
 use std::borrow::Cow;
 use std::time::SystemTime;
 
@@ -266,6 +269,26 @@ pub trait Feed: Send + Sync {
 
     /// Checks of backends, the latest of each kind.
     fn checks(&self) -> Vec<CheckRow> {
+        Vec::new()
+    }
+
+    /// Where routes lead now.
+    fn tiers(&self) -> Vec<TierRow> {
+        Vec::new()
+    }
+
+    /// The ways that statements took.
+    fn routes(&self) -> Vec<RouteRow> {
+        Vec::new()
+    }
+
+    /// Statements of which something is not proven.
+    fn unproven(&self) -> Vec<UnprovenRow> {
+        Vec::new()
+    }
+
+    /// How fresh servers are.
+    fn freshness(&self) -> Vec<FreshnessRow> {
         Vec::new()
     }
 

@@ -1,8 +1,11 @@
 //! What the admin port shows of the router that runs, out of what can be seen of it.
 
+mod estate;
+
 use super::metrics;
 use super::view::{Then, View};
 use crate::admin::commands::operate::{place_of, status_in};
+use crate::admin::feed::estate::{FreshnessRow, RouteRow, TierRow, UnprovenRow};
 use crate::admin::feed::{
     CheckKind, CheckRow, CommandRow, DigestRow, ErrorRow, Feed, Figure, HealthRow, PoolRow, ProcessRow, RuleHitRow,
     UserRow,
@@ -300,6 +303,22 @@ impl Feed for Seen {
             }));
         }
         rows
+    }
+
+    fn tiers(&self) -> Vec<TierRow> {
+        estate::tiers(&self.view)
+    }
+
+    fn routes(&self) -> Vec<RouteRow> {
+        estate::routes(&self.view)
+    }
+
+    fn unproven(&self) -> Vec<UnprovenRow> {
+        estate::unproven(&self.view)
+    }
+
+    fn freshness(&self) -> Vec<FreshnessRow> {
+        estate::freshness(&self.view)
     }
 
     fn metrics(&self) -> Option<String> {

@@ -10,6 +10,7 @@ use crate::session::pin::Pins;
 use crate::session::registry::Activity;
 use crate::session::tally::REASON_NAMES;
 use crate::sql::effects::Verb;
+use crate::telemetry::routes::Doubt;
 use crate::telemetry::stats::BUCKETS_US;
 use crate::telemetry::{Counter, WorkerCounters};
 use prometheus_client::collector::Collector;
@@ -172,7 +173,8 @@ impl Page {
         counters(out, "routes", "Statements by why they went where they went", reasons)?;
         let hits = self.view.rule_hits().into_iter().map(|(rule, hits)| (vec![("rule", rule.to_string())], hits));
         counters(out, "rule_hits", "Statements by the rule that decided", hits)?;
-        let unproven = self.view.unproven().into_iter().map(|(why, count)| (vec![("why", why.to_owned())], count));
+        let unproven = self.view.unproven().into_iter().filter(|(what, _)| what.doubt == Doubt::Effects);
+        let unproven = unproven.map(|(what, count)| (vec![("why", what.reason.to_owned())], count));
         counters(out, "unproven", "Statements of which nothing is proven, by the classifier's words", unproven)?;
         let mut errors: BTreeMap<(i64, u16), u64> = BTreeMap::new();
         for error in self.view.errors(Then::Keep) {

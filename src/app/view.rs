@@ -7,8 +7,10 @@ use super::gate::Gate;
 use crate::backend::hostgroup::{Hostgroup, Member};
 use crate::session::registry::Glimpse;
 use crate::session::snapshot::Snapshot;
+use crate::session::tally::REASON_NAMES;
 use crate::telemetry::ledger::Tally;
-use crate::telemetry::stats::{BUCKETS_US, DigestLabel, DigestTally, ErrorLabel, PoolTally, REASONS, WorkerStats};
+use crate::telemetry::routes::{RouteTaken, Sightings, Unproven, UnprovenLabel};
+use crate::telemetry::stats::{BUCKETS_US, DigestLabel, DigestTally, ErrorLabel, PoolTally, WorkerStats};
 use crate::telemetry::{Counter, WorkerCounters};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -147,27 +149,64 @@ impl View {
         sums
     }
 
+    /// Statements by the way that they took.
+    pub fn routes(&self) -> BTreeMap<RouteTaken, Sightings> {
+        let mut sums: BTreeMap<RouteTaken, Sightings> = BTreeMap::new();
+        for stats in self.stats() {
+            for entry in stats.routes.read().entries {
+                sums.entry(entry.label).or_default().absorb(&seen_in_unix_time(&entry.tally, stats));
+            }
+        }
+        sums
+    }
+
     /// Statements by reason number.
-    pub fn reasons(&self) -> [u64; REASONS] {
-        std::array::from_fn(|i| self.stats().map(|s| s.reasons[i].get()).sum())
+    pub fn reasons(&self) -> [u64; REASON_NAMES.len()] {
+        let mut sums = [0; REASON_NAMES.len()];
+        for entry in self.stats().flat_map(|s| s.routes.read().entries) {
+            if let Some(sum) = sums.get_mut(usize::from(entry.label.reason)) {
+                *sum += entry.tally.count.get();
+            }
+        }
+        sums
     }
 
     /// Hits by rule.
     pub fn rule_hits(&self) -> BTreeMap<u32, u64> {
         let mut hits = BTreeMap::new();
-        for entry in self.stats().flat_map(|s| s.rules.read().entries) {
-            *hits.entry(entry.label).or_default() += entry.tally.0.get();
+        for entry in self.stats().flat_map(|s| s.routes.read().entries) {
+            if let Some(rule) = entry.label.rule {
+                *hits.entry(rule).or_default() += entry.tally.count.get();
+            }
         }
         hits
     }
 
-    /// Statements of which nothing was proven, by the classifier's words.
-    pub fn unproven(&self) -> BTreeMap<&'static str, u64> {
+    /// Statements of which something was not proven, by what.
+    pub fn unproven(&self) -> BTreeMap<Unproven, u64> {
         let mut sums = BTreeMap::new();
         for entry in self.stats().flat_map(|s| s.unproven.read().entries) {
             *sums.entry(entry.label).or_default() += entry.tally.0.get();
         }
         sums
+    }
+
+    /// The same by digest; and whether there was not room for all.
+    pub fn unproven_digests(&self) -> (Vec<(UnprovenLabel, Sightings)>, bool) {
+        let mut sums: HashMap<(Unproven, i64, Arc<str>, Arc<str>, u64), (UnprovenLabel, Sightings)> = HashMap::new();
+        let mut folded = false;
+        for stats in self.stats() {
+            let reading = stats.unproven_digests.read();
+            folded |= reading.rest.is_some();
+            for entry in reading.entries {
+                let UnprovenLabel { unproven, digest } = &entry.label;
+                let (schema, user) = (Arc::clone(&digest.schema), Arc::clone(&digest.user));
+                let key = (*unproven, digest.hostgroup, schema, user, digest.digest);
+                let (_, sum) = sums.entry(key).or_insert_with(|| (entry.label.clone(), Sightings::default()));
+                sum.absorb(&seen_in_unix_time(&entry.tally, stats));
+            }
+        }
+        (sums.into_values().collect(), folded)
     }
 
     /// Calls `with` for each backend of each hostgroup.
@@ -246,6 +285,14 @@ fn in_unix_time(tally: &DigestTally, stats: &WorkerStats) -> DigestTally {
     own.absorb(tally);
     own.first_seen.set(stats.unix(tally.first_seen.get()));
     own.last_seen.set(stats.unix(tally.last_seen.get()));
+    own
+}
+
+fn seen_in_unix_time(seen: &Sightings, stats: &WorkerStats) -> Sightings {
+    let own = Sightings::default();
+    own.absorb(seen);
+    own.first_seen.set(stats.unix(seen.first_seen.get()));
+    own.last_seen.set(stats.unix(seen.last_seen.get()));
     own
 }
 

@@ -98,7 +98,10 @@ async fn ask_lag(backend: &Backend, checks: &Checks, kept: &mut Option<Connected
         None if checks.credentials.is_none() => (Reading::Unreadable("the checks have no account".into()), true),
         None => (Reading::Unreadable("the checks are not signed in".into()), true),
         Some(connected) => match timeout(checks.timeout, replica::ask(connected)).await {
-            Ok(Ok(reading)) => (reading, true),
+            Ok(Ok(told)) => {
+                backend.lag.applied(told.applied);
+                (told.reading, true)
+            }
             Ok(Err(error)) => (Reading::Unreadable(error.to_string()), false),
             Err(_) => (Reading::Unreadable(Cause::Timeout(as_ms(checks.timeout)).to_string()), false),
         },

@@ -10,6 +10,7 @@
 //! it as checks bring a backend up. Only readers are left out ([`super::hostgroup`]): a writer takes its statements
 //! whatever it says. The question itself is asked by [`super::replica`].
 
+use super::replica::Applied;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -65,6 +66,10 @@ pub struct Seen {
     pub limit: u32,
     /// Why it takes no reads, if it takes none.
     pub out: Option<String>,
+    /// Up to where it had done what its source did, when it last said so.
+    pub applied: Option<Applied>,
+    /// When it was asked last.
+    pub asked: Option<Instant>,
 }
 
 /// A backend's lag.
@@ -86,6 +91,8 @@ struct Found {
     known: Option<(u32, Instant)>,
     /// Readings in a row that were within the limit.
     within: u32,
+    applied: Option<Applied>,
+    asked: Option<Instant>,
 }
 
 /// What an observation changed, for the log and the record of changes.
@@ -124,7 +131,8 @@ impl Lag {
     pub fn seen(&self) -> Seen {
         let (found, limit) = (self.found(), self.limit.load(Relaxed));
         let out = self.is_out().then(|| found.why(limit));
-        Seen { reading: found.reading.clone(), seconds: found.seconds, limit, out }
+        let (reading, applied) = (found.reading.clone(), found.applied.clone());
+        Seen { reading, seconds: found.seconds, limit, out, applied, asked: found.asked }
     }
 
     /// Takes a reading of `now`; `rise` readings in a row within the limit bring a backend back.
@@ -153,6 +161,11 @@ impl Lag {
         (!same_kind && !first_signal).then(|| Turn::Signal(found.why(limit)))
     }
 
+    /// It said up to where it has done what its source did.
+    pub fn applied(&self, applied: Option<Applied>) {
+        self.found().applied = applied;
+    }
+
     fn found(&self) -> std::sync::MutexGuard<'_, Found> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,6 +173,7 @@ impl Lag {
 
 impl Found {
     fn take(&mut self, reading: Reading, now: Instant) {
+        self.asked = Some(now);
         self.seconds = match &reading {
             Reading::Behind(seconds) => {
                 self.known = Some((*seconds, now));

@@ -125,6 +125,7 @@ impl Grounds {
             }
         }
         Route {
+            unbounded: class == ReachClass::UNKNOWN && !draft.excluded.is_empty(),
             tiers: draft.tiers.into(),
             excluded: draft.excluded.into(),
             reason: draft.reason,

@@ -96,6 +96,11 @@ impl FastRoutes {
         FastOf { own: list(subject.user()), any: list("") }
     }
 
+    /// All of them.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &FastRoute> {
+        self.routes.iter()
+    }
+
     /// The row for this subject's statements that the rules left with this flag: what [`FastOf::at`] answers from.
     pub fn row(&self, subject: &Subject, flag: u32) -> Option<&FastRoute> {
         let schema = subject.schema().unwrap_or_default();

@@ -76,6 +76,8 @@ pub struct Route {
     pub tiers: Arc<[HostgroupId]>,
     /// Hostgroups that the rule named but that a horizon took out, for the error text and `EXPLAIN ROUTE`.
     pub excluded: Arc<[HostgroupId]>,
+    /// They were taken out because no lower bound on time is proven, not because one is and reaches too far back.
+    pub unbounded: bool,
     /// Why.
     pub reason: Reason,
     /// The rule that decided, if one did.

@@ -192,6 +192,11 @@ impl RuleSet {
         self.fast.row(subject, flag)
     }
 
+    /// All fast routes.
+    pub fn fast_routes(&self) -> impl ExactSizeIterator<Item = &FastRoute> {
+        self.fast.rows()
+    }
+
     /// The hostgroup for a user's statements that no rule sends anywhere, if the configuration gives it one.
     pub fn default_hostgroup(&self, user: &str) -> Option<HostgroupId> {
         self.defaults.get(user).copied()

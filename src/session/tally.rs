@@ -11,7 +11,8 @@ use super::snapshot::Snapshot;
 use crate::rules::{Plan, Reason, Route};
 use crate::sql::effects::Effects;
 use crate::telemetry::log::Spend;
-use crate::telemetry::stats::{DigestKey, DigestLabel, ErrorLabel, Sample};
+use crate::telemetry::routes::{Doubt, Unproven};
+use crate::telemetry::stats::{DigestKey, DigestLabel, ErrorLabel, Recorder, Sample};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,7 @@ fn ms(us: u64) -> f64 {
 /// The hostgroup of what the router answers itself.
 pub const NOWHERE: i64 = -1;
 
-fn reason_number(reason: &Reason, why: Why) -> usize {
+fn reason_number(reason: &Reason, why: Why) -> u8 {
     match (why, reason) {
         (Why::Pinned, _) => 6,
         (Why::NeedsPrevious, _) => 7,
@@ -58,6 +59,24 @@ fn reason_number(reason: &Reason, why: Why) -> usize {
         (Why::Route, Reason::FastRoute) => 11,
     }
 }
+
+/// The hostgroup's place in the route's order, from 1, where the route chose it.
+#[inline]
+fn tier(route: &Route, why: Why, hostgroup: u32) -> Option<u8> {
+    let place = route.tiers.iter().position(|id| *id == hostgroup).filter(|_| why == Why::Route)?;
+    u8::try_from(place + 1).ok()
+}
+
+/// Effects of which something may not be proven.
+const IN_DOUBT: Effects = Effects::UNPROVEN.union(Effects::UNKNOWN_FUNCTION);
+/// What is not proven of a function that only the servers know.
+const FUNCTION: Unproven =
+    Unproven { doubt: Doubt::Function, reason: "it calls a function that is no known built-in one, which may write" };
+/// What is not proven of a statement without a bound on time.
+const HORIZON: Unproven = Unproven {
+    doubt: Doubt::Horizon,
+    reason: "no lower bound on time is proven: hostgroups that hold only part of time were left out",
+};
 
 /// What was decided about a statement.
 #[derive(Clone, Copy)]
@@ -101,6 +120,7 @@ impl Session {
             command: plan.facts.verb as usize,
             reason: reason_number(&route.reason, why),
             rule: route.rule_id,
+            tier: tier(route, why, link.hostgroup),
         };
         let mut recorder = self.worker.recorder.borrow_mut();
         let key = self.digest_key(plan.hash, hostgroup);
@@ -110,8 +130,8 @@ impl Session {
         if why == Why::Route && route.tiers.first().is_some_and(|first| *first != link.hostgroup) {
             recorder.stats.counters.fallbacks.inc();
         }
-        if plan.facts.effects.contains(Effects::UNPROVEN) {
-            recorder.unproven(plan.facts.unproven);
+        if route.unbounded || plan.facts.effects.intersects(IN_DOUBT) {
+            self.doubt(&mut recorder, plan, route, key);
         }
         if let Some(code) = outcome.error {
             recorder.error(key, code, sample.now_s, &outcome.error_text, || {
@@ -171,9 +191,30 @@ impl Session {
             command: plan.facts.verb as usize,
             reason: reason_number(&route.reason, Why::Route),
             rule: route.rule_id,
+            tier: None,
         };
-        let label = |most| self.digest_label(plan, NOWHERE, most);
-        self.worker.recorder.borrow_mut().statement(self.digest_key(plan.hash, NOWHERE), &sample, label);
+        let (key, mut recorder) = (self.digest_key(plan.hash, NOWHERE), self.worker.recorder.borrow_mut());
+        recorder.statement(key, &sample, |most| self.digest_label(plan, NOWHERE, most));
+        if route.unbounded {
+            self.doubt(&mut recorder, plan, route, key);
+        }
+    }
+
+    /// Counts a statement of which something is not proven, by what.
+    fn doubt(&self, recorder: &mut Recorder, plan: &Plan, route: &Route, key: DigestKey) {
+        let effects = plan.facts.effects;
+        let does = if effects.contains(Effects::UNPROVEN) {
+            Some(Unproven { doubt: Doubt::Effects, reason: plan.facts.unproven })
+        } else {
+            // Where something else keeps it from readers, the function changes nothing.
+            let function = effects.contains(Effects::UNKNOWN_FUNCTION)
+                && effects.difference(Effects::UNKNOWN_FUNCTION).reader_safe();
+            function.then_some(FUNCTION)
+        };
+        for unproven in does.into_iter().chain(route.unbounded.then_some(HORIZON)) {
+            let now = self.worker.ticks().into();
+            recorder.unproven(unproven, key, now, |most| self.digest_label(plan, key.hostgroup, most));
+        }
     }
 
     /// Counts an error of the router's own.

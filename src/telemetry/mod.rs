@@ -2,6 +2,7 @@
 
 pub mod ledger;
 pub mod log;
+pub mod routes;
 pub mod stats;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,9 +1,10 @@
-//! What one worker counts of its statements: by digest, command, rule, reason, backend and error.
+//! What one worker counts of its statements: by digest, command, route, backend and error.
 //!
 //! The worker writes through its [`Recorder`]; anybody reads [`WorkerStats`], and adds up the workers. Literals are never
 //! seen here: a statement is known by its digest.
 
 use super::ledger::{Ledger, Tally, Writer};
+use super::routes::{Doubt, RouteTaken, Sightings, Unproven, UnprovenLabel};
 use super::{Counter, WorkerCounters};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +16,15 @@ pub struct StatsLimits {
     pub digests: usize,
     /// Errors, by backend, user, schema and code.
     pub errors: usize,
+    /// Digests of which something is not proven, by what, hostgroup, schema and user.
+    pub unproven: usize,
     /// Bytes of a digest's text that are kept.
     pub digest_bytes: usize,
 }
 
 impl Default for StatsLimits {
     fn default() -> Self {
-        Self { digests: 20_000, errors: 2_000, digest_bytes: 2_048 }
+        Self { digests: 20_000, errors: 2_000, unproven: 2_000, digest_bytes: 2_048 }
     }
 }
 
@@ -29,7 +32,7 @@ impl StatsLimits {
     /// Each worker's part of what all workers may keep.
     pub fn split(self, workers: usize) -> Self {
         let part = |whole: usize| (whole / workers.max(1)).max(1);
-        Self { digests: part(self.digests), errors: part(self.errors), ..self }
+        Self { digests: part(self.digests), errors: part(self.errors), unproven: part(self.unproven), ..self }
     }
 }
 
@@ -131,7 +134,7 @@ impl CommandTally {
     }
 }
 
-/// A rule's hits.
+/// Hits, and nothing else of them.
 #[derive(Debug, Default)]
 pub struct Hits(pub Counter);
 
@@ -235,9 +238,11 @@ pub struct Sample {
     /// The command's number.
     pub command: usize,
     /// Why it went where it went, by number.
-    pub reason: usize,
+    pub reason: u8,
     /// The rule that decided.
     pub rule: Option<u32>,
+    /// The hostgroup's place in the route's order, from 1, if the route chose it.
+    pub tier: Option<u8>,
 }
 
 /// By what a worker finds a digest's tally.
@@ -250,10 +255,8 @@ pub struct DigestKey {
     pub hostgroup: i64,
 }
 
-/// The most commands, and the most reasons, that are told apart.
+/// The most commands that are told apart.
 pub const COMMANDS: usize = 48;
-/// See [`COMMANDS`].
-pub const REASONS: usize = 16;
 
 /// All that a worker counts, for readers.
 #[derive(Debug)]
@@ -264,18 +267,18 @@ pub struct WorkerStats {
     pub counters: WorkerCounters,
     /// By digest.
     pub digests: Arc<Ledger<DigestLabel, DigestTally>>,
-    /// By rule.
-    pub rules: Arc<Ledger<u32, Hits>>,
+    /// By the way that they took.
+    pub routes: Arc<Ledger<RouteTaken, Sightings>>,
     /// By hostgroup and backend.
     pub pools: Arc<Ledger<PoolLabel, PoolTally>>,
     /// Errors.
     pub errors: Arc<Ledger<ErrorLabel, ErrorTally>>,
     /// By command.
     pub commands: [CommandTally; COMMANDS],
-    /// By reason.
-    pub reasons: [Counter; REASONS],
-    /// Statements that were not proven harmless, by the classifier's words.
-    pub unproven: Arc<Ledger<&'static str, Hits>>,
+    /// Statements of which something is not proven, by what. All of them.
+    pub unproven: Arc<Ledger<Unproven, Hits>>,
+    /// The same by digest, as far as there is room.
+    pub unproven_digests: Arc<Ledger<UnprovenLabel, Sightings>>,
     /// Unix time at which the worker started, in seconds.
     pub started: AtomicU64,
 }
@@ -288,12 +291,12 @@ impl WorkerStats {
             limits,
             counters: WorkerCounters::default(),
             digests: Arc::new(Ledger::new(limits.digests)),
-            rules: Arc::new(Ledger::new(MANY)),
+            routes: Arc::new(Ledger::new(super::routes::ROUTES)),
             pools: Arc::new(Ledger::new(MANY)),
             errors: Arc::new(Ledger::new(limits.errors)),
             commands: std::array::from_fn(|_| CommandTally::default()),
-            reasons: Default::default(),
             unproven: Arc::new(Ledger::new(MANY)),
+            unproven_digests: Arc::new(Ledger::new(limits.unproven)),
             started: AtomicU64::new(now),
         }
     }
@@ -305,17 +308,19 @@ impl WorkerStats {
 }
 
 /// The bound of tables whose size follows from the configuration or the code.
-const MANY: usize = 100_000;
+pub(super) const MANY: usize = 100_000;
 
 /// The worker's side.
 pub struct Recorder {
     /// What readers see.
     pub stats: Arc<WorkerStats>,
     digests: Writer<DigestKey, DigestLabel, DigestTally>,
-    rules: Writer<u32, u32, Hits>,
+    routes: Writer<RouteTaken, RouteTaken, Sightings>,
     pools: Writer<(u32, u32), PoolLabel, PoolTally>,
     errors: Writer<(DigestKey, u16), ErrorLabel, ErrorTally>,
-    unproven: Writer<(usize, usize), &'static str, Hits>,
+    /// By where their reasons' texts are: those are the code's own.
+    unproven: Writer<(usize, usize), Unproven, Hits>,
+    unproven_digests: Writer<(DigestKey, usize), UnprovenLabel, Sightings>,
 }
 
 impl Recorder {
@@ -323,10 +328,11 @@ impl Recorder {
     pub fn new(stats: Arc<WorkerStats>) -> Self {
         Self {
             digests: Writer::new(Arc::clone(&stats.digests)),
-            rules: Writer::new(Arc::clone(&stats.rules)),
+            routes: Writer::new(Arc::clone(&stats.routes)),
             pools: Writer::new(Arc::clone(&stats.pools)),
             errors: Writer::new(Arc::clone(&stats.errors)),
             unproven: Writer::new(Arc::clone(&stats.unproven)),
+            unproven_digests: Writer::new(Arc::clone(&stats.unproven_digests)),
             stats,
         }
     }
@@ -338,12 +344,9 @@ impl Recorder {
         if let Some(command) = self.stats.commands.get(sample.command) {
             command.note(sample.elapsed_us);
         }
-        if let Some(reason) = self.stats.reasons.get(sample.reason) {
-            reason.inc();
-        }
-        if let Some(rule) = sample.rule {
-            self.rules.tally(rule, || rule).0.inc();
-        }
+        let Sample { rule, reason, tier, .. } = *sample;
+        let taken = RouteTaken { hostgroup: key.hostgroup, rule, reason, tier };
+        self.routes.tally(taken, || taken).note(sample.now_s);
     }
 
     /// Counts what went to a backend and came from it.
@@ -356,10 +359,23 @@ impl Recorder {
         tally.sum_us.add(elapsed_us);
     }
 
-    /// Counts a statement of which nothing is proven. `why` is one of the classifier's own texts.
-    pub fn unproven(&mut self, why: &'static str) {
-        self.stats.counters.unproven.inc();
-        self.unproven.tally((why.as_ptr() as usize, why.len()), || why).0.inc();
+    /// Counts a statement of which something is not proven. `label` is asked for where its digest is new; it is given how many
+    /// bytes of text are kept.
+    pub fn unproven(
+        &mut self,
+        unproven: Unproven,
+        key: DigestKey,
+        now_s: u64,
+        label: impl FnOnce(usize) -> DigestLabel,
+    ) {
+        if unproven.doubt == Doubt::Effects {
+            self.stats.counters.unproven.inc();
+        }
+        let reason = (unproven.reason.as_ptr() as usize, unproven.reason.len());
+        self.unproven.tally(reason, || unproven).0.inc();
+        let most = self.stats.limits.digest_bytes;
+        let label = || UnprovenLabel { unproven, digest: label(most) };
+        self.unproven_digests.tally((key, reason.0), label).note(now_s);
     }
 
     /// Counts an error.
@@ -373,7 +389,8 @@ mod tests {
     use super::*;
 
     fn sample(elapsed_us: u64) -> Sample {
-        Sample { elapsed_us, rows_affected: 1, rows_sent: 2, error: 0, now_s: 5, command: 3, reason: 1, rule: Some(9) }
+        let (rule, tier) = (Some(9), Some(1));
+        Sample { elapsed_us, rows_affected: 1, rows_sent: 2, error: 0, now_s: 5, command: 3, reason: 1, rule, tier }
     }
 
     #[test]
@@ -392,7 +409,9 @@ mod tests {
         assert_eq!((tally.sum_us.get(), tally.rows_affected.get(), tally.rows_sent.get()), (20_000_790, 3, 6));
         let buckets: Vec<u64> = stats.commands[3].buckets.iter().map(Counter::get).collect();
         assert_eq!(buckets, [1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-        assert_eq!((stats.reasons[1].get(), stats.rules.read().entries[0].tally.0.get()), (3, 3));
+        let taken = &stats.routes.read().entries[0];
+        assert_eq!(taken.label, RouteTaken { hostgroup: 10, rule: Some(9), reason: 1, tier: Some(1) });
+        assert_eq!((taken.tally.count.get(), taken.tally.first_seen.get()), (3, 5));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The rows of `stats` and `monitor`, made of what the feed gives.
 
+mod estate;
+
 use crate::admin::feed::{CheckKind, Feed, PoolRow};
 use rusqlite::types::Value;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,6 +14,10 @@ fn text(value: impl Into<String>) -> Value {
 
 fn number(value: u64) -> Value {
     Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn hash(digest: u64) -> Value {
+    Value::Text(format!("0x{digest:016X}"))
 }
 
 fn or_null<T>(value: Option<T>, make: impl Fn(T) -> Value) -> Value {
@@ -51,6 +57,10 @@ pub fn stats(table: &str, feed: &dyn Feed) -> Option<Vec<Row>> {
             .collect(),
         "stats_mysql_processlist" => processlist(feed),
         "stats_mysql_errors" => errors(feed, reset),
+        "switchboard_tiers" => feed.tiers().into_iter().map(estate::tier).collect(),
+        "switchboard_routes" => feed.routes().into_iter().map(estate::route).collect(),
+        "switchboard_unproven" => feed.unproven().into_iter().map(estate::unproven).collect(),
+        "switchboard_freshness" => feed.freshness().into_iter().map(estate::freshness).collect(),
         _ => return None,
     })
 }
@@ -83,10 +93,10 @@ fn digests(feed: &dyn Feed, reset: bool) -> Vec<Row> {
     feed.digests(reset)
         .into_iter()
         .map(|d| {
-            let words = [d.schema, d.user, d.client, format!("0x{:016X}", d.digest), d.text];
+            let words = [text(d.schema), text(d.user), text(d.client), hash(d.digest), text(d.text)];
             let figures =
                 [d.count, d.first_seen, d.last_seen, d.sum_us, d.min_us, d.max_us, d.rows_affected, d.rows_sent];
-            let head = std::iter::once(Value::Integer(d.hostgroup)).chain(words.into_iter().map(text));
+            let head = std::iter::once(Value::Integer(d.hostgroup)).chain(words);
             head.chain(figures.into_iter().map(number)).collect()
         })
         .collect()

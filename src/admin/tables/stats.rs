@@ -68,6 +68,67 @@ pub const TABLES: &[Table] = &[
         name: "switchboard_draining",
         body: "srv_host VARCHAR, srv_port INT, status VARCHAR, sessions INT, connections INT, seconds INT, done INT",
     },
+    // Ours: the hostgroups of each route, in order, and which of them would take a statement now.
+    Table {
+        name: "switchboard_tiers",
+        body: "route VARCHAR, \
+               rule_id INT, \
+               username VARCHAR, \
+               tier INT, \
+               hostgroup INT, \
+               name VARCHAR, \
+               role VARCHAR, \
+               horizon VARCHAR, \
+               writer_hostgroup INT, \
+               servers INT, \
+               servers_ready INT, \
+               servers_lagging INT, \
+               state VARCHAR, \
+               takes INT",
+    },
+    // Ours: the ways that statements took.
+    Table {
+        name: "switchboard_routes",
+        body: "hostgroup INT, \
+               rule_id INT, \
+               reason VARCHAR, \
+               tier INT, \
+               fallback INT, \
+               count_star INT, \
+               first_seen INT, \
+               last_seen INT",
+    },
+    // Ours: statements of which something is not proven.
+    Table {
+        name: "switchboard_unproven",
+        body: "what VARCHAR, \
+               reason VARCHAR, \
+               hostgroup INT, \
+               schemaname VARCHAR, \
+               username VARCHAR, \
+               digest VARCHAR, \
+               digest_text VARCHAR, \
+               count_star INT, \
+               first_seen INT, \
+               last_seen INT",
+    },
+    // Ours: how far behind servers are, as the router knows it.
+    Table {
+        name: "switchboard_freshness",
+        body: "hostgroup INT, \
+               srv_host VARCHAR, \
+               srv_port INT, \
+               role VARCHAR, \
+               lag_signal VARCHAR, \
+               lag_seconds INT, \
+               max_replication_lag INT, \
+               applied_position VARCHAR, \
+               applied_gtid VARCHAR, \
+               asked_ms_ago INT, \
+               readable INT, \
+               why VARCHAR, \
+               read_your_writes_ms INT",
+    },
     Table {
         name: "stats_memory_metrics",
         body: "Variable_Name VARCHAR, \

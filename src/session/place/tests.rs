@@ -6,6 +6,7 @@ fn route(tiers: &[u32], reader_safe: bool, writer_holds: Holds) -> Route {
     Route {
         tiers: tiers.into(),
         excluded: Arc::from([]),
+        unbounded: false,
         reason: Reason::Rule(1),
         rule_id: Some(1),
         refusal: None,

@@ -1,0 +1,203 @@
+//! What ProxySQL has no table for: where routes lead now, which were taken, what was not proven, how fresh servers are.
+
+use crate::admin::commands::operate::place_of;
+use crate::admin::feed::estate::{FreshnessRow, RouteRow, TierRow, UnprovenDigest, UnprovenRow};
+use crate::app::view::View;
+use crate::rules::{HostgroupId, Role};
+use crate::session::snapshot::Snapshot;
+use crate::session::tally::REASON_NAMES;
+use crate::telemetry::routes::{RouteTaken, Sightings, Unproven, UnprovenLabel};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+fn role(writer: bool) -> &'static str {
+    if writer { "writer" } else { "reader" }
+}
+
+/// The routes of rules, of fast routes (hostgroup by hostgroup: there may be very many) and of users, tier by tier.
+pub fn tiers(view: &View) -> Vec<TierRow> {
+    let snapshot = view.snapshot();
+    let rules = &snapshot.rules;
+    let mut rows = Vec::new();
+    for rule in rules.rules().filter(|rule| !rule.destination.is_empty()) {
+        let head = TierRow { route: "rule", rule_id: Some(rule.rule_id), ..TierRow::default() };
+        rows.extend(route(&snapshot, &head, &rule.destination));
+    }
+    let fast: BTreeSet<HostgroupId> = rules.fast_routes().map(|fast| fast.destination).collect();
+    for destination in fast {
+        let head = TierRow { route: "fast_route", ..TierRow::default() };
+        rows.extend(route(&snapshot, &head, &[destination]));
+    }
+    let mut users: Vec<&str> = snapshot.accounts.iter().map(|account| account.name()).collect();
+    users.sort_unstable();
+    for user in users {
+        let head = TierRow { route: "default", username: Some(user.to_owned()), ..TierRow::default() };
+        let default = rules.default_hostgroup(user).unwrap_or_else(|| rules.hostgroups().writer_for(&[], None));
+        rows.extend(route(&snapshot, &head, &[default]));
+    }
+    rows
+}
+
+/// One route's tiers as they are now.
+fn route(snapshot: &Snapshot, head: &TierRow, destination: &[HostgroupId]) -> Vec<TierRow> {
+    let groups = snapshot.rules.hostgroups();
+    let writer = groups.writer_for(destination, None);
+    let mut rows: Vec<TierRow> = Vec::new();
+    for id in destination {
+        let group = groups.get(*id);
+        let (mut servers, mut ready, mut lagging) = (0, 0, 0);
+        if let Some(hostgroup) = snapshot.topology.hostgroup(*id) {
+            servers = hostgroup.members.len() as u64;
+            for member in &hostgroup.members {
+                ready += u64::from(hostgroup.takes(&member.backend));
+                lagging += u64::from(hostgroup.is_too_far_behind(&member.backend));
+            }
+        }
+        rows.push(TierRow {
+            tier: rows.len() as u64 + 1,
+            hostgroup: *id,
+            name: group.map(|g| g.name.to_string()).unwrap_or_default(),
+            role: role(group.is_some_and(|g| g.role == Role::Writer)),
+            horizon: group.and_then(|g| g.horizon).map(|horizon| horizon.to_string()),
+            writer,
+            servers,
+            ready,
+            lagging,
+            state: match (servers, ready) {
+                (0, _) => "empty",
+                (_, 0) => "out",
+                _ if ready < servers => "degraded",
+                _ => "serving",
+            },
+            takes: ready > 0 && !rows.iter().any(|row| row.takes),
+            ..head.clone()
+        });
+    }
+    rows
+}
+
+/// The ways that statements took.
+pub fn routes(view: &View) -> Vec<RouteRow> {
+    let row = |(taken, seen): (RouteTaken, Sightings)| RouteRow {
+        hostgroup: taken.hostgroup,
+        rule_id: taken.rule,
+        reason: REASON_NAMES.get(usize::from(taken.reason)).copied().unwrap_or_default(),
+        tier: taken.tier.map(u64::from),
+        fallback: taken.tier.is_some_and(|tier| tier > 1),
+        count: seen.count.get(),
+        first_seen: seen.first_seen.get(),
+        last_seen: seen.last_seen.get(),
+    };
+    view.routes().into_iter().map(row).collect()
+}
+
+/// Statements of which something is not proven.
+pub fn unproven(view: &View) -> Vec<UnprovenRow> {
+    // In this order: what is counted in between is then among the digests' counts and not among those that did not fit.
+    let sums = view.unproven();
+    let (digests, folded) = view.unproven_digests();
+    unproven_rows(if folded { sums } else { BTreeMap::new() }, digests)
+}
+
+/// Rows by digest, and for each reason one for those of its `sums` whose digests did not fit.
+fn unproven_rows(sums: BTreeMap<Unproven, u64>, digests: Vec<(UnprovenLabel, Sightings)>) -> Vec<UnprovenRow> {
+    let (mut rows, mut missing) = (Vec::new(), sums);
+    for (UnprovenLabel { unproven, digest }, seen) in digests {
+        let count = seen.count.get();
+        if let Some(sum) = missing.get_mut(&unproven) {
+            *sum = sum.saturating_sub(count);
+        }
+        let digest = UnprovenDigest {
+            hostgroup: digest.hostgroup,
+            schema: digest.schema.to_string(),
+            user: digest.user.to_string(),
+            digest: digest.digest,
+            text: digest.text.to_string(),
+            first_seen: seen.first_seen.get(),
+            last_seen: seen.last_seen.get(),
+        };
+        let (what, reason) = (unproven.doubt.name(), unproven.reason);
+        rows.push(UnprovenRow { what, reason, digest: Some(digest), count });
+    }
+    let missing = missing.into_iter().filter(|(_, count)| *count > 0);
+    rows.extend(missing.map(|(Unproven { doubt, reason }, count)| UnprovenRow {
+        what: doubt.name(),
+        reason,
+        digest: None,
+        count,
+    }));
+    rows
+}
+
+/// How fresh each server is, hostgroup by hostgroup.
+pub fn freshness(view: &View) -> Vec<FreshnessRow> {
+    let (snapshot, now) = (view.snapshot(), Instant::now());
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut rows = Vec::new();
+    for hostgroup in snapshot.topology.hostgroups() {
+        for backend in hostgroup.members.iter().map(|member| &member.backend) {
+            let (host, port) = place_of(backend);
+            let seen = backend.lag.seen();
+            let applied = seen.applied.unwrap_or_default();
+            rows.push(FreshnessRow {
+                hostgroup: hostgroup.id,
+                host,
+                port,
+                role: role(hostgroup.writer),
+                signal: seen.reading.as_ref().map_or("not_asked", |reading| reading.name()),
+                lag_seconds: seen.seconds.map(u64::from),
+                max_replication_lag: seen.limit.into(),
+                position: Some(applied.position).filter(|text| !text.is_empty()),
+                gtid: Some(applied.gtid).filter(|text| !text.is_empty()),
+                asked_ms_ago: seen.asked.map(|at| millis(now.saturating_duration_since(at))),
+                readable: hostgroup.takes(backend),
+                why: hostgroup.left_out().find(|(out, _)| out.id == backend.id).map(|(_, why)| why),
+                read_your_writes_ms: (!hostgroup.writer).then(|| millis(snapshot.settings.read_your_writes)),
+            });
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::routes::Doubt;
+    use crate::telemetry::stats::{DigestKey, DigestLabel, Recorder, StatsLimits, WorkerStats};
+    use std::sync::Arc;
+
+    #[test]
+    fn sums_by_reason_stay_whole_where_digests_do_not_fit() {
+        let limits = StatsLimits { unproven: 2, ..StatsLimits::default() };
+        let stats = Arc::new(WorkerStats::new(limits));
+        let mut recorder = Recorder::new(Arc::clone(&stats));
+        let [far, unknown] =
+            [(Doubt::Horizon, "far"), (Doubt::Effects, "unknown")].map(|(doubt, reason)| Unproven { doubt, reason });
+        for digest in 0..10 {
+            let key = DigestKey { digest, user: 1, schema: 1, hostgroup: 20 };
+            let label = |_| DigestLabel {
+                hostgroup: 20,
+                schema: "s".into(),
+                user: "u".into(),
+                digest,
+                text: format!("SELECT {digest}").into(),
+            };
+            recorder.unproven(far, key, 1, label);
+            recorder.unproven(unknown, key, 1, label);
+        }
+        let sums = stats.unproven.read().entries.iter().map(|e| (e.label, e.tally.0.get())).collect();
+        let reading = stats.unproven_digests.read();
+        assert_eq!((reading.entries.len(), reading.rest.is_some()), (2, true));
+        let seen = |tally: &Sightings| {
+            let own = Sightings::default();
+            crate::telemetry::ledger::Tally::absorb(&own, tally);
+            own
+        };
+        let digests = reading.entries.iter().map(|e| (e.label.clone(), seen(&e.tally))).collect();
+        let rows = unproven_rows(sums, digests);
+        let sum = |what| rows.iter().filter(|row| row.what == what).map(|row| row.count).sum::<u64>();
+        assert_eq!((sum("horizon"), sum("effects")), (10, 10), "{rows:?}");
+        assert_eq!(rows.iter().filter(|row| row.digest.is_none()).count(), 2, "{rows:?}");
+        assert_eq!(stats.counters.unproven.get(), 10, "what reaches too far is no unproven statement");
+    }
+}
