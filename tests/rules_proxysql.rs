@@ -289,7 +289,8 @@ fn plans_decide_as_a_plain_search_does() {
         seed ^= seed << 17;
         seed % below
     };
-    let words = ["a", "b", "c", "d"];
+    // Two that are long enough to be filed under, one of them within the other.
+    let words = ["a", "bravo", "c", "bravo delta"];
     for round in 0..2_000 {
         let count = 1 + random(8) as u32;
         // Flags in every second round: plans without any are cut shorter.

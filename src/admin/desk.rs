@@ -152,20 +152,39 @@ impl Desk {
                 continue;
             }
             let there = self.settled(table, &told, known)?;
-            let here = self.engine.rows(&format!("main.{table}"))?;
-            let none = Vec::new();
-            let (merged, conflicts) = merge(table, memory.base.get(table).unwrap_or(&none), &here, &there);
-            if let Some(merged) = merged {
-                self.engine.refill(&format!("main.{table}"), &merged)?;
+            // Nobody but who edits here changed it: as after a LOAD of what is edited.
+            if memory.base.get(table) != Some(&there) {
+                self.bring_in(&mut memory, table, &there)?;
+                memory.base.insert(table, there.clone());
             }
-            if !conflicts.is_empty() {
-                memory.conflicts.entry(main::unit(table)).or_default().extend(conflicts);
-            }
-            memory.base.insert(table, there.clone());
             memory.told.insert(table, (told, there));
         }
         memory.version = version;
         Ok(())
+    }
+
+    /// Brings a table's rows in effect into what is edited of it.
+    fn bring_in(&self, memory: &mut Memory, table: &'static str, there: &Rows) -> Result<(), EngineError> {
+        let here = self.engine.rows(&format!("main.{table}"))?;
+        let none = Vec::new();
+        let (merged, conflicts) = merge(table, memory.base.get(table).unwrap_or(&none), &here, there);
+        if let Some(merged) = merged {
+            self.engine.refill(&format!("main.{table}"), &merged)?;
+        }
+        if !conflicts.is_empty() {
+            memory.conflicts.entry(main::unit(table)).or_default().extend(conflicts);
+        }
+        Ok(())
+    }
+
+    /// The rows of what is in effect, as its texts say them. Read from the texts only where [`Self::sync`] has not done so.
+    pub(super) fn in_effect(&self) -> Result<Tables, DeskError> {
+        let (version, loaded) = self.parts.versions.runtime();
+        let memory = self.memory.borrow();
+        if memory.version == version {
+            return Ok(memory.told.iter().map(|(table, (told, _))| (*table, told.clone())).collect());
+        }
+        Ok(model::project(&loaded, &self.engine.vault)?)
     }
 
     /// What is edited of these units.
@@ -226,8 +245,7 @@ impl Desk {
     }
 
     fn refill_runtime(&self, lower: &str) -> Result<(), DeskError> {
-        let (_, loaded) = self.parts.versions.runtime();
-        let mut rows = model::project(&loaded, &self.engine.vault)?;
+        let mut rows = self.in_effect()?;
         if let Some(servers) = rows.get_mut("mysql_servers") {
             super::commands::operate::overlay_health(servers, &self.parts.published);
         }

@@ -1,12 +1,14 @@
 //! Which rules match a statement, without looking at all of them.
 //!
-//! Each rule is filed under the narrowest thing that it needs: a digest, a table, a user, a schema, a set of effects. A new
-//! digest is asked for what it has, and gets the few lists that can hold a match, merged in the order of the rules. This
-//! is done when a plan is made; an execution sees only the rules that are left.
+//! Each rule is filed under the narrowest thing that it needs: a digest, a table, a piece of text, a user, a schema, a set of
+//! effects. A new digest is asked for what it has, and gets the few lists that can hold a match, merged in the order of the
+//! rules. This is done when a plan is made; an execution sees only the rules that are left.
 
+use super::literal::{self, Pieces};
 use super::rule::{Known, Rule};
 use crate::sql::effects::Effects;
 use foldhash::fast::FixedState;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ type Map<K> = HashMap<K, Vec<u32>, FixedState>;
 pub(super) struct Index {
     by_digest: Map<u64>,
     by_table: Map<Box<str>>,
+    /// By what `match_digest` cannot match without.
+    by_piece: Option<Pieces>,
     by_user: Map<Box<str>>,
     by_schema: Map<Box<str>>,
     by_effect: Vec<(EffectKey, Vec<u32>)>,
@@ -29,15 +33,24 @@ pub(super) struct Index {
 impl Index {
     /// Files every rule under one heading (under each of its tables, where it has several).
     pub fn new(rules: &[Arc<Rule>]) -> Self {
-        let mut index = Self::default();
+        let (mut index, mut pieces) = (Self::default(), Vec::new());
         // What a rule set may hold is bounded long before 2^32 rules.
         for (place, rule) in (0u32..).zip(rules) {
-            index.file(place, rule);
+            index.file(place, rule, &mut pieces);
+        }
+        if !pieces.is_empty() {
+            match Pieces::new(pieces) {
+                Ok(pieces) => index.by_piece = Some(pieces),
+                Err(pieces) => {
+                    index.rest.extend(pieces.into_iter().map(|(_, place)| place));
+                    index.rest.sort_unstable();
+                }
+            }
         }
         index
     }
 
-    fn file(&mut self, place: u32, rule: &Rule) {
+    fn file(&mut self, place: u32, rule: &Rule, pieces: &mut Vec<(Box<[u8]>, u32)>) {
         let s = &rule.settings;
         if let Some(digest) = s.digest {
             self.by_digest.entry(digest).or_default().push(place);
@@ -48,6 +61,10 @@ impl Index {
             for name in names {
                 self.by_table.entry(name.into()).or_default().push(place);
             }
+        } else if let Some(piece) =
+            s.match_digest.as_deref().filter(|_| !s.negate_match_pattern).and_then(literal::required)
+        {
+            pieces.push((piece, place));
         } else if let Some(user) = &s.username {
             self.by_user.entry(user.clone()).or_default().push(place);
         } else if let Some(schema) = &s.schemaname {
@@ -66,6 +83,7 @@ impl Index {
     /// Places of all rules that may match, ascending, each once. What they promise must still be checked.
     pub fn candidates<'a>(&'a self, known: &Known<'_>) -> Merge<'a> {
         let mut lists: Vec<&[u32]> = vec![&self.rest];
+        let pieces = self.by_piece.as_ref().map(|pieces| pieces.found_in(known.digest)).unwrap_or_default();
         lists.extend(self.by_digest.get(&known.hash).map(Vec::as_slice));
         if !self.by_table.is_empty() {
             let names = known.facts.tables.iter().map(|t| t.name.to_lowercase());
@@ -80,24 +98,25 @@ impl Index {
                 lists.push(list);
             }
         }
-        lists.retain(|l| !l.is_empty());
-        Merge { lists }
+        let lists = lists.into_iter().map(Cow::Borrowed).chain([Cow::Owned(pieces)]);
+        Merge { lists: lists.filter(|list| !list.is_empty()).map(|list| (list, 0)).collect() }
     }
 }
 
 /// Several ascending lists as one.
 pub(super) struct Merge<'a> {
-    lists: Vec<&'a [u32]>,
+    /// Each with how many of its places were given.
+    lists: Vec<(Cow<'a, [u32]>, usize)>,
 }
 
 impl Iterator for Merge<'_> {
     type Item = u32;
 
     fn next(&mut self) -> Option<u32> {
-        let least = self.lists.iter().filter_map(|l| l.first()).min().copied()?;
-        for list in &mut self.lists {
-            while list.first() == Some(&least) {
-                *list = &list[1..];
+        let least = self.lists.iter().filter_map(|(list, given)| list.get(*given)).min().copied()?;
+        for (list, given) in &mut self.lists {
+            while list.get(*given) == Some(&least) {
+                *given += 1;
             }
         }
         Some(least)

@@ -12,6 +12,7 @@
 //! | [`rule`] | one rule as the configuration gives it, and compiled |
 //! | [`pattern`] | the patterns that rules are made of: regular expressions, addresses, table names |
 //! | [`fast`] | where a user's statements in a schema go if the rules leave it open |
+//! | `literal` | what a text must contain for a pattern to match it |
 //! | [`matcher`] | which rules can match, found without looking at all of them |
 //! | [`hostgroup`] | hostgroups: role, horizon, and who is whose writer |
 //! | [`ruleset`] | the whole, checked; makes plans |
@@ -28,6 +29,7 @@ pub mod decide;
 pub mod explain;
 pub mod fast;
 pub mod hostgroup;
+mod literal;
 pub mod matcher;
 pub mod pattern;
 pub mod plan;
