@@ -30,9 +30,9 @@ pub mod view;
 
 pub use control::run;
 
-use crate::session::kill;
 use crate::session::registry::Activity;
 use crate::session::worker::{Published, Worker};
+use crate::session::{display, kill};
 use arc_swap::ArcSwap;
 use gate::{Gate, Listener, Reception};
 pub use setup::Setup;
@@ -90,11 +90,11 @@ impl Router {
         let (tcp, addresses) = bind_tcp(setup)?;
         let unix = bind_unix(setup)?;
         let workers = setup.workers.max(1);
-        let (gate, mailboxes) = Gate::new(published, workers);
+        let (gate, ends) = Gate::new(published, workers);
         let gate = Arc::new(gate);
         let mut threads = Vec::new();
         let mut listeners = Some((tcp, unix));
-        for (id, mailbox) in mailboxes.into_iter().enumerate() {
+        for (id, ends) in ends.into_iter().enumerate() {
             let gate = Arc::clone(&gate);
             let listeners = listeners.take();
             let limits = setup.caches;
@@ -102,7 +102,7 @@ impl Router {
                 let runtime =
                     tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
                 match runtime {
-                    Ok(runtime) => runtime.block_on(work(id, gate, mailbox, limits, listeners)),
+                    Ok(runtime) => runtime.block_on(work(id, gate, ends, limits, listeners)),
                     Err(error) => tracing::error!(%error, "a worker has no runtime"),
                 }
             })?;
@@ -159,14 +159,15 @@ impl Router {
 async fn work(
     id: usize,
     gate: Arc<Gate>,
-    (mailbox, ear): gate::Ends,
+    ends: gate::Ends,
     limits: crate::rules::CacheLimits,
     listeners: Option<(Vec<std::net::TcpListener>, Option<std::os::unix::net::UnixListener>)>,
 ) {
     let worker = Rc::new(Worker::new(id, &gate.published, limits, gate.shared.clone(), Arc::clone(&gate.stats[id])));
     let reception = Rc::new(Reception::new(Rc::clone(&worker), Arc::clone(&gate)));
-    tokio::task::spawn_local(Rc::clone(&reception).work(mailbox));
-    tokio::task::spawn_local(kill::listen(Rc::clone(&worker), Rc::clone(&reception.registry), ear));
+    tokio::task::spawn_local(Rc::clone(&reception).work(ends.mailbox));
+    tokio::task::spawn_local(kill::listen(Rc::clone(&worker), Rc::clone(&reception.registry), ends.kills));
+    tokio::task::spawn_local(display::listen(Rc::clone(&worker), ends.looks));
     if let Some((tcp, unix)) = listeners {
         let tcp = tcp.into_iter().map(|l| tokio::net::TcpListener::from_std(l).map(Listener::Tcp));
         let unix = unix.into_iter().map(|l| tokio::net::UnixListener::from_std(l).map(Listener::Unix));

@@ -235,8 +235,8 @@ impl Desk {
             }
         }
         if named("switchboard_draining") {
-            self.engine
-                .refill("stats.switchboard_draining", &super::commands::operate::draining(&self.parts.published))?;
+            let draining = super::commands::operate::draining(&self.parts.published, feed);
+            self.engine.refill("stats.switchboard_draining", &draining)?;
         }
         if named("switchboard_config_history") {
             self.engine.refill("main.switchboard_config_history", &self.history_rows())?;

@@ -1,12 +1,14 @@
 //! What the admin port shows of a router that runs: plain rows, and the one trait that gives them.
 //!
 //! Nothing here knows SQL, and nothing here is asked for but by a statement that names the table: a [`Feed`] may merge
-//! counters when it is asked. It is asked on the admin thread, so it may take some milliseconds, and must not wait for a
-//! client or a backend. The units are those of ProxySQL's columns, which the names say.
+//! counters when it is asked. It is asked on the admin thread, so it may take some milliseconds (half a second where a worker
+//! is stuck), and must not wait for a client or a backend. The units are those of ProxySQL's columns, which the names say.
 
 pub mod estate;
+pub mod held;
 
 use estate::{FreshnessRow, RouteRow, TierRow, UnprovenRow};
+use held::{FreeRow, PreparedRow};
 use std::borrow::Cow;
 use std::time::SystemTime;
 
@@ -29,7 +31,7 @@ pub struct PoolRow {
     pub ok: u64,
     /// Connections that could not be made.
     pub errors: u64,
-    /// The most that were in use at a time.
+    /// The most that were open at a time.
     pub max_used: u64,
     /// Statements sent.
     pub queries: u64,
@@ -269,6 +271,16 @@ pub trait Feed: Send + Sync {
 
     /// Checks of backends, the latest of each kind.
     fn checks(&self) -> Vec<CheckRow> {
+        Vec::new()
+    }
+
+    /// Idle connections.
+    fn free_connections(&self) -> Vec<FreeRow> {
+        Vec::new()
+    }
+
+    /// Texts that clients have prepared.
+    fn prepared(&self) -> Vec<PreparedRow> {
         Vec::new()
     }
 

@@ -338,13 +338,14 @@ async fn check_backends(published: Published) {
     }
 }
 
-/// Says once of each backend that an operator takes out when nobody uses it any more. `empty` is whom that was said of.
+/// Says once of each backend that an operator takes out when nobody uses it any more: the workers close what is idle there, so
+/// what is open is in use. `empty` is whom that was said of.
 fn say_drained(backends: &[Arc<Backend>], empty: &mut HashSet<BackendId>) {
     for backend in backends {
         let leaving = matches!(backend.health.state(), State::Draining | State::Disabled);
         if !leaving {
             empty.remove(&backend.id);
-        } else if backend.busy() == 0 && empty.insert(backend.id) {
+        } else if backend.open() == 0 && empty.insert(backend.id) {
             tracing::info!(backend = &*backend.name, "drained: no session uses it any more");
         }
     }

@@ -1,11 +1,13 @@
 //! What the admin port shows of the router that runs, out of what can be seen of it.
 
 mod estate;
+mod held;
 
 use super::metrics;
 use super::view::{Then, View};
 use crate::admin::commands::operate::{place_of, status_in};
 use crate::admin::feed::estate::{FreshnessRow, RouteRow, TierRow, UnprovenRow};
+use crate::admin::feed::held::{FreeRow, PreparedRow};
 use crate::admin::feed::{
     CheckKind, CheckRow, CommandRow, DigestRow, ErrorRow, Feed, Figure, HealthRow, PoolRow, ProcessRow, RuleHitRow,
     UserRow,
@@ -52,6 +54,7 @@ impl Feed for Seen {
     fn connection_pool(&self, reset: bool) -> Vec<PoolRow> {
         let snapshot = self.view.snapshot();
         let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = self.view.idle();
         let mut rows = Vec::new();
         self.view.places(&snapshot, |place| {
             let backend = &place.member.backend;
@@ -62,14 +65,16 @@ impl Feed for Seen {
             let key = (place.hostgroup.id, backend.id.0);
             let before = forgotten.get(&key).copied().unwrap_or_default();
             let since = |i: usize| now[i].saturating_sub(before[i]);
-            let used = backend.busy();
+            // What is open and not idle is in use; it is looked at just after, so there may be fewer.
+            let open = backend.open();
+            let free = idle.get(&backend.id).copied().unwrap_or(0).min(open);
             rows.push(PoolRow {
                 hostgroup: place.hostgroup.id,
                 host,
                 port,
                 status: status_in(place.hostgroup, backend),
-                used: used.into(),
-                free: backend.open().saturating_sub(used).into(),
+                used: (open - free).into(),
+                free: free.into(),
                 ok: since(3),
                 errors: since(4),
                 max_used: max_used.into(),
@@ -303,6 +308,14 @@ impl Feed for Seen {
             }));
         }
         rows
+    }
+
+    fn free_connections(&self) -> Vec<FreeRow> {
+        held::free(&self.view)
+    }
+
+    fn prepared(&self) -> Vec<PreparedRow> {
+        held::prepared(&self.view)
     }
 
     fn tiers(&self) -> Vec<TierRow> {

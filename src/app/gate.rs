@@ -7,6 +7,7 @@ use crate::protocol::capabilities::Capabilities;
 use crate::protocol::response::ErrPacket;
 use crate::protocol::status::Status;
 use crate::rules::Subject;
+use crate::session::display;
 use crate::session::kill::{KillBoard, KillRequest};
 use crate::session::registry::{Registry, Roll, Ticket};
 use crate::session::worker::{Published, Shared, Worker};
@@ -40,13 +41,22 @@ pub struct Gate {
     pub started: std::time::Instant,
     /// What each worker has counted.
     pub stats: Vec<Arc<WorkerStats>>,
+    /// The way to what only workers see.
+    pub display: display::Board,
     /// The sessions of each worker.
     pub rolls: Vec<Arc<Roll>>,
     next_connection: AtomicU32,
 }
 
-/// A worker's ends: its mailbox, and its ear for KILL.
-pub type Ends = (mpsc::Receiver<Arrival>, mpsc::Receiver<KillRequest>);
+/// A worker's ends.
+pub struct Ends {
+    /// Its mailbox.
+    pub mailbox: mpsc::Receiver<Arrival>,
+    /// Its ear for KILL.
+    pub kills: mpsc::Receiver<KillRequest>,
+    /// Its ear for those who look.
+    pub looks: mpsc::Receiver<display::Question>,
+}
 
 /// A client that has just connected.
 pub struct Arrival {
@@ -75,10 +85,11 @@ pub enum Listener {
 }
 
 impl Gate {
-    /// A gate for so many workers, and each worker's ends: its mailbox, and its ear for KILL.
+    /// A gate for so many workers, and each worker's ends.
     pub fn new(published: Published, workers: usize) -> (Self, Vec<Ends>) {
         let (mailboxes, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(1024)).unzip();
-        let (board, ears) = KillBoard::new(workers);
+        let (board, kills) = KillBoard::new(workers);
+        let (display, looks) = display::Board::new(workers);
         let gate = Self {
             published,
             shared: Shared { rsa: Arc::new(RsaKey::generated()), offload: Offload::new(1), board: Arc::new(board) },
@@ -90,10 +101,12 @@ impl Gate {
             reloads: Default::default(),
             started: std::time::Instant::now(),
             stats: (0..workers).map(|_| Arc::new(WorkerStats::new(StatsLimits::default().split(workers)))).collect(),
+            display,
             rolls: (0..workers).map(|_| Arc::default()).collect(),
             next_connection: AtomicU32::new(1),
         };
-        (gate, receivers.into_iter().zip(ears).collect())
+        let ends = receivers.into_iter().zip(kills).zip(looks);
+        (gate, ends.map(|((mailbox, kills), looks)| Ends { mailbox, kills, looks }).collect())
     }
 
     /// Clients at all workers.

@@ -1,10 +1,13 @@
 //! The running router as other threads see it: the metrics page, the admin port, the status page.
 //!
-//! Reads atomics and published snapshots; workers are never asked and never wait. Sums are over all workers, each read at a
+//! Reads atomics and published snapshots; workers never wait, and are asked for nothing but what only they can see
+//! ([`crate::session::display`]). Sums are over all workers, each read at a
 //! slightly different moment.
 
 use super::gate::Gate;
 use crate::backend::hostgroup::{Hostgroup, Member};
+use crate::backend::server::BackendId;
+use crate::session::display::{Look, Shown};
 use crate::session::registry::Glimpse;
 use crate::session::snapshot::Snapshot;
 use crate::session::tally::REASON_NAMES;
@@ -207,6 +210,20 @@ impl View {
             }
         }
         (sums.into_values().collect(), folded)
+    }
+
+    /// What the workers show who are asked; one that is stuck is left out.
+    pub fn look(&self, look: Look) -> Vec<(usize, Shown)> {
+        self.gate.display.ask(look)
+    }
+
+    /// Idle connections by backend.
+    pub fn idle(&self) -> HashMap<BackendId, u32> {
+        let mut counts = HashMap::new();
+        for (backend, idle) in self.look(Look::Counts).into_iter().flat_map(|(_, shown)| shown.counts) {
+            *counts.entry(backend).or_default() += idle;
+        }
+        counts
     }
 
     /// Calls `with` for each backend of each hostgroup.

@@ -113,6 +113,18 @@ impl<C> Pool<C> {
         true
     }
 
+    /// Calls `with` for each idle connection: whom it is fit for, the connection, and the tick at which it was put back.
+    pub fn each(&self, mut with: impl FnMut(&Key, &C, u32)) {
+        for (key, idle) in &self.idle {
+            idle.iter().for_each(|entry| with(key, &entry.connection, entry.since));
+        }
+    }
+
+    /// Backends and how many connections are idle there, a backend as often as there are keys for it.
+    pub fn counts(&self) -> impl Iterator<Item = (BackendId, usize)> {
+        self.idle.iter().map(|(key, idle)| (key.backend, idle.len()))
+    }
+
     /// Idle connections.
     pub fn len(&self) -> usize {
         self.count

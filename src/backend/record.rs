@@ -1,4 +1,4 @@
-//! What was found of a backend, kept for operators: connections made and not made, the most in use, the latest checks.
+//! What was found of a backend, kept for operators: connections made and not made, the most at a time, the latest checks.
 //!
 //! Nothing here decides anything. The counters are written where the traffic connects; the checks by the control thread.
 
@@ -41,7 +41,7 @@ pub struct Checked {
 pub struct Record {
     connected: AtomicU64,
     failed: AtomicU64,
-    most_used: AtomicU32,
+    most_open: AtomicU32,
     latency_us: AtomicU64,
     checks: Mutex<VecDeque<Checked>>,
     lags: Mutex<VecDeque<Checked>>,
@@ -58,12 +58,9 @@ impl Record {
         self.failed.fetch_add(1, Relaxed);
     }
 
-    /// So many connections are in use now.
-    #[inline]
-    pub fn used(&self, now: u32) {
-        if now > self.most_used.load(Relaxed) {
-            self.most_used.fetch_max(now, Relaxed);
-        }
+    /// So many connections are open now.
+    pub fn opened(&self, now: u32) {
+        self.most_open.fetch_max(now, Relaxed);
     }
 
     /// A check was made.
@@ -80,9 +77,9 @@ impl Record {
         checks.push_back(check);
     }
 
-    /// Connections made, connections that failed, and the most in use at a time.
+    /// Connections made, connections that failed, and the most that were open at a time.
     pub fn counts(&self) -> (u64, u64, u32) {
-        (self.connected.load(Relaxed), self.failed.load(Relaxed), self.most_used.load(Relaxed))
+        (self.connected.load(Relaxed), self.failed.load(Relaxed), self.most_open.load(Relaxed))
     }
 
     /// What the latest check that succeeded took, in microseconds; 0 before the first.

@@ -116,10 +116,10 @@ impl Backend {
 
     /// Room for one more connection, if the limit leaves any. The room is given back when the lease is dropped.
     pub fn lease(self: &Arc<Self>) -> Option<Lease> {
-        self.open
-            .fetch_update(Relaxed, Relaxed, |open| (open < self.max_connections()).then_some(open + 1))
-            .ok()
-            .map(|_| Lease { backend: Arc::clone(self) })
+        let more = |open| (open < self.max_connections()).then_some(open + 1);
+        let before = self.open.fetch_update(Relaxed, Relaxed, more).ok()?;
+        self.record.opened(before + 1);
+        Some(Lease { backend: Arc::clone(self) })
     }
 
     /// Open connections, idle ones included.
@@ -127,7 +127,8 @@ impl Backend {
         self.open.load(Relaxed)
     }
 
-    /// Connections that a session is using right now.
+    /// Connections that a session is using right now, as far as a choice among backends needs to know: those of a hostgroup
+    /// with one member are not counted.
     pub fn busy(&self) -> u32 {
         self.busy.load(Relaxed)
     }
@@ -139,8 +140,7 @@ impl Backend {
 
     /// A session took a connection to it.
     pub fn begin(&self) {
-        let busy = self.busy.fetch_add(1, Relaxed) + 1;
-        self.record.used(busy);
+        self.busy.fetch_add(1, Relaxed);
     }
 
     /// A session gave a connection back.

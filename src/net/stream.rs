@@ -3,6 +3,7 @@
 //! The relay speaks to this type alone, so that another I/O backend (io_uring) can take its place later.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -104,6 +105,16 @@ impl Stream {
         !matches!(self, Stream::Tcp(_))
     }
 
+    /// The number of the socket below, for people.
+    pub fn descriptor(&self) -> i32 {
+        match self {
+            Stream::Tcp(s) => s.as_raw_fd(),
+            Stream::Unix(s) => s.as_raw_fd(),
+            Stream::TlsServer(s) => s.get_ref().0.descriptor(),
+            Stream::TlsClient(s) => s.get_ref().0.descriptor(),
+        }
+    }
+
     /// The socket below has something to read, or is closed; asks the event loop, not the system.
     pub fn poll_socket_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
@@ -149,6 +160,13 @@ impl Stream {
 }
 
 impl Plain {
+    fn descriptor(&self) -> i32 {
+        match self {
+            Plain::Tcp(s) => s.as_raw_fd(),
+            Plain::Unix(s) => s.as_raw_fd(),
+        }
+    }
+
     fn is_socket_ready(&self) -> bool {
         let seen = || Ok(());
         match self {

@@ -1,5 +1,6 @@
 //! A link: a backend connection and what the sessions that used it have left on it.
 
+use super::display::Text;
 use super::state::State;
 use crate::backend::pool::Key;
 use crate::backend::server::{Backend, Lease};
@@ -18,6 +19,8 @@ pub struct Remote {
     pub types: Option<Rc<[u8]>>,
     /// When it was last used, in the link's own count.
     pub used: u64,
+    /// Counts it among the servers' of its text.
+    _on_server: Rc<()>,
 }
 
 /// A backend connection, signed in and in a known state.
@@ -70,10 +73,10 @@ impl Link {
     }
 
     /// Notes that its server has the text of this number prepared, as `remote`.
-    pub fn remember(&mut self, remote: u32, number: u64) {
+    pub fn remember(&mut self, remote: u32, number: u64, text: &Text) {
         self.uses += 1;
-        let used = self.uses;
-        self.prepared.insert(number, Remote { id: remote, types: None, used });
+        let (used, _on_server) = (self.uses, text.on_server());
+        self.prepared.insert(number, Remote { id: remote, types: None, used, _on_server });
     }
 
     /// A session takes it, or gives it back.

@@ -29,6 +29,7 @@
 //! | [`state`], [`variables`], [`pin`] | what a session has set, and what holds it |
 //! | [`explain`] | `EXPLAIN ROUTE` |
 //! | [`kill`] | KILL, by the router's own numbers |
+//! | [`display`] | what only a worker can see, shown to those who ask |
 //! | [`answer`], [`error`] | the router's own answers |
 //!
 //! It refuses to decide what a statement does (`sql`), what the rules say (`rules`), and which backend is well (`backend`).
@@ -39,6 +40,7 @@ pub mod buffers;
 pub mod checkout;
 pub mod commands;
 pub mod cursor;
+pub mod display;
 pub mod error;
 pub mod explain;
 pub mod inbox;

@@ -10,6 +10,7 @@
 use super::Session;
 use super::buffers::write_all;
 use super::cursor::Cursors;
+use super::display::{Text, Told};
 use super::error::{SessionEnd, StatementError};
 use super::link::Link;
 use super::pin::Pins;
@@ -32,9 +33,9 @@ use std::rc::Rc;
 pub struct Statement {
     /// Its text.
     pub(super) text: Rc<[u8]>,
-    /// The number by which links know it; good while the token lives.
+    /// The number by which links know it; good while `known` lives.
     pub(super) number: u64,
-    token: Rc<()>,
+    pub(super) known: Rc<Text>,
     /// What the session had set when it was prepared: names in it resolve by that.
     pub(super) state: Rc<State>,
     /// Whom and under what it is planned for: the session as it was then.
@@ -129,7 +130,7 @@ impl Session {
         id: u32,
         text: Rc<[u8]>,
     ) -> Result<(), SessionEnd> {
-        let (number, token) = self.text_number(&self.state, &text, id);
+        let (number, known) = self.text_number(&self.state, &text, id);
         let limit = snapshot.settings.max_statements_per_connection;
         let mut tried = super::checkout::Tried::default();
         loop {
@@ -145,13 +146,21 @@ impl Session {
             self.make_room(&mut link, number, limit).await;
             match self.exchange(&mut link, &request).await {
                 Ok(outcome) => {
-                    if let Some((remote, _, parameters)) = outcome.prepared {
-                        link.remember(remote, number);
+                    if let Some((remote, columns, parameters)) = outcome.prepared {
+                        link.remember(remote, number, &known);
+                        known.tell(|| Told {
+                            schema: self.state.portable.schema.clone().unwrap_or_default(),
+                            user: self.account.name().into(),
+                            digest: plan.hash,
+                            columns,
+                            parameters,
+                            text: Rc::clone(&text),
+                        });
                         let settled = plan.settled().cloned();
                         let statement = Statement {
                             text,
                             number,
-                            token,
+                            known,
                             state: Rc::clone(&self.state),
                             subject: self.subject.clone(),
                             parameters,
@@ -423,17 +432,17 @@ impl Session {
     pub(super) fn remove_statement(&mut self, id: u32) {
         self.forget_long_data(id);
         if let Some(statement) = self.prepared.as_mut().and_then(|p| p.by_id.remove(&id)) {
-            drop(statement.token);
+            drop(statement.known);
         }
     }
 
     /// The number by which links know a text prepared in this state. A text whose cursor is open is left to that: the same
     /// text under another statement number gets a number of its own, and so is prepared beside it.
-    pub(super) fn text_number(&self, state: &State, text: &[u8], id: u32) -> (u64, Rc<()>) {
+    pub(super) fn text_number(&self, state: &State, text: &[u8], id: u32) -> (u64, Rc<Text>) {
         let mut key = super::remote::text_key(state, text);
-        let (number, token) = self.worker.text_number(&key);
+        let (number, known) = self.worker.text_number(&key);
         if !self.prepared.as_ref().is_some_and(|p| p.cursors.holds(number, id)) {
-            return (number, token);
+            return (number, known);
         }
         key.push(0);
         key.extend_from_slice(&self.serial.to_le_bytes());
@@ -444,9 +453,9 @@ impl Session {
     /// Gives a statement a number of its own where its text's is taken by another's cursor.
     pub(super) fn renumber(&mut self, id: u32) -> Result<(), StatementError> {
         let statement = self.statement(id, "mysqld_stmt_execute")?;
-        let (number, token) = self.text_number(&statement.state, &statement.text, id);
+        let (number, known) = self.text_number(&statement.state, &statement.text, id);
         if let Some(statement) = self.prepared.as_mut().and_then(|p| p.by_id.get_mut(&id)) {
-            (statement.number, statement.token) = (number, token);
+            (statement.number, statement.known) = (number, known);
         }
         Ok(())
     }

@@ -60,6 +60,7 @@ impl Session {
     pub(super) async fn prepare_on(&mut self, link: &mut Link, id: u32, limit: usize) -> Result<(), SessionEnd> {
         let statement = self.statement(id, "mysqld_stmt_execute")?;
         let (text, number, made_in) = (Rc::clone(&statement.text), statement.number, Rc::clone(&statement.state));
+        let known = Rc::clone(&statement.known);
         self.make_room(link, number, limit).await;
         let signed_in = if has_moved_on(&made_in, &link.state) { self.signed_in(link).await } else { Ok(None) };
         let signed_in = signed_in.map_err(|e| self.talk_failed(link, e))?;
@@ -68,7 +69,7 @@ impl Session {
             None => talk(&self.worker.buffers, link, Command::Prepare, &text).await.map(|reply| reply.prepared),
         };
         let remote = remote.map_err(|e| self.talk_failed(link, e))?.ok_or(StatementError::Malformed)?;
-        link.remember(remote, number);
+        link.remember(remote, number, &known);
         Ok(())
     }
 

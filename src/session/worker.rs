@@ -4,6 +4,7 @@
 //! atomics. Borrows never live across an await: each method takes what it needs and lets go.
 
 use super::buffers::Buffers;
+use super::display::Text;
 use super::kill::KillBoard;
 use super::link::Link;
 use super::snapshot::Snapshot;
@@ -18,7 +19,7 @@ use crate::telemetry::stats::{Recorder, WorkerStats};
 use arc_swap::ArcSwap;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -48,8 +49,8 @@ pub struct Shared {
     pub board: Arc<KillBoard>,
 }
 
-/// A text's number, and a token that lives as long as a session uses it.
-type Text = (u64, std::rc::Weak<()>);
+/// A text's number, and what lives as long as a session uses it.
+type Numbered = (u64, Weak<Text>);
 
 /// What the sessions of one thread share.
 pub struct Worker {
@@ -84,7 +85,7 @@ pub struct Worker {
     ticks: Cell<u32>,
     serial: Cell<u64>,
     /// Texts of prepared statements, and their numbers: what links and sessions know them by.
-    texts: RefCell<HashMap<Rc<[u8]>, Text, foldhash::fast::RandomState>>,
+    texts: RefCell<HashMap<Rc<[u8]>, Numbered, foldhash::fast::RandomState>>,
     /// What each account signs in with behind, and its number in pool keys.
     accounts: RefCell<Vec<Option<Credentials>>>,
     /// Names of users and schemas by number, for the statistics.
@@ -198,6 +199,12 @@ impl Worker {
         u32::try_from(place).unwrap_or(u32::MAX)
     }
 
+    /// The name behind of the account of this number.
+    pub(super) fn account_name(&self, number: u32) -> Option<String> {
+        let accounts = self.accounts.borrow();
+        accounts.get(usize::try_from(number).ok()?)?.as_ref().map(|credentials| credentials.username.clone())
+    }
+
     /// A number for a name: equal for equal names. As many are kept as there are users and schemas.
     pub fn name_number(&self, name: &str) -> u32 {
         let mut names = self.names.borrow_mut();
@@ -209,18 +216,27 @@ impl Worker {
         number
     }
 
-    /// The number of a prepared statement's text. Equal keys have equal numbers while anybody holds the token.
-    pub fn text_number(&self, key: &[u8]) -> (u64, Rc<()>) {
+    /// The number of a prepared statement's text. Equal keys have equal numbers while anybody holds what comes with it.
+    pub fn text_number(&self, key: &[u8]) -> (u64, Rc<Text>) {
         let mut texts = self.texts.borrow_mut();
         if let Some((number, users)) = texts.get(key)
-            && let Some(token) = users.upgrade()
+            && let Some(text) = users.upgrade()
         {
-            return (*number, token);
+            return (*number, text);
         }
-        let token = Rc::new(());
+        let text = Rc::new(Text::default());
         let number = self.next_serial();
-        texts.insert(key.into(), (number, Rc::downgrade(&token)));
-        (number, token)
+        texts.insert(key.into(), (number, Rc::downgrade(&text)));
+        (number, text)
+    }
+
+    /// Calls `with` for each prepared text that a session has: its number, what is known of it, how many have it.
+    pub(super) fn each_text(&self, mut with: impl FnMut(u64, &Text, usize)) {
+        for (number, text) in self.texts.borrow().values() {
+            if let Some(known) = text.upgrade() {
+                with(*number, &known, Rc::strong_count(&known) - 1);
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Operation;
 use crate::admin::desk::{Desk, DeskError};
+use crate::admin::feed::Feed;
 use crate::admin::functions::Who;
 use crate::admin::model::book::{int_of, text_of};
 use crate::admin::orders::Order;
@@ -62,21 +63,23 @@ pub fn overlay_health(rows: &mut [Vec<Value>], published: &Published) {
 }
 
 /// The rows of `switchboard_draining`: servers that take nothing new, and what they still have.
-pub fn draining(published: &Published) -> Vec<Vec<Value>> {
+pub fn draining(published: &Published, feed: &dyn Feed) -> Vec<Vec<Value>> {
+    let pool = feed.connection_pool(false);
     let leaving = |b: &Arc<Backend>| matches!(b.health.state(), State::Draining | State::Disabled);
     let row = |backend: Arc<Backend>| {
         let (host, port) = place_of(&backend);
         let since = backend.health.history().last().map_or(SystemTime::UNIX_EPOCH, |change| change.at);
         let seconds = since.elapsed().map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
-        let done = backend.busy() == 0;
+        let used = pool.iter().find(|row| row.host == host && row.port == port).map_or(0, |row| row.used);
+        let used = i64::try_from(used).unwrap_or(i64::MAX);
         vec![
             Value::Text(host),
             Value::Integer(port.into()),
             Value::Text(status_word(backend.health.state()).to_owned()),
-            Value::Integer(backend.busy().into()),
+            Value::Integer(used),
             Value::Integer(backend.open().into()),
             Value::Integer(seconds),
-            Value::Integer(done.into()),
+            Value::Integer((used == 0).into()),
         ]
     };
     published.load().topology.backends().into_iter().filter(leaving).map(row).collect()

@@ -1,6 +1,7 @@
 //! The rows of `stats` and `monitor`, made of what the feed gives.
 
 mod estate;
+mod held;
 
 use crate::admin::feed::{CheckKind, Feed, PoolRow};
 use rusqlite::types::Value;
@@ -57,6 +58,8 @@ pub fn stats(table: &str, feed: &dyn Feed) -> Option<Vec<Row>> {
             .collect(),
         "stats_mysql_processlist" => processlist(feed),
         "stats_mysql_errors" => errors(feed, reset),
+        "stats_mysql_free_connections" => feed.free_connections().into_iter().map(held::free).collect(),
+        "stats_mysql_prepared_statements_info" => feed.prepared().into_iter().map(held::prepared).collect(),
         "switchboard_tiers" => feed.tiers().into_iter().map(estate::tier).collect(),
         "switchboard_routes" => feed.routes().into_iter().map(estate::route).collect(),
         "switchboard_unproven" => feed.unproven().into_iter().map(estate::unproven).collect(),
