@@ -5,10 +5,10 @@ mod common;
 mod traffic_support;
 
 use common::http::{get, metrics};
-use common::{MariaDb, MySql, Options, Router, wait_until};
+use common::{Fault, FaultProxy, MariaDb, MySql, Options, Router, wait_until};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use traffic_support::{config, options, tag, value};
 
 const WAIT: Duration = Duration::from_secs(30);
@@ -17,8 +17,9 @@ const BACK: &str = "reads go there again";
 
 /// A router whose backends may be `limit` seconds behind, the writer too; checks sign in as `checker`.
 fn router(writer: u16, reader: u16, limit: u32, checker: &str, more: &str) -> Router {
+    let timeout = if more.contains("timeout = ") { "" } else { "timeout = \"2s\"" };
     let health = format!(
-        "read_your_writes = \"0s\"\n[health]\ninterval = \"50ms\"\nretry_interval = \"50ms\"\ntimeout = \"2s\"\n\
+        "read_your_writes = \"0s\"\n[health]\ninterval = \"50ms\"\nretry_interval = \"50ms\"\n{timeout}\n\
          username = \"{checker}\"\npassword = \"app-secret\"\n{more}\n[http]\naddress = \"{{http}}\"\n[admin]\n\
          address = \"{{admin}}\"\n[[admin.user]]\nusername = \"admin\"\npassword = \"admin-pw\"\nrole = \"admin\"\n"
     );
@@ -188,4 +189,37 @@ async fn a_mysql_replica_is_asked_in_its_own_words() {
     reader.sql("CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = 1").unwrap();
     wait_until("it stands still", WAIT, || signal(&router, reader.port(), "stands_still"));
     wait_until("it is left out", WAIT, || router.log().contains(OUT));
+}
+
+/// A server that answers pings and leaves this question alone, as it may while a replication is being stopped, is not down
+/// for that; it is asked again when it has answered, so that no connections pile up there.
+#[tokio::test]
+async fn a_question_that_is_not_answered_fails_no_check_and_is_asked_once() {
+    let master = MariaDb::master();
+    let replica = MariaDb::replica_of(&master);
+    let link = FaultProxy::start((std::net::Ipv4Addr::LOCALHOST, replica.port()).into());
+    let router = router(master.port(), link.port(), 1, "app", "fall = 2\ntimeout = \"500ms\"");
+    let mut conn = Conn::new(options(&router, None)).await.unwrap();
+    wait_until("the lag is known", WAIT, || signal(&router, link.port(), "known"));
+    assert!(reads_go_to(&mut conn, &replica).await);
+    link.set(Fault::Withhold("SHOW ALL SLAVES STATUS"));
+    wait_until("it does not answer", WAIT, || signal(&router, link.port(), "unreadable"));
+    let before = link.accepted();
+    let in_vain = format!(
+        "SELECT COUNT(*) FROM monitor.mysql_server_replication_lag_log WHERE port = {} AND error LIKE 'no answer %'",
+        link.port()
+    );
+    // More than it takes to bring a backend down.
+    let end = Instant::now() + WAIT;
+    while admin(&router, &in_vain).await[0].parse::<u32>().unwrap() < 10 {
+        assert!(Instant::now() < end, "it is not asked again and again whether there is an answer");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    assert!(link.accepted() <= before + 1, "{} connections for one question", link.accepted() - before);
+    let changes = format!("switchboard_backend_state_changes_total{{backend=\"127.0.0.1:{}\"}}", link.port());
+    assert_eq!(metrics(&router).get(&changes), Some(&0.0), "{}", router.log());
+    assert!(reads_go_to(&mut conn, &replica).await, "not to know is not to be behind");
+    link.set(Fault::None);
+    wait_until("the lag is known again", WAIT, || signal(&router, link.port(), "known"));
+    assert!(!router.log().contains(OUT), "{}", router.log());
 }

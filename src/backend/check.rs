@@ -8,11 +8,12 @@ use super::connect::{self, ConnectOptions, Connected};
 use super::health::{Cause, State};
 use super::lag::{Reading, Turn};
 use super::record::{Asked, Checked};
-use super::replica;
+use super::replica::{self, Told};
 use super::server::Backend;
 use crate::auth::Credentials;
 use crate::net::frame;
 use crate::protocol::response::ErrPacket;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::time::timeout;
@@ -44,6 +45,7 @@ impl Default for Checks {
 /// Checks one backend for ever. `learn` is where the version that it names is written down, once.
 pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<OnceLock<String>>>) {
     let mut connection: Option<Connected> = None;
+    let mut question = Question::default();
     let mut reported_credentials = false;
     loop {
         let (at, began, connects) = (SystemTime::now(), Instant::now(), connection.is_none());
@@ -58,7 +60,9 @@ pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<Once
         backend.record.checked(Checked { at, asked, took: began.elapsed(), lag: None, error });
         // Before it may come up again: what is behind is not to serve first and be found out afterwards.
         if found.is_ok() && backend.lag.is_asked() {
-            ask_lag(&backend, &checks, &mut connection).await;
+            let began = (SystemTime::now(), Instant::now());
+            let reading = question.put(&backend, &checks, &mut connection).await;
+            take_lag(&backend, began, reading);
         }
         match found {
             Ok(Ok(())) => {
@@ -90,25 +94,56 @@ pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<Once
     }
 }
 
-/// Asks how far behind the backend is. That this goes wrong says nothing about its health: SHOW … STATUS waits for a
-/// replication that is being stopped, for instance.
-async fn ask_lag(backend: &Backend, checks: &Checks, kept: &mut Option<Connected>) {
-    let (at, began) = (SystemTime::now(), Instant::now());
-    let (reading, usable) = match kept.as_mut() {
-        None if checks.credentials.is_none() => (Reading::Unreadable("the checks have no account".into()), true),
-        None => (Reading::Unreadable("the checks are not signed in".into()), true),
-        Some(connected) => match timeout(checks.timeout, replica::ask(connected)).await {
-            Ok(Ok(told)) => {
-                backend.lag.applied(told.applied);
-                (told.reading, true)
+/// The question how far behind a backend is. That this goes wrong says nothing about its health: SHOW … STATUS waits for a
+/// replication that is being stopped, for instance. A server that does not answer is not asked a second time beside the
+/// first, on one more connection each check: those would be there until it answers, and take the room of the traffic.
+#[derive(Default)]
+struct Question {
+    /// The one that is not answered yet, with the connection it was asked on, and since when.
+    open: Option<(Asking, Instant)>,
+}
+
+type Asking = Pin<Box<dyn Future<Output = (std::io::Result<Told>, Connected)>>>;
+
+/// How long an answer is waited for before the question is put again.
+const MOST_PATIENCE: Duration = Duration::from_secs(300);
+
+impl Question {
+    /// Puts the question on the checks' connection, unless an answer is still to come, and gives the answer. The connection
+    /// is gone while the answer is awaited, and after an error.
+    async fn put(&mut self, backend: &Backend, checks: &Checks, kept: &mut Option<Connected>) -> Reading {
+        let unreadable = |why: &str| Reading::Unreadable(why.to_owned());
+        self.open.take_if(|(_, since)| since.elapsed() >= MOST_PATIENCE);
+        // For one that is overdue no check waits again: it is looked whether the answer is there.
+        let (mut asking, since, patience) = match (self.open.take(), kept.take()) {
+            (Some((asking, since)), fresh) => {
+                *kept = fresh;
+                (asking, since, Duration::ZERO)
             }
-            Ok(Err(error)) => (Reading::Unreadable(error.to_string()), false),
-            Err(_) => (Reading::Unreadable(Cause::Timeout(as_ms(checks.timeout)).to_string()), false),
-        },
-    };
-    if !usable {
-        *kept = None;
+            (None, Some(mut connected)) => {
+                let asking: Asking = Box::pin(async move { (replica::ask(&mut connected).await, connected) });
+                (asking, Instant::now(), checks.timeout)
+            }
+            (None, None) if checks.credentials.is_none() => return unreadable("the checks have no account"),
+            (None, None) => return unreadable("the checks are not signed in"),
+        };
+        match timeout(patience, &mut asking).await {
+            Ok((Ok(told), connected)) => {
+                kept.get_or_insert(connected);
+                backend.lag.applied(told.applied);
+                told.reading
+            }
+            Ok((Err(error), _)) => Reading::Unreadable(error.to_string()),
+            Err(_) => {
+                self.open = Some((asking, since));
+                Reading::Unreadable(format!("no answer within {} ms", as_ms(since.elapsed())))
+            }
+        }
     }
+}
+
+/// Takes a reading down, and says what it changes.
+fn take_lag(backend: &Backend, (at, began): (SystemTime, Instant), reading: Reading) {
     let (lag, error) = match &reading {
         Reading::Behind(seconds) => (Some(*seconds), None),
         Reading::Unreadable(why) => (None, Some(why.clone())),

@@ -26,6 +26,8 @@ pub enum Fault {
     GarbageAfter(u64),
     /// Bytes pass one at a time, so that every frame arrives in pieces.
     Dribble,
+    /// On a connection whose client has asked this, the server's bytes wait until the fault is gone.
+    Withhold(&'static str),
 }
 
 /// The link. Stops when dropped.
@@ -120,18 +122,26 @@ impl Shared {
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         guard(&self.open).push((client.try_clone()?, server.try_clone()?));
-        let other = self.clone();
-        let (client_in, server_out) = (client.try_clone()?, server.try_clone()?);
-        std::thread::spawn(move || other.pump(client_in, server_out, false));
-        std::thread::spawn(move || self.pump(server, client, true));
+        let (other, asked) = (self.clone(), Arc::new(AtomicBool::new(false)));
+        let (client_in, server_out, asks) = (client.try_clone()?, server.try_clone()?, asked.clone());
+        std::thread::spawn(move || other.pump(client_in, server_out, false, &asks));
+        std::thread::spawn(move || self.pump(server, client, true, &asked));
         Ok(())
     }
 
-    /// Carries bytes one way until an end closes, then closes the other.
-    fn pump(&self, mut from: TcpStream, mut to: TcpStream, from_server: bool) {
+    /// Carries bytes one way until an end closes, then closes the other. `asked` is what the two ways of a link share about
+    /// [`Fault::Withhold`].
+    fn pump(&self, mut from: TcpStream, mut to: TcpStream, from_server: bool, asked: &AtomicBool) {
         let mut piece = vec![0; 64 * 1024];
         let mut passed = 0;
         while let Ok(n @ 1..) = from.read(&mut piece) {
+            match self.fault() {
+                Fault::Withhold(_) if from_server && asked.load(Ordering::SeqCst) => self.withhold(),
+                Fault::Withhold(question) if !from_server && holds(&piece[..n], question) => {
+                    asked.store(true, Ordering::SeqCst);
+                }
+                _ => {}
+            }
             if !self.pass(&mut piece[..n], &mut to, if from_server { Some(passed) } else { None }) {
                 break;
             }
@@ -147,7 +157,7 @@ impl Shared {
             passed.map(|before| usize::try_from(limit.saturating_sub(before)).unwrap_or(usize::MAX).min(piece.len()))
         };
         match self.fault() {
-            Fault::None | Fault::Refuse => to.write_all(piece).is_ok(),
+            Fault::None | Fault::Refuse | Fault::Withhold(_) => to.write_all(piece).is_ok(),
             Fault::Delay(time) => {
                 std::thread::sleep(time);
                 to.write_all(piece).is_ok()
@@ -187,9 +197,20 @@ impl Shared {
         self.pass(piece, to, passed)
     }
 
+    /// Returns when answers are withheld no more.
+    fn withhold(&self) {
+        while matches!(self.fault(), Fault::Withhold(_)) && !self.over.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     fn fault(&self) -> Fault {
         *guard(&self.fault)
     }
+}
+
+fn holds(piece: &[u8], text: &str) -> bool {
+    piece.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
