@@ -12,6 +12,7 @@
 //! | [`control`] | the control thread: checks, signals, reload, the admin port's orders |
 //! | [`feed`] | what the admin port shows of the router that runs |
 //! | [`gate`] | accepting clients, dealing them out, signing them in |
+//! | [`reloads`] | the latest reloads, and what became of them |
 //! | [`setup`] | from the configuration to what the threads run on |
 //! | [`view`] | the running router as other threads see it |
 //! | [`metrics`], [`http`] | that as Prometheus text, and over HTTP |
@@ -24,6 +25,7 @@ mod feed;
 pub mod gate;
 mod http;
 mod metrics;
+pub mod reloads;
 pub mod setup;
 mod supervisor;
 pub mod view;

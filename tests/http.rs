@@ -121,6 +121,67 @@ async fn a_router_without_a_writer_is_not_ready() {
     wait_until("ready again", Duration::from_secs(20), || get(&router, "/readyz").0 == 200);
 }
 
+/// Without a password the page is for loopback alone; metrics and health are for whoever reaches the port.
+#[tokio::test]
+async fn the_page_is_not_served_beyond_loopback_without_a_password() {
+    let (master, replica) = MariaDb::shared_pair();
+    let text = config(master.port(), replica.port(), "");
+    let router = Router::with_config(&format!("{text}\n[http]\naddress = \"0.0.0.0:0\"\n"), &[]);
+    let at = |log: &str| {
+        Some(log.split("serving HTTP").nth(1)?.split("0.0.0.0:").nth(1)?.split_whitespace().next()?.parse())
+    };
+    wait_until("the port", Duration::from_secs(5), || at(&router.log()).is_some());
+    let port: u16 = at(&router.log()).unwrap().unwrap();
+    let status = |path| request(([127, 0, 0, 1], port).into(), "GET", path, "Host: 127.0.0.1\r\n", "").0;
+    for (path, want) in [("/", 403), ("/api/status", 403), ("/metrics", 200), ("/healthz", 200), ("/readyz", 200)] {
+        assert_eq!(status(path), want, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_router_that_drains_is_alive_and_not_ready() {
+    let router = with_http("");
+    let mut conn = Conn::new(options(&router, None)).await.unwrap();
+    conn.query_drop("BEGIN").await.unwrap();
+    router.signal("TERM");
+    wait_until("not ready", Duration::from_secs(5), || get(&router, "/readyz").0 == 503);
+    assert!(get(&router, "/readyz").1.contains("draining"));
+    assert_eq!(get(&router, "/healthz").0, 200);
+    assert_eq!(metrics(&router)["switchboard_ready"], 0.0);
+    conn.query_drop("COMMIT").await.unwrap();
+}
+
+/// What was read again, and what became of it.
+#[tokio::test]
+async fn the_status_tells_of_the_last_reloads() {
+    let (master, replica) = MariaDb::shared_pair();
+    let text = config(master.port(), replica.port(), "rules = \"rules\"") + "\n[http]\naddress = \"{http}\"\n";
+    let router = Router::with_config(&text, &[("rules.toml", "")]);
+    let reloads = || -> Vec<Value> {
+        let status: Value = serde_json::from_str(&get(&router, "/api/status").1).unwrap();
+        status["reloads"].as_array().unwrap().clone()
+    };
+    assert_eq!(reloads(), [] as [Value; 0], "the start is no reload");
+    router.write_rules("rules.toml", "[[rule]]\nrule_id = 900\ndestination_hostgroup = 10\n");
+    wait_until("the first", Duration::from_secs(10), || reloads().len() == 1);
+    router.write_rules("rules.toml", "[[rule]]\nrule_id = 900\nmatch_digest = \"<b>(\"\n");
+    wait_until("the second", Duration::from_secs(10), || reloads().len() > 1);
+    let seen = reloads();
+    let first = seen.last().unwrap();
+    assert_eq!((&first["version"], &first["why"]), (&Value::from(2), &Value::Null));
+    assert_eq!((&seen[0]["author"], &seen[0]["version"]), (&Value::from("files"), &Value::Null));
+    assert!(
+        seen[0]["why"].as_str().is_some_and(|why| why.contains("rules.toml:3:") && why.contains("match_digest")),
+        "{seen:?}"
+    );
+    let Some(browser) = chromium() else { return };
+    let page = drawn(browser, &router);
+    for part in ["<td>version 2</td>", "refused: ", "1 published, "] {
+        assert!(page.contains(part), "{part} is not on the page:\n{page}");
+    }
+    assert!(!page.contains("<b>x"), "a file's text became markup");
+}
+
 /// Debian has a Chromium package, which `deploy/provision.sh test` installs; elsewhere the page is not opened in a browser.
 fn chromium() -> Option<&'static str> {
     let found =
@@ -157,7 +218,15 @@ async fn the_page_draws_the_estate_in_a_real_browser() {
     wait_until("the digest", Duration::from_secs(5), || get(&router, "/api/status").1.contains("<i>name"));
     let page = drawn(browser, &router);
     let backend = format!("127.0.0.1:{}", MariaDb::shared_pair().1.port());
-    for part in ["10  writer", "20  reader", &backend, "class=\"up\"", "1 connected", "&lt;i&gt;name&lt;/i&gt;"] {
+    for part in [
+        "10  writer",
+        "20  reader",
+        &backend,
+        "class=\"up\"",
+        "1 connected",
+        "class=\"says ",
+        "&lt;i&gt;name&lt;/i&gt;",
+    ] {
         assert!(page.contains(part), "{part} is not on the page:\n{page}");
     }
     assert!(page.contains("id=\"notice\" class=\"notice\" hidden"), "the page complains:\n{page}");

@@ -181,9 +181,9 @@ impl Control {
                 let result = if meanwhile {
                     Err("another configuration took effect in this very moment: look at it, and try again".to_owned())
                 } else {
-                    self.publish(*loaded, author, source, change)
+                    self.publish(*loaded, author.clone(), source, change.clone())
                 };
-                self.count(result.is_ok());
+                self.gate.reloads.note(&author, &change, &result);
                 let _ = reply.send(result);
             }
             Order::Saving(documents, reply) => {
@@ -208,23 +208,14 @@ impl Control {
         }
     }
 
-    fn count(&self, published: bool) {
-        let [done, refused] = &self.gate.reloads;
-        if published { done } else { refused }.fetch_add(1, Relaxed);
-    }
-
     /// Publishes what the files say, or says why not.
     fn take(&self, change: Change) {
         let unsaved = self.versions.unsaved();
+        let asked = format!("{:?}", change.cause).to_lowercase();
         let result = match (change.result, change.cause, unsaved) {
             (Ok(_), Cause::File, Some((version, author))) => {
-                tracing::error!(
-                    version,
-                    author,
-                    "the files changed, and what is in effect was changed at the admin port and not saved: nothing was reloaded. \
-                     SAVE … TO DISK there, or `switchboard reload` to take the files"
-                );
-                Err(Vec::new())
+                tracing::error!(version, author, "the files changed, but {UNSAVED}");
+                Err(UNSAVED.to_owned())
             }
             (Ok(loaded), cause, unsaved) => {
                 if let Some((version, author)) = unsaved {
@@ -235,20 +226,19 @@ impl Control {
                     );
                 }
                 let files = loaded.files.len();
-                match self.publish(loaded, "files".to_owned(), Source::Files, format!("{cause:?}").to_lowercase()) {
-                    Ok(version) => {
-                        tracing::info!(version, ?cause, files, "configuration reloaded");
-                        Ok(())
-                    }
-                    Err(error) => Err(vec![Fault::whole(Path::new(""), error)]),
+                let published = self.publish(loaded, FILES.to_owned(), Source::Files, asked.clone());
+                match &published {
+                    Ok(version) => tracing::info!(version, ?cause, files, "configuration reloaded"),
+                    Err(error) => refuse(&[Fault::whole(Path::new(""), error.as_str())]),
                 }
+                published
             }
-            (Err(faults), ..) => Err(faults),
+            (Err(faults), ..) => {
+                refuse(&faults);
+                Err(summary(&faults))
+            }
         };
-        self.count(result.is_ok());
-        if let Err(faults) = result {
-            refuse(&faults);
-        }
+        self.gate.reloads.note(FILES, &asked, &result);
     }
 
     /// Frees the retired snapshots that nobody else has any more, away from this thread and its checks.
@@ -280,6 +270,22 @@ impl Control {
         self.retired.borrow_mut().push(present);
         self.free_retired();
         Ok(version)
+    }
+}
+
+/// Whose work a configuration from the files is.
+const FILES: &str = "files";
+
+/// Why changed files are left alone.
+const UNSAVED: &str = "what is in effect was changed at the admin port and not saved: nothing was reloaded. \
+    SAVE … TO DISK there, or `switchboard reload` to take the files";
+
+/// The first fault, and how many more there are.
+fn summary(faults: &[Fault]) -> String {
+    match faults {
+        [] => String::new(),
+        [only] => only.to_string(),
+        [first, more @ ..] => format!("{first} (and {} more)", more.len()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! From the listening socket to a session: accepting, dealing clients to workers, signing them in.
 
+use super::reloads::Reloads;
 use crate::auth::{Offload, RsaKey};
 use crate::frontend::login::{self, Fault, LoginContext, LoginError};
 use crate::net::stream::Plain;
@@ -36,7 +37,7 @@ pub struct Gate {
     /// The mailboxes of the workers.
     pub mailboxes: Vec<mpsc::Sender<Arrival>>,
     /// Configurations that were published since the start, and those that were refused.
-    pub reloads: [AtomicU32; 2],
+    pub reloads: Reloads,
     /// When the router started.
     pub started: std::time::Instant,
     /// What each worker has counted.
@@ -98,7 +99,7 @@ impl Gate {
             cut_off: AtomicBool::new(false),
             loads: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             mailboxes,
-            reloads: Default::default(),
+            reloads: Reloads::default(),
             started: std::time::Instant::now(),
             stats: (0..workers).map(|_| Arc::new(WorkerStats::new(StatsLimits::default().split(workers)))).collect(),
             display,

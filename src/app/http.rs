@@ -12,6 +12,7 @@
 //! The page and what it asks for are served where the port is on loopback, or to those who know the password (HTTP basic
 //! authentication, any name). Literals are in none of it.
 
+use super::reloads::Reload;
 use super::view::{Then, View};
 use super::{StartError, metrics};
 use crate::auth::Secret;
@@ -31,6 +32,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The largest body that is read.
 const MAX_BODY: usize = 1 << 20;
@@ -182,6 +184,7 @@ async fn status(State(page): State<Arc<Page>>) -> Json<Value> {
         "hostgroups": hostgroups(view, &snapshot),
         "digests": top_digests(view),
         "changes": health_changes(&snapshot),
+        "reloads": reloads(view),
     }))
 }
 
@@ -251,11 +254,24 @@ fn health_changes(snapshot: &Snapshot) -> Vec<Value> {
     }
     changes.sort_by_key(|(_, change)| std::cmp::Reverse(change.at));
     changes.truncate(TOP);
-    let row = |(backend, change): (Box<str>, crate::backend::health::Change)| {
-        let at = Timestamp::try_from(change.at).map(|t| t.to_string()).unwrap_or_default();
-        json!({ "backend": backend, "at": at, "from": change.from, "to": change.to, "cause": change.cause })
-    };
+    let row = |(backend, change): (Box<str>, crate::backend::health::Change)| json!({ "backend": backend, "at": iso(change.at), "from": change.from, "to": change.to, "cause": change.cause });
     changes.into_iter().map(row).collect()
+}
+
+/// The latest reloads, newest first.
+fn reloads(view: &View) -> Vec<Value> {
+    let row = |reload: Reload| {
+        let (version, why) = match reload.outcome {
+            Ok(version) => (Some(version), None),
+            Err(why) => (None, Some(why)),
+        };
+        json!({ "at": iso(reload.at), "author": reload.author, "change": reload.change, "version": version, "why": why })
+    };
+    view.latest_reloads().into_iter().map(row).collect()
+}
+
+fn iso(at: SystemTime) -> String {
+    Timestamp::try_from(at).map(|t| t.to_string()).unwrap_or_default()
 }
 
 #[derive(Deserialize)]

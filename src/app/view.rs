@@ -5,6 +5,7 @@
 //! slightly different moment.
 
 use super::gate::Gate;
+use super::reloads::Reload;
 use crate::backend::hostgroup::{Hostgroup, Member};
 use crate::backend::server::BackendId;
 use crate::session::display::{Look, Shown};
@@ -112,8 +113,12 @@ impl View {
 
     /// Configurations published and refused since the start, not counting the first.
     pub fn reloads(&self) -> (u32, u32) {
-        let [published, refused] = &self.gate.reloads;
-        (published.load(Relaxed), refused.load(Relaxed))
+        self.gate.reloads.counts()
+    }
+
+    /// The latest of them, newest first.
+    pub fn latest_reloads(&self) -> Vec<Reload> {
+        self.gate.reloads.latest()
     }
 
     /// One of the workers' counters, summed.
