@@ -19,7 +19,8 @@ ENTRYPOINT ["switchboard"]
 FROM ${BUILDER} AS builder
 WORKDIR /build
 COPY . .
-RUN cargo build --release --locked && cp target/release/switchboard /switchboard
+# Symbols are of use where the program is built, not where it runs.
+RUN cargo build --release --locked && strip --strip-debug -o /switchboard target/release/switchboard
 
 FROM runtime
 COPY --from=builder /switchboard /usr/local/bin/switchboard
