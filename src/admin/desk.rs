@@ -225,7 +225,10 @@ impl Desk {
         }
         let feed = &*self.parts.feed;
         for table in stats::TABLES.iter().filter(|t| named(t.name)) {
-            if let Some(rows) = refill::stats(table.name, feed) {
+            if let Some(mut rows) = refill::stats(table.name, feed) {
+                if matches!(table.name, "stats_mysql_global" | "stats_memory_metrics") {
+                    rows.push(refill::figure("SQLite3_memory_bytes", self.engine.bytes()));
+                }
                 self.engine.refill(&format!("stats.{}", table.name), &rows)?;
             }
         }
@@ -462,6 +465,9 @@ fn idle_columns(text: &str) -> Vec<String> {
     for (table, fields) in tables.into_iter().filter(|(table, _)| names(table)) {
         let kept = fields.iter().filter(|field| field.kind == model::codec::Kind::Kept && names(field.column));
         out.extend(kept.map(|field| format!("{table}.{} is kept and does nothing here", field.column)));
+    }
+    if names("mysql_replication_hostgroups") {
+        out.push(model::servers::NOT_ASKED.to_owned());
     }
     for (table, _) in model::KEPT_TABLES.iter().filter(|(table, _)| names(table)) {
         out.push(format!("{table} is kept and does nothing here"));

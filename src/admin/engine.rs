@@ -241,6 +241,16 @@ impl Engine {
         self.read(&format!("SELECT * FROM {table} ORDER BY rowid"))
     }
 
+    /// Bytes of all tables, all schemas together.
+    pub fn bytes(&self) -> u64 {
+        let pages = |schema: &str| -> Result<u64, rusqlite::Error> {
+            let pragma = |name: &str| self.db.query_row(&format!("PRAGMA {schema}.{name}"), [], |row| row.get(0));
+            let (count, size): (i64, i64) = (pragma("page_count")?, pragma("page_size")?);
+            Ok(u64::try_from(count.saturating_mul(size)).unwrap_or(0))
+        };
+        ["main", "disk", "stats", "monitor"].into_iter().filter_map(|schema| pages(schema).ok()).sum()
+    }
+
     /// All rows of a table, by its first columns.
     ///
     /// # Errors

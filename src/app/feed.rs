@@ -2,6 +2,7 @@
 
 mod estate;
 mod held;
+mod status;
 
 use super::metrics;
 use super::view::{Then, View};
@@ -103,54 +104,7 @@ impl Feed for Seen {
     }
 
     fn global_status(&self) -> Vec<Figure> {
-        let view = &self.view;
-        let snapshot = view.snapshot();
-        let backends = snapshot.topology.backends();
-        let sum = |value: &dyn Fn(&crate::backend::Backend) -> u64| backends.iter().map(|b| value(b)).sum::<u64>();
-        let (mut sent, mut received, mut time_us) = (0, 0, 0);
-        view.places(&snapshot, |place| {
-            sent += place.tally.bytes_sent.get();
-            received += place.tally.bytes_received.get();
-            time_us += place.tally.sum_us.get();
-        });
-        let sessions = view.sessions();
-        let active = sessions.iter().filter(|(_, s)| s.activity == Activity::Busy).count();
-        let in_transaction =
-            sessions.iter().filter(|(_, s)| s.pins.contains(crate::session::pin::Pins::TRANSACTION)).count();
-        let (signed_in, turned_away) = (view.count(|c| &c.sign_ins), view.count(|c| &c.sign_in_failures));
-        let waits = view.count(|c| &c.pool_waits);
-        let mut figures = vec![
-            figure("ProxySQL_Uptime", view.uptime().as_secs()),
-            figure("Questions", view.count(|c| &c.statements)),
-            figure("Active_Transactions", in_transaction),
-            figure("Client_Connections_aborted", turned_away),
-            figure("Client_Connections_connected", view.clients()),
-            figure("Client_Connections_created", signed_in + turned_away),
-            figure("Client_Connections_non_idle", active),
-            figure("Server_Connections_connected", sum(&|b| b.open().into())),
-            figure("Server_Connections_created", view.count(|c| &c.connects)),
-            figure("Server_Connections_aborted", sum(&|b| b.record.counts().1)),
-            figure("Server_Connections_delayed", waits),
-            figure("ConnPool_get_conn_failure", view.count(|c| &c.pool_timeouts)),
-            figure("Queries_backends_bytes_sent", sent),
-            figure("Queries_backends_bytes_recv", received),
-            figure("Backend_query_time_nsec", time_us * 1_000),
-            figure("MySQL_Thread_Workers", view.workers()),
-            figure("Servers_table_version", snapshot.version),
-            figure("mysql_listener_paused", u8::from(view.is_paused())),
-            figure("generated_error_packets", view.count(|c| &c.errors)),
-            figure("max_connect_timeouts", view.count(|c| &c.pool_timeouts)),
-            figure("Switchboard_unproven", view.count(|c| &c.unproven)),
-            figure("Switchboard_retries", view.count(|c| &c.retries)),
-            figure("Switchboard_fallbacks", view.count(|c| &c.fallbacks)),
-            figure("Switchboard_state_syncs", view.count(|c| &c.syncs)),
-            figure("Switchboard_plan_hits", view.count(|c| &c.plan_text_hits) + view.count(|c| &c.plan_digest_hits)),
-            figure("Switchboard_plan_misses", view.count(|c| &c.plan_misses)),
-        ];
-        // There is no query cache, no mirror and no second copy of a statement's name: none was ever used.
-        figures.extend(NEVER.iter().map(|name| figure(name, 0)));
-        figures.sort();
-        figures
+        status::figures(&self.view)
     }
 
     fn memory(&self) -> Vec<Figure> {
@@ -338,22 +292,3 @@ impl Feed for Seen {
         Some(metrics::page(&self.view))
     }
 }
-
-/// Figures of ProxySQL's parts that are not here.
-const NEVER: [&str; 15] = [
-    "GTID_consistent_queries",
-    "GTID_session_collected",
-    "Mirror_concurrency",
-    "Mirror_queue_length",
-    "Query_Cache_Entries",
-    "Query_Cache_Memory_bytes",
-    "Query_Cache_Purged",
-    "Query_Cache_bytes_IN",
-    "Query_Cache_bytes_OUT",
-    "Query_Cache_count_GET",
-    "Query_Cache_count_GET_OK",
-    "Query_Cache_count_SET",
-    "hostgroup_locked_queries",
-    "hostgroup_locked_set_cmds",
-    "Client_Connections_hostgroup_locked",
-];

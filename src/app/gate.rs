@@ -239,6 +239,7 @@ impl Reception {
     ) -> Option<(Box<Session>, u8, Option<Vec<u8>>)> {
         let snapshot = self.worker.snapshot();
         if self.gate.clients() > snapshot.frontend.max_clients {
+            self.worker.stats.counters.too_many_clients.inc();
             let full = ErrPacket::new(1040, b"08004", "Too many connections");
             let _ = login::turn_away(plain, &full).await;
             return None;
@@ -269,6 +270,11 @@ impl Reception {
                 // Who connects and leaves without a word (a probe) was not turned away.
                 if error.fault() != Fault::Nobody {
                     self.worker.stats.counters.sign_in_failures.inc();
+                }
+                match error {
+                    LoginError::Denied { .. } => self.worker.stats.counters.denied.inc(),
+                    LoginError::TooManySessions { .. } => self.worker.stats.counters.too_many_sessions.inc(),
+                    _ => {}
                 }
                 log_failure(&host, &error);
                 return None;

@@ -126,6 +126,11 @@ impl View {
         self.stats().map(|s| which(&s.counters).get()).sum()
     }
 
+    /// The highest of the workers' values.
+    pub fn highest(&self, which: impl Fn(&WorkerCounters) -> &Counter) -> u64 {
+        self.stats().map(|s| which(&s.counters).get()).max().unwrap_or(0)
+    }
+
     /// How often each worker's loop has turned.
     pub fn beats(&self) -> Vec<u64> {
         self.stats().map(|s| s.counters.beats.get()).collect()

@@ -43,6 +43,8 @@ pub struct Record {
     failed: AtomicU64,
     most_open: AtomicU32,
     latency_us: AtomicU64,
+    /// Checks that succeeded and that failed, by what was asked.
+    outcomes: [[AtomicU64; 2]; 3],
     checks: Mutex<VecDeque<Checked>>,
     lags: Mutex<VecDeque<Checked>>,
 }
@@ -66,6 +68,7 @@ impl Record {
     /// A check was made.
     pub fn checked(&self, check: Checked) {
         let is_lag = check.asked == Asked::Lag;
+        self.outcomes[check.asked as usize][usize::from(check.error.is_some())].fetch_add(1, Relaxed);
         if check.error.is_none() && !is_lag {
             self.latency_us.store(u64::try_from(check.took.as_micros()).unwrap_or(u64::MAX), Relaxed);
         }
@@ -85,6 +88,11 @@ impl Record {
     /// What the latest check that succeeded took, in microseconds; 0 before the first.
     pub fn latency_us(&self) -> u64 {
         self.latency_us.load(Relaxed)
+    }
+
+    /// Checks of a kind that succeeded, and that failed.
+    pub fn outcomes(&self, asked: Asked) -> [u64; 2] {
+        self.outcomes[asked as usize].each_ref().map(|count| count.load(Relaxed))
     }
 
     /// The latest checks, oldest first; those of the lag after the others.

@@ -30,7 +30,7 @@ pub struct HostgroupSettings {
     pub id: u32,
     /// Its name, for people; may be empty.
     pub name: Box<str>,
-    /// True for a writer: a backend that says it is read-only is not used.
+    /// True for a writer. Nobody is asked whether it is read-only: the configuration's word counts.
     pub writer: bool,
     /// How one of its backends is chosen.
     pub policy: Policy,

@@ -20,6 +20,7 @@ impl Session {
         let mut out = self.worker.buffers.take();
         put_packet(&mut out, &payload, sequence);
         let written = write_all(&mut self.client, &out).await;
+        self.worker.stats.counters.client_bytes_sent.add(out.len() as u64);
         self.worker.buffers.give(payload);
         self.worker.buffers.give(out);
         written.map_err(|e| SessionEnd::ClientBroke(e.source))
@@ -81,6 +82,7 @@ impl Session {
         }
         put_end(&mut payload, capabilities, status, 0);
         put(&mut out, &mut payload);
+        self.worker.stats.counters.client_bytes_sent.add(out.len() as u64);
         write_all(&mut self.client, &out).await.map_err(|e| SessionEnd::ClientBroke(e.source))
     }
 }

@@ -49,6 +49,11 @@ impl Buffers {
         }
     }
 
+    /// Bytes of the scratch buffer and of all spares.
+    pub fn bytes(&self) -> usize {
+        SCRATCH + self.spare.borrow().iter().map(Vec::capacity).sum::<usize>()
+    }
+
     /// Makes sure that `buffer` has room of its own from the spares before something is kept in it.
     pub fn fill<'a>(&self, buffer: &'a mut Vec<u8>) -> &'a mut Vec<u8> {
         if buffer.capacity() == 0 {

@@ -89,6 +89,7 @@ impl Session {
     }
 
     fn begin(&self, mut link: Box<Link>, hostgroup: &Hostgroup) -> Box<Link> {
+        self.worker.stats.counters.pool_gets.inc();
         link.hostgroup = hostgroup.id;
         link.writer = hostgroup.writer;
         // Who is busy matters only where there is a choice.
@@ -298,6 +299,7 @@ impl Session {
 
     /// Puts a link back for others.
     pub(super) fn release(&self, mut link: Box<Link>) {
+        self.worker.stats.counters.pool_puts.inc();
         link.set_busy(false);
         link.owner = self.serial;
         let (key, waiting) = (link.key, link.backend().waiting());
@@ -352,6 +354,7 @@ impl Drop for InLine<'_> {
 /// Gives a connection a new life: COM_RESET_CONNECTION ends its transaction, its temporary tables, its locks, its prepared
 /// statements and its variables. The default schema stays, in both engines; it is what it was.
 pub(super) async fn reset(worker: &Worker, link: &mut Link) -> Result<(), TalkError> {
+    worker.stats.counters.behind.reset.inc();
     talk(&worker.buffers, link, Command::ResetConnection, b"").await?;
     link.prepared.clear();
     link.diagnostics = 0;

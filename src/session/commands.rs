@@ -40,7 +40,10 @@ impl Session {
     pub(super) async fn other_command(&mut self, command: Command) -> Result<(), SessionEnd> {
         match command {
             Command::Ping => self.send_ok(b"").await,
-            Command::InitDb => self.forward(command, Effects::SET_SCHEMA).await,
+            Command::InitDb => {
+                self.worker.stats.counters.front.init_db.inc();
+                self.forward(command, Effects::SET_SCHEMA).await
+            }
             Command::FieldList => self.forward(command, Effects::METADATA | Effects::READ).await,
             Command::Statistics => self.forward(command, Effects::SERVER_BOUND).await,
             Command::SetOption => self.set_option().await,

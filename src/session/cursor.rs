@@ -246,6 +246,7 @@ impl Session {
 
     /// COM_STMT_CLOSE: never answered.
     pub(super) async fn close_statement(&mut self) -> Result<(), SessionEnd> {
+        self.worker.stats.counters.front.close.inc();
         let Ok(id) = self.requested_id() else { return Ok(()) };
         self.close_cursor(id).await;
         self.remove_statement(id);

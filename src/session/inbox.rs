@@ -8,6 +8,7 @@ use super::buffers::Buffers;
 use super::error::SessionEnd;
 use crate::protocol::codec::{HEADER, Header, MAX_FRAME};
 use crate::protocol::command::Command;
+use crate::telemetry::WorkerCounters;
 use std::io;
 use std::ops::Range;
 
@@ -166,10 +167,11 @@ impl Session {
             worker.buffers.fill(inbox).extend_from_slice(bytes);
             bytes.len()
         });
+        let counters = &worker.stats.counters;
         match patience {
-            None => came(read.await),
+            None => came(read.await, counters),
             Some(patience) => match tokio::time::timeout(patience, read).await {
-                Ok(read) => came(read),
+                Ok(read) => came(read, counters),
                 Err(_) => {
                     Box::pin(self.let_go()).await;
                     Ok(())
@@ -179,10 +181,13 @@ impl Session {
     }
 }
 
-fn came(read: io::Result<usize>) -> Result<(), SessionEnd> {
+fn came(read: io::Result<usize>, counters: &WorkerCounters) -> Result<(), SessionEnd> {
     match read {
         Ok(0) => Err(SessionEnd::Left),
-        Ok(_) => Ok(()),
+        Ok(bytes) => {
+            counters.client_bytes_received.add(bytes as u64);
+            Ok(())
+        }
         Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Err(SessionEnd::Left),
         Err(e) => Err(SessionEnd::ClientBroke(e)),
     }

@@ -59,6 +59,7 @@ impl Session {
             piece.clear();
             let read = worker.buffers.read(&mut self.client, |bytes| piece.extend_from_slice(bytes));
             read.await.map_err(|e| Failed::Client(SessionEnd::ClientBroke(e)))?;
+            worker.stats.counters.client_bytes_received.add(piece.len() as u64);
             if piece.is_empty() {
                 return Err(Failed::Client(SessionEnd::Left));
             }

@@ -108,6 +108,7 @@ pub async fn listen(worker: Rc<Worker>, registry: Rc<Registry>, mut ear: mpsc::R
 /// Tells a server to give up what one of its connections runs. In a task of its own, over a connection of its own.
 pub fn end_query(worker: &Rc<Worker>, backend: &Arc<Backend>, thread_id: u64, credentials: Option<Credentials>) {
     let Some(credentials) = credentials else { return };
+    worker.stats.counters.killed_queries.inc();
     let (worker, backend) = (Rc::clone(worker), Arc::clone(backend));
     tokio::task::spawn_local(async move {
         let options = ConnectOptions { timeout: LIMIT, ..ConnectOptions::default() };

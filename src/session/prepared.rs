@@ -88,6 +88,7 @@ impl Session {
 
     /// COM_STMT_PREPARE.
     pub(super) async fn prepare(&mut self) -> Result<(), SessionEnd> {
+        self.worker.stats.counters.front.prepare.inc();
         let snapshot = self.worker.snapshot();
         let statements = self.prepared.get_or_insert_default();
         let limit = snapshot.settings.max_statements;
@@ -144,6 +145,7 @@ impl Session {
                 }
             };
             self.make_room(&mut link, number, limit).await;
+            self.worker.stats.counters.behind.prepare.inc();
             match self.exchange(&mut link, &request).await {
                 Ok(outcome) => {
                     if let Some((remote, columns, parameters)) = outcome.prepared {
@@ -236,6 +238,7 @@ impl Session {
 
     /// COM_STMT_EXECUTE. What was sent ahead for it is used up, served or not: a client that tries again sends it again.
     pub(super) async fn execute(&mut self) -> Result<(), SessionEnd> {
+        self.worker.stats.counters.front.execute.inc();
         let id = self.requested_id()?;
         let result = self.execute_statement(id).await;
         if self.prepared.as_ref().is_some_and(|p| p.long_data_bytes > 0) {
@@ -375,6 +378,7 @@ impl Session {
     /// An execution has been answered: notes the cursor that it opened. After an error the server may not have come as far
     /// as the types: they are sent again next time, and a statement that it does not know any more is prepared again.
     pub(super) fn note_execution(&mut self, executing: &Executing, link: &mut Link, outcome: &Outcome) {
+        self.worker.stats.counters.behind.execute.inc();
         if executing.cursor {
             self.note_cursor(executing.id, link.serial, outcome);
         }

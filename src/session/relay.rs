@@ -170,6 +170,11 @@ impl<'a> Relay<'a> {
         self.at_file = Some(self.outcome.bytes);
     }
 
+    /// Bytes that have gone to the client so far.
+    pub fn sent(&self) -> u64 {
+        self.outcome.bytes
+    }
+
     /// True if the client has sent a file.
     pub fn had_file(&self) -> bool {
         self.at_file.is_some()

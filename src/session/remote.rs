@@ -62,6 +62,7 @@ impl Session {
         let (text, number, made_in) = (Rc::clone(&statement.text), statement.number, Rc::clone(&statement.state));
         let known = Rc::clone(&statement.known);
         self.make_room(link, number, limit).await;
+        self.worker.stats.counters.behind.prepare.inc();
         let signed_in = if has_moved_on(&made_in, &link.state) { self.signed_in(link).await } else { Ok(None) };
         let signed_in = signed_in.map_err(|e| self.talk_failed(link, e))?;
         let remote = match self.meant(&made_in, &link.state, signed_in.as_ref()) {
@@ -137,7 +138,10 @@ impl Session {
     /// one more. What a cursor is open on is not closed.
     pub(super) async fn make_room(&self, link: &mut Link, number: u64, limit: usize) {
         let mut closes = Vec::new();
-        let mut close = |remote: u32| closes.extend(command_frame(Command::CloseStatement, &remote.to_le_bytes()));
+        let mut close = |remote: u32| {
+            self.worker.stats.counters.behind.close.inc();
+            closes.extend(command_frame(Command::CloseStatement, &remote.to_le_bytes()));
+        };
         if let Some(old) = link.prepared.remove(&number) {
             close(old.id);
         }

@@ -321,13 +321,17 @@ impl Session {
                 }
                 Ok(()) => {
                     self.ticket.rests();
-                    return Ok(relay.finish());
+                    let outcome = relay.finish();
+                    worker.stats.counters.client_bytes_sent.add(outcome.bytes);
+                    return Ok(outcome);
                 }
                 Err(RelayError::Client(error)) => {
+                    worker.stats.counters.client_bytes_sent.add(relay.sent());
                     super::kill::end_query(&worker, link.backend(), link.thread_id, self.account.credentials());
                     return Err(Failed::Client(SessionEnd::ClientBroke(error)));
                 }
                 Err(RelayError::Backend { why, delivered: any }) => {
+                    worker.stats.counters.client_bytes_sent.add(relay.sent());
                     let delivered = match any {
                         true => Delivered::Part,
                         false if relay.had_file() => Delivered::File,

@@ -5,7 +5,7 @@ use super::buffers::{Buffers, write_all};
 use super::error::StatementError;
 use super::link::Link;
 use super::relay::{BackendFault, Changes};
-use super::state::{State, transition};
+use super::state::{CHARSET_KEY, State, transition};
 use crate::protocol::codec::{HEADER, put_packet};
 use crate::protocol::command::Command;
 use crate::protocol::response::ErrPacket;
@@ -174,8 +174,16 @@ fn confirm(status: Status, target: &State) -> Result<(), TalkError> {
 impl Session {
     /// Brings a link to the session's state, and counts it.
     pub(super) async fn sync_link(&self, link: &mut Link) -> Result<(), TalkError> {
+        let (was, counters) = (Rc::clone(&link.state), &self.worker.stats.counters);
         if sync(&self.worker.buffers, link, &self.state).await? {
-            self.worker.stats.counters.syncs.inc();
+            counters.syncs.inc();
+            let (was, is) = (&was.portable, &self.state.portable);
+            if was.schema != is.schema {
+                counters.behind.init_db.inc();
+            }
+            if was.variables.get(CHARSET_KEY) != is.variables.get(CHARSET_KEY) {
+                counters.behind.set_names.inc();
+            }
         }
         Ok(())
     }

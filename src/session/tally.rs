@@ -9,7 +9,7 @@ use super::place::Why;
 use super::relay::Outcome;
 use super::snapshot::Snapshot;
 use crate::rules::{Plan, Reason, Route};
-use crate::sql::effects::Effects;
+use crate::sql::effects::{Effects, Verb};
 use crate::telemetry::log::Spend;
 use crate::telemetry::routes::{Doubt, Unproven};
 use crate::telemetry::stats::{DigestKey, DigestLabel, ErrorLabel, Recorder, Sample};
@@ -138,9 +138,17 @@ impl Session {
                 self.error_label(hostgroup, &backend.name, code)
             });
         }
+        if plan.facts.verb == Verb::Set {
+            let front = &recorder.stats.counters.front;
+            front.set_names.add(plan.facts.variables.iter().any(|name| &**name == "names").into());
+            front.set_autocommit.add(plan.facts.effects.contains(Effects::SET_AUTOCOMMIT).into());
+        }
         drop(recorder);
         self.ticket.set_digest(plan.hash);
         let is_slow = snapshot.settings.slow_statement.is_some_and(|limit| u128::from(elapsed_us) >= limit.as_micros());
+        if is_slow {
+            self.worker.stats.counters.slow.inc();
+        }
         if is_slow || route.log {
             self.log_statement(decided, link, &sample, outcome.began);
         }

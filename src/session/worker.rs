@@ -186,6 +186,19 @@ impl Worker {
         counters.plan_evicted.set(cache.evicted);
         counters.plans.set(plans.len() as u64);
         counters.pool_idle.set(self.pool.borrow().len() as u64);
+        counters.buffer_bytes.set(self.buffers.bytes() as u64);
+        let (mut texts, mut clients, mut server_texts, mut servers) = (0, 0, 0, 0);
+        self.each_text(|number, text, users| {
+            texts += 1;
+            clients += users as u64;
+            server_texts += u64::from(text.servers() > 0);
+            servers += text.servers() as u64;
+            counters.text_number.set(counters.text_number.get().max(number));
+        });
+        counters.texts.set(texts);
+        counters.text_clients.set(clients);
+        counters.server_texts.set(server_texts);
+        counters.text_servers.set(servers);
     }
 
     /// The number of what an account signs in with behind: equal for equal names and passwords, and for nothing else.

@@ -80,4 +80,52 @@ pub struct WorkerCounters {
     pub plan_evicted: Counter,
     /// Plans kept now.
     pub plans: Counter,
+    /// Bytes that came from clients that have signed in.
+    pub client_bytes_received: Counter,
+    /// Bytes of answers that went to them.
+    pub client_bytes_sent: Counter,
+    /// Statements that took as long as is called slow.
+    pub slow: Counter,
+    /// Connections that statements got, from the pool or new.
+    pub pool_gets: Counter,
+    /// Connections that went back to the pool.
+    pub pool_puts: Counter,
+    /// Clients that were turned away because their name or what proves it is wrong.
+    pub denied: Counter,
+    /// Clients that were turned away because there are too many.
+    pub too_many_clients: Counter,
+    /// Clients that were turned away because their account has too many sessions.
+    pub too_many_sessions: Counter,
+    /// Statements of clients that a server was told to give up.
+    pub killed_queries: Counter,
+    /// What clients did, by command.
+    pub front: CommandCounters,
+    /// What the router did on connections to servers, by command.
+    pub behind: CommandCounters,
+    /// Texts that clients have prepared; as of the last second, like those that follow.
+    pub texts: Counter,
+    /// Clients' statements that are one of these texts.
+    pub text_clients: Counter,
+    /// Texts that are prepared on a server.
+    pub server_texts: Counter,
+    /// Times that one is prepared on a connection.
+    pub text_servers: Counter,
+    /// The highest number of a text so far.
+    pub text_number: Counter,
+    /// Bytes of buffers, in use or spare.
+    pub buffer_bytes: Counter,
+}
+
+/// Commands that are counted apart from statements.
+#[derive(Debug, Default)]
+#[allow(missing_docs)]
+pub struct CommandCounters {
+    pub init_db: Counter,
+    pub set_names: Counter,
+    pub set_autocommit: Counter,
+    pub prepare: Counter,
+    pub execute: Counter,
+    pub close: Counter,
+    /// Connections that were given a new life.
+    pub reset: Counter,
 }

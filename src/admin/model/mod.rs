@@ -185,7 +185,13 @@ pub fn idle(tables: &Tables, unit: Unit, most: usize) -> Vec<String> {
         Unit::Users => look("mysql_users", users::USER, &|row| {
             format!("mysql_users username='{}':", text_of(&row[0]).unwrap_or_default())
         }),
-        Unit::Servers => look("mysql_servers", servers::SERVER, &|row| format!("{}:", servers::server_label(row))),
+        Unit::Servers => {
+            look("mysql_servers", servers::SERVER, &|row| format!("{}:", servers::server_label(row)));
+            let pairs = tables.get("mysql_replication_hostgroups").into_iter().flatten();
+            if pairs.into_iter().any(|pair| !servers::PAIR[0].is_absent(&pair[2])) && out.len() < most {
+                out.push(servers::NOT_ASKED.to_owned());
+            }
+        }
         _ => {}
     }
     for (name, of) in KEPT_TABLES {

@@ -42,8 +42,12 @@ pub const HOSTGROUP: &[Field] = &[
 ];
 
 /// What a pair of replication hostgroups says beside its numbers; kept with the readers.
-const PAIR: [Field; 2] =
+pub const PAIR: [Field; 2] =
     [Field::new("check_type", Kind::Kept, Text("read_only")), Field::new("comment", Kind::Kept, Text(""))];
+
+/// What becomes of `check_type`.
+pub const NOT_ASKED: &str = "mysql_replication_hostgroups: servers are not asked for read_only, and stay in their hostgroups; \
+                             check_type is kept and does nothing here";
 
 /// The words for a backend's status: the file's, and ProxySQL's.
 const STATUS: [(&str, &str); 3] = [("online", "ONLINE"), ("draining", "OFFLINE_SOFT"), ("disabled", "OFFLINE_HARD")];

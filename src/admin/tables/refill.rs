@@ -88,6 +88,11 @@ fn pool(row: PoolRow) -> Row {
     ]
 }
 
+/// A row of a name and a figure.
+pub fn figure(name: &str, value: u64) -> Row {
+    vec![text(name), text(value.to_string())]
+}
+
 fn figures(figures: Vec<crate::admin::feed::Figure>) -> Vec<Row> {
     figures.into_iter().map(|(name, value)| vec![text(name), text(value)]).collect()
 }
