@@ -158,6 +158,17 @@ fn hostgroups_and_backends() {
     one("[[hostgroup]]\nid = 30\nrole = 'writer'\nwriter = 10\n", 17, 10, "is for readers");
     one("[[hostgroup]]\nid = 30\nrole = 'reader'\nhorizon = '90'\n", 17, 11, "no duration");
     one("[[hostgroup]]\nid = 30\nrole = 'reader'\npolicy = 'weihgts'\n", 17, 10, "did you mean `weights`?");
+    let attributes = "[[hostgroup]]\nid = 30\nrole = 'reader'\nattributes = ";
+    one(
+        &format!("{attributes}{{ init_connect = \"SET NAMES latin1\" }}\n"),
+        17,
+        31,
+        "`names` is kept for each session",
+    );
+    one(&format!("{attributes}{{ init_connect = \"USE x\" }}\n"), 17, 31, "its effect is set_schema");
+    one(&format!("{attributes}{{ throttle_connections_per_sec = 0 }}\n"), 17, 47, "1 to 1000000");
+    let shared = "{ init_connect = 'DO 1' }\n[[backend]]\nhostgroups = [10, 30]\naddress = 'h:1'\n";
+    one(&format!("{attributes}{shared}"), 17, 14, "another init_connect: connections are shared");
     one("[[backend]]\naddress = 'h:1'\n", 14, 1, "belongs to a hostgroup");
     one("[[backend]]\nhostgroup = 10\n", 14, 1, "address is missing");
     one("[[backend]]\nhostgroup = 10\naddress = 'h:x'\n", 16, 11, "no address");

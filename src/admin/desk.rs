@@ -460,6 +460,7 @@ fn idle_columns(text: &str) -> Vec<String> {
         ("mysql_query_rules", model::rules::RULE),
         ("mysql_users", model::users::USER),
         ("mysql_servers", model::servers::SERVER),
+        (model::attributes::TABLE, model::attributes::FIELDS),
     ];
     let mut out = Vec::new();
     for (table, fields) in tables.into_iter().filter(|(table, _)| names(table)) {

@@ -125,6 +125,8 @@ fn topology(loaded: &Loaded, previous: Option<&Topology>) -> Topology {
             Policy::LeastOutstanding => Balance::LeastOutstanding,
             Policy::RoundRobin => Balance::RoundRobin,
         },
+        attributes: settings.attributes.clone(),
+        throttle: previous.and_then(|p| p.hostgroup(settings.id)).map(|h| Arc::clone(&h.throttle)).unwrap_or_default(),
     }))
 }
 

@@ -1,5 +1,6 @@
 //! Hostgroups: interchangeable backends under one number, and the choice among them.
 
+use super::attributes::{Attributes, Throttle};
 use super::server::{Backend, BackendId};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -37,18 +38,34 @@ pub struct Hostgroup {
     pub members: Vec<Member>,
     /// How it chooses.
     pub balance: Balance,
+    /// What its connections are held to.
+    pub attributes: Attributes,
+    /// What was opened for it lately.
+    pub throttle: Arc<Throttle>,
 }
 
 impl Hostgroup {
     /// True if new statements for this hostgroup may go to one of its members. A lag takes nobody out of a writer hostgroup.
     #[inline]
     pub fn takes(&self, backend: &Backend) -> bool {
+        self.could(backend) && !self.has_too_many()
+    }
+
+    #[inline]
+    fn could(&self, backend: &Backend) -> bool {
         backend.is_usable() && (self.writer || !backend.lag.is_out())
+    }
+
+    /// True while more of its members could serve than may: then none does.
+    #[inline]
+    pub fn has_too_many(&self) -> bool {
+        let could = |most: u32| self.members.iter().filter(|m| self.could(&m.backend)).count() > most as usize;
+        self.attributes.max_online.is_some_and(could)
     }
 
     /// True if one of its members could serve, and is left out for its lag alone.
     pub fn is_too_far_behind(&self, backend: &Backend) -> bool {
-        backend.is_usable() && !self.takes(backend)
+        backend.is_usable() && !self.could(backend)
     }
 
     /// Its members that take nothing new, and why.
@@ -56,8 +73,14 @@ impl Hostgroup {
         let out = self.members.iter().map(|m| &m.backend).filter(|b| !self.takes(b));
         out.map(|b| {
             let lag = b.lag.seen().out.filter(|_| self.is_too_far_behind(b));
-            (b, lag.unwrap_or_else(|| b.health.state().name().to_owned()))
+            let crowd = self.could(b).then(|| "more servers are online than max_num_online_servers allows".to_owned());
+            (b, lag.or(crowd).unwrap_or_else(|| b.health.state().name().to_owned()))
         })
+    }
+
+    /// True if a connection may be opened now; it is counted then.
+    pub fn may_open(&self) -> bool {
+        self.attributes.connects_per_second.is_none_or(|limit| self.throttle.take(limit))
     }
 
     /// The backend for the next statement: usable, not among `tried`, and by the hostgroup's balance the best.

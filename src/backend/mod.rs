@@ -3,6 +3,7 @@
 //! What a connection carries (session state, prepared statements) is the session's affair: [`pool`] keeps whatever the
 //! session hands it. This module refuses to know SQL, rules or clients.
 
+pub mod attributes;
 pub mod check;
 pub mod connect;
 pub mod health;

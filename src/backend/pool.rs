@@ -99,6 +99,14 @@ impl<C> Pool<C> {
         self.count = self.idle.values().map(Vec::len).sum();
     }
 
+    /// Closes idle connections to `backend`, those that were put back first, until no more than `most` are left.
+    pub fn trim(&mut self, backend: BackendId, most: usize) {
+        let idle = self.counts().filter(|(id, _)| *id == backend).map(|(_, count)| count).sum::<usize>();
+        for _ in most..idle {
+            self.evict(backend);
+        }
+    }
+
     /// Closes one idle connection to `backend` that is fit for somebody else, to make room. False if there is none.
     pub fn evict(&mut self, backend: BackendId) -> bool {
         let oldest = self

@@ -1,6 +1,7 @@
 //! The settings of backends, their hostgroups and health checks, as the configuration gives them.
 
 use crate::auth::Secret;
+use crate::backend::attributes::Attributes;
 use crate::backend::connect::Target;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct HostgroupSettings {
     pub writer: bool,
     /// How one of its backends is chosen.
     pub policy: Policy,
+    /// What its connections are held to.
+    pub attributes: Attributes,
 }
 
 /// Whether the configuration lets a backend be used.

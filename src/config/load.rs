@@ -402,6 +402,35 @@ impl<'a> Lists<'a> {
         None
     }
 
+    /// Hostgroups that share a server share its connections: they begin in one way.
+    fn check_shared(&self, hostgroups: &[u32]) {
+        for (at, id) in hostgroups.iter().enumerate() {
+            let init = |id: u32| {
+                let settings = self.hostgroup_settings.iter().find(|h| h.id == id);
+                settings.and_then(|h| h.attributes.init_connect.as_deref())
+            };
+            let servers = |id: &u32| {
+                self.backends
+                    .iter()
+                    .filter(|(b, _)| b.hostgroups.contains(id))
+                    .map(|(b, _)| &b.target.address)
+                    .collect::<Vec<_>>()
+            };
+            let mine = servers(id);
+            let other = hostgroups[..at]
+                .iter()
+                .find(|other| init(**other) != init(*id) && servers(other).iter().any(|s| mine.contains(s)));
+            if let (Some(other), Some((_, section))) = (other, self.hostgroups.get(at)) {
+                section.fault(
+                    "attributes",
+                    format!(
+                        "hostgroup {other} has a server of this one and another init_connect: connections are shared"
+                    ),
+                );
+            }
+        }
+    }
+
     /// What shows only in the whole, beside what the rules check themselves.
     fn check(&self, first_file: &Path, sink: &Sink) {
         let known: Vec<u32> = self.hostgroups.iter().map(|(h, _)| h.id).collect();
@@ -419,6 +448,7 @@ impl<'a> Lists<'a> {
                 places.push(place);
             }
         }
+        self.check_shared(&known);
         for (hostgroup, section) in &self.hostgroups {
             if !places.iter().any(|(id, _)| **id == hostgroup.id) {
                 section.warn("id", format!("hostgroup {} has no backend", hostgroup.id));

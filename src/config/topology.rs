@@ -4,9 +4,13 @@ use super::backends::{AdminStatus, BackendSettings, HostgroupSettings, Policy};
 use super::reader::Section;
 use crate::auth::RsaPublicKey;
 use crate::auth::client::ServerKey;
+use crate::backend::attributes::Attributes;
 use crate::backend::connect::{Address, Target};
 use crate::net::tls::{ClientIdentity, TlsMode, client_config};
 use crate::rules::{Hostgroup, Role};
+use crate::sql::LexMode;
+use crate::sql::classify::classify;
+use crate::sql::effects::Effects;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,6 +31,7 @@ pub(super) fn hostgroup(section: &Section<'_>) -> Option<(Hostgroup, HostgroupSe
     let policy = section.choice("policy", &Policy::NAMES).unwrap_or_default();
     let horizon = section.horizon("horizon");
     let writer = section.small("writer", 0..=u32::MAX);
+    let attributes = section.section("attributes").map(|table| attributes(&table)).unwrap_or_default();
     section.kept();
     section.finish(&[]);
     // What is wrong was said; that rules name a hostgroup that is not there would be said for nothing.
@@ -34,8 +39,65 @@ pub(super) fn hostgroup(section: &Section<'_>) -> Option<(Hostgroup, HostgroupSe
     if role == Role::Writer && writer.is_some() {
         section.fault("writer", "is for readers: who is their writer");
     }
-    let settings = HostgroupSettings { id, name: name.clone(), writer: role == Role::Writer, policy };
+    let settings = HostgroupSettings { id, name: name.clone(), writer: role == Role::Writer, policy, attributes };
     Some((Hostgroup { id, name, role, horizon, writer }, settings))
+}
+
+/// Reads a hostgroup's `attributes`. Their defaults are ProxySQL's: a hostgroup without any is held to nothing.
+fn attributes(section: &Section<'_>) -> Attributes {
+    /// As many servers, and as many connections a second, as nobody has.
+    const ALL: u32 = 1_000_000;
+    let limit = |key, least| section.small(key, least..=ALL).filter(|number| *number < ALL);
+    let attributes = Attributes {
+        max_online: limit("max_num_online_servers", 0),
+        free_pct: Some(section.small("free_connections_pct", 0..=100).unwrap_or(10)),
+        init_connect: section.text("init_connect").filter(|text| !text.is_empty()).map(Into::into),
+        connects_per_second: limit("throttle_connections_per_sec", 1),
+    };
+    if let Some(Err(reason)) = attributes.init_connect.as_deref().map(may_init) {
+        section.fault("init_connect", reason);
+    }
+    section.text("comment");
+    section.kept();
+    section.finish(&[]);
+    attributes
+}
+
+/// What the router itself keeps of a session and brings to connections: it cannot be settled behind its back.
+const KEPT_BY_ROUTER: [&str; 11] = [
+    "names",
+    "sql_mode",
+    "autocommit",
+    "character_set_client",
+    "character_set_connection",
+    "character_set_results",
+    "collation_connection",
+    "session_track_schema",
+    "session_track_system_variables",
+    "session_track_state_change",
+    "session_track_transaction_info",
+];
+
+/// Whether a statement may be what connections begin with.
+fn may_init(text: &str) -> Result<(), String> {
+    let facts = classify(text.as_bytes(), LexMode::default());
+    if let Some(name) = facts.variables.iter().find(|name| KEPT_BY_ROUTER.contains(&&***name)) {
+        return Err(format!("`{name}` is kept for each session by the router, and not to be set for all"));
+    }
+    const MAY: Effects = Effects::SET_SESSION
+        .union(Effects::SET_USER_VARIABLE)
+        .union(Effects::READ_USER_VARIABLE)
+        .union(Effects::UNTRACKED_STATE)
+        .union(Effects::CALL)
+        .union(Effects::UNKNOWN_FUNCTION)
+        .union(Effects::SERVER_BOUND)
+        .union(Effects::WRITE)
+        .union(Effects::READER_SAFE)
+        .difference(Effects::MULTI);
+    match facts.effects.difference(MAY).names().next() {
+        None => Ok(()),
+        Some(effect) => Err(format!("connections cannot begin with this: its effect is {effect}")),
+    }
 }
 
 /// Reads one `[[backend]]`.

@@ -167,11 +167,12 @@ impl Session {
                     }
                 }
             }
-            if let Some(lease) = backend.lease() {
-                return self.open_link(lease, hostgroup, snapshot).await;
-            }
-            if self.worker.pool.borrow_mut().evict(backend.id) {
-                continue;
+            match backend.lease() {
+                Some(lease) if hostgroup.may_open() => return self.open_link(lease, hostgroup, snapshot).await,
+                // In the next second, or once somebody gives one back.
+                Some(_) => {}
+                None if self.worker.pool.borrow_mut().evict(backend.id) => continue,
+                None => {}
             }
             if self.wait_for_room(backend, deadline).await.is_err() {
                 self.worker.stats.counters.pool_timeouts.inc();
@@ -318,7 +319,7 @@ fn no_backend(tiers: &[u32], tried: &Tried, snapshot: &Snapshot) -> StatementErr
     let mut hostgroups = tiers.iter().filter_map(|id| snapshot.topology.hostgroup(*id));
     let why = if !tried.why.is_empty() {
         tried.why.clone()
-    } else if let Some((backend, why)) = hostgroups.find_map(|h| h.left_out().find(|(b, _)| h.is_too_far_behind(b))) {
+    } else if let Some((backend, why)) = hostgroups.find_map(|h| h.left_out().find(|(b, _)| b.is_usable())) {
         format!("{}: {why}", backend.name)
     } else {
         "none of them is up".to_owned()
@@ -351,6 +352,22 @@ impl Drop for InLine<'_> {
     }
 }
 
+/// What a link's connection begins with, beside what all do.
+pub(super) fn init_connect<'a>(snapshot: &'a Snapshot, link: &Link) -> Option<&'a str> {
+    snapshot.topology.hostgroup(link.hostgroup)?.attributes.init_connect.as_deref()
+}
+
+/// Says whose fault a refusal was: no statement of the client's.
+fn in_init(error: TalkError, link: &Link) -> TalkError {
+    match error {
+        TalkError::Refused { code, sqlstate, message } => {
+            let message = format!("init_connect of hostgroup {}: {message}", link.hostgroup);
+            TalkError::Refused { code, sqlstate, message }
+        }
+        broken => broken,
+    }
+}
+
 /// Gives a connection a new life: COM_RESET_CONNECTION ends its transaction, its temporary tables, its locks, its prepared
 /// statements and its variables. The default schema stays, in both engines; it is what it was.
 pub(super) async fn reset(worker: &Worker, link: &mut Link) -> Result<(), TalkError> {
@@ -366,6 +383,10 @@ pub(super) async fn reset(worker: &Worker, link: &mut Link) -> Result<(), TalkEr
 async fn begin_life(worker: &Worker, link: &mut Link, schema: Option<Box<str>>) -> Result<(), TalkError> {
     let first = track_everything(link.backend().engine());
     talk(&worker.buffers, link, Command::Query, first.as_bytes()).await?;
+    let snapshot = worker.snapshot();
+    if let Some(init) = init_connect(&snapshot, link) {
+        talk(&worker.buffers, link, Command::Query, init.as_bytes()).await.map_err(|error| in_init(error, link))?;
+    }
     let base = ask_base(worker, link).await?;
     link.state = worker.states.intern(Portable { schema, base, ..Portable::default() });
     Ok(())

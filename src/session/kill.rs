@@ -62,6 +62,11 @@ impl KillBoard {
         (Self { workers }, ears)
     }
 
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.workers.len()
+    }
+
     /// Asks all workers, and waits for the one that knows.
     pub async fn kill(&self, connection_id: u32, query_only: bool, by: Option<Arc<Account>>) -> Verdict {
         let (verdict, mut verdicts) = mpsc::channel(self.workers.len().max(1));

@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::buffers::{Buffers, write_all};
+use super::checkout::{init_connect, reset};
 use super::error::StatementError;
 use super::link::Link;
 use super::relay::{BackendFault, Changes};
@@ -174,6 +175,12 @@ fn confirm(status: Status, target: &State) -> Result<(), TalkError> {
 impl Session {
     /// Brings a link to the session's state, and counts it.
     pub(super) async fn sync_link(&self, link: &mut Link) -> Result<(), TalkError> {
+        let snapshot = self.worker.snapshot();
+        let leaves = |name: &str| !self.state.portable.variables.contains_key(name);
+        // A variable's default is the server's; what the connection began with may be another.
+        if init_connect(&snapshot, link).is_some() && link.state.portable.variables.keys().any(|name| leaves(name)) {
+            reset(&self.worker, link).await?;
+        }
         let (was, counters) = (Rc::clone(&link.state), &self.worker.stats.counters);
         if sync(&self.worker.buffers, link, &self.state).await? {
             counters.syncs.inc();

@@ -10,6 +10,7 @@ use super::link::Link;
 use super::snapshot::Snapshot;
 use super::state::Interner;
 use crate::auth::{Account, Credentials, Offload, RsaKey};
+use crate::backend::Hostgroup;
 use crate::backend::pool::Pool;
 use crate::backend::server::BackendId;
 use crate::rules::{CacheLimits, PlanCache};
@@ -169,10 +170,27 @@ impl Worker {
                 || !link.backend().is_usable()
                 || link.is_disturbed()
         });
+        self.keep_shares(&snapshot);
         self.show_gauges();
         self.texts.borrow_mut().retain(|_, (_, users)| users.strong_count() > 0);
         self.schemas.borrow_mut().retain(|_, seen| now.wrapping_sub(*seen) < TRUST);
         self.misfits.borrow_mut().retain(|_, (_, seen)| now.wrapping_sub(*seen) < TRUST);
+    }
+
+    /// Closes idle links that are more than this worker's share of what a server's hostgroups let lie idle.
+    fn keep_shares(&self, snapshot: &Snapshot) {
+        if snapshot.topology.hostgroups().all(|h| h.attributes.free_pct.is_none()) {
+            return;
+        }
+        for backend in snapshot.topology.backends() {
+            let of = |h: &Hostgroup| h.attributes.idle_share(backend.max_connections(), self.board.workers());
+            let is_in = |h: &&Hostgroup| h.members.iter().any(|m| m.backend.id == backend.id);
+            // One hostgroup that has no limit keeps them all.
+            let shares: Option<Vec<usize>> = snapshot.topology.hostgroups().filter(is_in).map(of).collect();
+            if let Some(most) = shares.and_then(|shares| shares.into_iter().max()) {
+                self.pool.borrow_mut().trim(backend.id, most);
+            }
+        }
     }
 
     /// Shows to others what only this thread can see.

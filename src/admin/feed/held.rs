@@ -15,7 +15,7 @@ pub struct FreeRow {
     pub user: String,
     /// Its default schema; empty for none.
     pub schema: String,
-    /// What was run on it when it was made; empty for nothing.
+    /// What connections of its hostgroup begin with; empty for nothing.
     pub init_connect: String,
     /// Its time zone, where one was set.
     pub time_zone: String,

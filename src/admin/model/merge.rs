@@ -10,7 +10,7 @@ pub fn key_columns(table: &str) -> usize {
         "mysql_servers" | "mysql_query_rules_fast_routing" => 3,
         "mysql_replication_hostgroups" => 2,
         "mysql_users" | "mysql_query_rules" | "global_variables" | "switchboard_rules" | "switchboard_tables" => 1,
-        "switchboard_hostgroups" => 1,
+        "switchboard_hostgroups" | "mysql_hostgroup_attributes" => 1,
         _ => usize::MAX,
     }
 }

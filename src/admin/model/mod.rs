@@ -4,6 +4,7 @@
 //! byte, one whose row differs has just those keys changed, and comments, order and blanks stay. Nothing here judges what a
 //! configuration means: the loader does, over the texts that come out, and [`row_of`] says which row a fault of its is in.
 
+pub mod attributes;
 pub mod book;
 pub mod codec;
 mod fast;
@@ -70,6 +71,7 @@ pub fn project(loaded: &Loaded, vault: &Vault) -> Result<Tables, ModelError> {
     fast::project(&book, &mut tables);
     users::project(&book, vault, lowest_writer(loaded), &mut tables);
     servers::project(&book, &mut tables);
+    attributes::project(&book, &mut tables);
     variables::project(&book, loaded, vault, &mut tables);
     kept::project(&book, &mut tables);
     for rows in tables.values_mut() {
@@ -115,7 +117,10 @@ fn apply_unit(book: &mut Book, base: &Loaded, wanted: &Tables, unit: Unit, vault
             let declared = |id: i64| base.hostgroups.iter().any(|h| i64::from(h.id) == id);
             users::apply(book, wanted, vault, lowest_writer(base), declared)?;
         }
-        Unit::Servers => servers::apply(book, wanted)?,
+        Unit::Servers => {
+            servers::apply(book, wanted)?;
+            attributes::apply(book, wanted)?;
+        }
         Unit::MysqlVariables | Unit::AdminVariables => {
             let mut present = Tables::new();
             variables::project(book, base, vault, &mut present);
@@ -187,6 +192,7 @@ pub fn idle(tables: &Tables, unit: Unit, most: usize) -> Vec<String> {
         }),
         Unit::Servers => {
             look("mysql_servers", servers::SERVER, &|row| format!("{}:", servers::server_label(row)));
+            look(attributes::TABLE, attributes::FIELDS, &|row| format!("{}:", attributes::label(row)));
             let pairs = tables.get("mysql_replication_hostgroups").into_iter().flatten();
             if pairs.into_iter().any(|pair| !servers::PAIR[0].is_absent(&pair[2])) && out.len() < most {
                 out.push(servers::NOT_ASKED.to_owned());

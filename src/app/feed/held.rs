@@ -9,7 +9,9 @@ use std::collections::btree_map::Entry;
 
 /// Idle connections.
 pub fn free(view: &View) -> Vec<FreeRow> {
-    let backends = view.snapshot().topology.backends();
+    let snapshot = view.snapshot();
+    let backends = snapshot.topology.backends();
+    let init = |id: u32| snapshot.topology.hostgroup(id).and_then(|h| h.attributes.init_connect.clone());
     let row = |worker: usize, link: IdleLink| {
         // A server that was just taken out: its connections are closed within the second.
         let backend = backends.iter().find(|backend| backend.id == link.backend)?;
@@ -26,7 +28,7 @@ pub fn free(view: &View) -> Vec<FreeRow> {
             port,
             user: link.user,
             schema: link.schema.map(String::from).unwrap_or_default(),
-            init_connect: String::new(),
+            init_connect: init(link.hostgroup).map(String::from).unwrap_or_default(),
             time_zone: set("time_zone").unwrap_or_default(),
             sql_mode: sql_mode.unwrap_or_default(),
             autocommit: link.autocommit,
@@ -36,6 +38,7 @@ pub fn free(view: &View) -> Vec<FreeRow> {
         })
     };
     let shown = view.look(Look::Idle).into_iter();
+    let row = &row;
     shown.flat_map(|(worker, shown)| shown.idle.into_iter().filter_map(move |link| row(worker, link))).collect()
 }
 
