@@ -421,10 +421,11 @@ impl Desk {
         if !variables::is_known(name) {
             return Ok(Answer::error(1193, b"HY000", format!("Unknown global variable: '{name}'")));
         }
-        warnings.extend(variables::caveat(name));
         let update = "UPDATE main.global_variables SET variable_value = ? WHERE variable_name = ?";
         let parameters = [Value::Text(value.to_owned()), Value::Text(name.to_owned())];
-        self.sql(who, update, &parameters)
+        let answer = self.sql(who, update, &parameters)?;
+        warnings.extend(variables::caveat(name));
+        Ok(answer)
     }
 
     fn config_file(&self) -> Answer {

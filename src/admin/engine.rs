@@ -6,6 +6,7 @@
 //! keep another from writing.
 
 use super::functions::{self, Who};
+use super::model::variables::only_shown as only_shown_names;
 use super::tables::{Table, columns, main, monitor, stats};
 use super::vault::Vault;
 use crate::config::admin::AdminRole;
@@ -109,12 +110,15 @@ impl Engine {
         db.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, 64 << 20)?;
         db.set_limit(Limit::SQLITE_LIMIT_EXPR_DEPTH, 500)?;
         create_tables(&db)?;
+        // A row that REPLACE puts another in the place of is deleted, for triggers too.
+        db.execute_batch("PRAGMA recursive_triggers = ON")?;
         let who = Arc::new(Mutex::new(Who::default()));
         let vault = Arc::new(Vault::default());
         functions::register(&db, &who, &vault)?;
         db.execute_batch(CONCEAL)?;
         db.execute_batch(RENUMBER)?;
         db.execute_batch(FORGET)?;
+        db.execute_batch(&only_shown())?;
         let (caller, deadline) = (Arc::new(AtomicU8::new(OURSELVES)), Arc::new(AtomicU64::new(u64::MAX)));
         let born = Instant::now();
         let until = Arc::clone(&deadline);
@@ -302,6 +306,24 @@ const FORGET: &str = "
     CREATE TRIGGER main.switchboard_forget AFTER DELETE ON main.mysql_query_rules BEGIN
         DELETE FROM switchboard_rules WHERE rule_id = OLD.rule_id;
     END;";
+
+/// A variable that is only shown is refused where it is written. Rows that are read anew find none of their name.
+fn only_shown() -> String {
+    let names: Vec<String> = only_shown_names().map(|name| format!("'{name}'")).collect();
+    let refuse =
+        "SELECT RAISE(ABORT, 'global_variables variable_name=''' || NEW.variable_name || ''': is only shown here')";
+    let other = format!(
+        "variable_name IN ({}) AND variable_name = NEW.variable_name AND variable_value <> NEW.variable_value",
+        names.join(", ")
+    );
+    let trigger = |name: &str, when: &str| {
+        format!(
+            "CREATE TRIGGER main.switchboard_shown_{name} BEFORE {when} ON main.global_variables
+                WHEN EXISTS (SELECT 1 FROM global_variables WHERE {other}) BEGIN {refuse}; END;"
+        )
+    };
+    trigger("insert", "INSERT") + &trigger("update", "UPDATE")
+}
 
 /// The collations that clients name at sign-in most, by MySQL's numbers (`information_schema.collations`).
 const COLLATIONS: &str = "INSERT INTO main.mysql_collations VALUES

@@ -184,6 +184,11 @@ pub const KEPT_VARIABLES: &[(&str, &str)] = &[
     ("mysql-mirror_max_queue_length", "32000"),
     ("mysql-monitor_connect_interval", "120000"),
     ("mysql-monitor_enabled", "true"),
+    ("mysql-monitor_galera_healthcheck_interval", "5000"),
+    ("mysql-monitor_galera_healthcheck_max_timeout_count", "3"),
+    ("mysql-monitor_galera_healthcheck_timeout", "800"),
+    ("mysql-monitor_groupreplication_healthcheck_interval", "5000"),
+    ("mysql-monitor_groupreplication_healthcheck_timeout", "800"),
     ("mysql-monitor_read_only_interval", "1000"),
     ("mysql-monitor_read_only_timeout", "800"),
     ("mysql-monitor_replication_lag_interval", "10000"),
@@ -222,16 +227,18 @@ pub fn is_known(name: &str) -> bool {
     VARIABLES.iter().any(|v| v.name == name) || KEPT_VARIABLES.iter().any(|(known, _)| *known == name)
 }
 
+/// The variables that nobody sets.
+pub fn only_shown() -> impl Iterator<Item = &'static str> {
+    VARIABLES.iter().filter(|v| v.form == Form::Shown).map(|v| v.name)
+}
+
 /// Why a variable does nothing, or not at once; none for one that does.
 pub fn caveat(name: &str) -> Option<String> {
     if KEPT_VARIABLES.iter().any(|(known, _)| *known == name) {
         return Some(format!("{name} is kept and does nothing here"));
     }
-    let fixed = VARIABLES.iter().find(|v| v.name == name && !v.live)?;
-    Some(match fixed.form {
-        Form::Shown => format!("{} is only shown here", fixed.name),
-        _ => format!("{} is settled when the router starts: it counts after SAVE … TO DISK and a restart", fixed.name),
-    })
+    let fixed = VARIABLES.iter().find(|v| v.name == name && !v.live && v.form != Form::Shown)?;
+    Some(format!("{} is settled when the router starts: it counts after SAVE … TO DISK and a restart", fixed.name))
 }
 
 /// The rows of a configuration, by name.
