@@ -59,6 +59,10 @@ transcripts! {
     rules, alone();
     servers, alone();
     statistics, in_front();
+    tools_ansible, alone();
+    tools_dolphie, in_front();
+    tools_exporter, in_front();
+    tools_proxysql_admin, alone();
     users, alone();
     variables, alone();
 }

@@ -368,3 +368,20 @@ async fn pause_resume_and_shutdown() {
     });
     assert!(status.unwrap().success());
 }
+
+#[tokio::test]
+async fn a_row_that_was_given_no_number_says_which_it_got() {
+    let router = without_servers("");
+    let mut conn = connect(&router, "admin").await;
+    for (statement, id) in [
+        ("INSERT INTO mysql_query_rules (rule_id, active) VALUES (41, 1)", Some(41)),
+        ("INSERT INTO mysql_query_rules (active, match_digest) VALUES (1, 'x')", Some(42)),
+        ("/* a tool */ INSERT INTO scheduler (interval_ms, filename) VALUES (1000, '/bin/true')", Some(1)),
+        ("UPDATE mysql_query_rules SET active = 0", None),
+        ("DELETE FROM mysql_query_rules", None),
+        ("INSERT INTO mysql_query_rules (active) SELECT 1 WHERE 1 = 2", None),
+    ] {
+        run(&mut conn, &[statement]).await;
+        assert_eq!(conn.last_insert_id(), id, "{statement}");
+    }
+}

@@ -4,7 +4,7 @@
 //! another operator's LOAD): rows that nobody touched here follow, rows that were edited stay, and rows that both changed are
 //! conflicts that stand in the way of LOAD and SAVE until somebody decides.
 
-use super::commands::{Command, Operation, Show, show};
+use super::commands::{Command, Operation, Show, first_word_is, show};
 use super::dialect;
 use super::engine::{Bounds, Engine, EngineError, Field};
 use super::feed::Feed;
@@ -291,7 +291,10 @@ impl Desk {
         let translated = dialect::translate(text);
         let outcome = self.engine.run(who, &translated.sql, parameters, self.bounds)?;
         if outcome.columns.is_empty() {
-            return Ok(Answer::Done { affected: outcome.affected, info: String::new() });
+            // As ProxySQL has it: tools read the number of a rule that they gave none.
+            let put_in = outcome.affected > 0 && first_word_is(text, &["INSERT", "REPLACE"]);
+            let last_id = u64::try_from(outcome.last_row).ok().filter(|_| put_in).unwrap_or_default();
+            return Ok(Answer::Done { affected: outcome.affected, last_id, info: String::new() });
         }
         let columns = outcome.columns.into_iter().map(|name| translated.name(name)).collect();
         Ok(Answer::Rows { columns, rows: outcome.rows })
@@ -350,9 +353,7 @@ impl Desk {
             Command::Checksum(sum) => self.checksum(sum),
             Command::ExplainRoute { statement, who } => Ok(self.explain_route(statement, who.as_ref())),
             Command::DiffRoute => self.diff_route(warnings),
-            Command::ForgetDigests => {
-                Ok(Answer::Done { affected: self.parts.feed.forget_digests(), info: String::new() })
-            }
+            Command::ForgetDigests => Ok(Answer::done(self.parts.feed.forget_digests(), String::new())),
             Command::ConfigFile => Ok(self.config_file()),
             Command::WriteFile => Err(DeskError::Refused(
                 "the port writes no files but the configuration's own: SAVE … TO DISK, or SELECT CONFIG FILE"
@@ -451,11 +452,10 @@ fn both_sides(users: &[Vec<Value>]) -> Vec<Vec<Value>> {
 
 /// Columns without a meaning that a change names: a warning for each.
 fn idle_columns(text: &str) -> Vec<String> {
-    let pieces = super::commands::pieces(text);
-    let changes = ["INSERT", "UPDATE", "REPLACE"].iter().any(|word| pieces.first().is_some_and(|p| p.is(word)));
-    if !changes {
+    if !first_word_is(text, &["INSERT", "UPDATE", "REPLACE"]) {
         return Vec::new();
     }
+    let pieces = super::commands::pieces(text);
     let names = |word: &str| pieces.iter().any(|p| p.plain().eq_ignore_ascii_case(word));
     let tables = [
         ("mysql_query_rules", model::rules::RULE),

@@ -54,6 +54,8 @@ pub struct Outcome {
     pub rows: Vec<Vec<Cell>>,
     /// Rows that it changed.
     pub affected: u64,
+    /// The number of the row that was put in last, by this statement or by one before.
+    pub last_row: i64,
 }
 
 /// Rows of texts and NULLs, on their way into a table.
@@ -179,6 +181,7 @@ impl Engine {
         if count == 0 {
             // Triggers' own changes count in the total; the statement's do not include them.
             outcome.affected = if self.db.total_changes() > before { self.db.changes() } else { 0 };
+            outcome.last_row = self.db.last_insert_rowid();
         }
         Ok(outcome)
     }

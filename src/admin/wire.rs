@@ -18,6 +18,8 @@ pub enum Answer {
     Done {
         /// Rows that changed.
         affected: u64,
+        /// The number of the row that was put in last; 0 where none was.
+        last_id: u64,
         /// For people.
         info: String,
     },
@@ -35,7 +37,12 @@ pub enum Answer {
 impl Answer {
     /// Done, and nothing to say.
     pub fn ok() -> Self {
-        Answer::Done { affected: 0, info: String::new() }
+        Answer::done(0, String::new())
+    }
+
+    /// Done.
+    pub fn done(affected: u64, info: String) -> Self {
+        Answer::Done { affected, last_id: 0, info }
     }
 
     /// Rows of texts.
@@ -131,9 +138,10 @@ impl<'a> Writer<'a> {
     /// Those of the stream.
     pub async fn answer(&mut self, answer: &Answer, manner: Manner) -> io::Result<()> {
         match answer {
-            Answer::Done { affected, info } => {
+            Answer::Done { affected, last_id, info } => {
                 let ok = OkPacket {
                     affected_rows: *affected,
+                    last_insert_id: *last_id,
                     status: manner.status(),
                     warnings: manner.warnings,
                     info: info.as_bytes(),

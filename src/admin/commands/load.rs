@@ -251,7 +251,7 @@ impl Desk {
         let change = format!("ROLLBACK CONFIG TO VERSION {version}");
         let now = self.publish(who, loaded, Source::Port, change, Some(present)).await?;
         self.sync()?;
-        Ok(Answer::Done { affected: 0, info: format!("version {now} is what version {version} was") })
+        Ok(Answer::done(0, format!("version {now} is what version {version} was")))
     }
 }
 

@@ -151,6 +151,13 @@ fn unquoted(raw: &str) -> String {
     inner.replace(&format!("{quote}{quote}"), &quote.to_string())
 }
 
+/// True if a statement's first word is one of these.
+pub(super) fn first_word_is(text: &str, words: &[&str]) -> bool {
+    let mut tokens = Lexer::new(text.as_bytes(), dialect::mode());
+    let first = tokens.next().map(|token| token.text(text.as_bytes()).to_ascii_uppercase());
+    first.is_some_and(|first| words.iter().any(|word| word.as_bytes() == first))
+}
+
 /// True if the pieces begin with these words.
 pub(super) fn begins(pieces: &[Piece<'_>], words: &str) -> bool {
     let mut rest = pieces.iter();

@@ -103,7 +103,7 @@ impl Desk {
             Operation::Shutdown { slow } => Order::End { slow },
             Operation::ReloadTls => {
                 let version = self.reload(who, "PROXYSQL RELOAD TLS").await?;
-                return Ok(Answer::Done { affected: 0, info: format!("version {version}") });
+                return Ok(Answer::done(0, format!("version {version}")));
             }
             Operation::Nothing(why) => {
                 warnings.push(format!("nothing was done: {why}"));
