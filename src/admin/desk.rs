@@ -45,12 +45,22 @@ pub struct Parts {
 pub(super) struct Memory {
     /// The version that was brought in last.
     version: u64,
-    /// That version's rows, as its texts say them and as the tables have them, one for one.
-    told: BTreeMap<&'static str, (Rows, Rows)>,
+    /// That version's rows, as its texts say them.
+    told: Tables,
+    /// The same, one for one, as the tables have them.
+    had: Tables,
     /// The rows that edits began from, as the tables have them.
     pub base: Tables,
     /// Rows that were changed on both sides, by unit.
     pub conflicts: BTreeMap<Unit, Vec<String>>,
+}
+
+impl Memory {
+    /// The rows of a version, as its texts say them; none if another was brought in last.
+    pub fn said(&self, version: u64) -> &Tables {
+        static NONE: Tables = Tables::new();
+        if self.version == version { &self.told } else { &NONE }
+    }
 }
 
 /// The desk.
@@ -111,9 +121,9 @@ impl Desk {
     }
 
     /// Rows as a table has them. Only those that are not `known` go through the table.
-    fn settled(&self, table: &str, rows: &Rows, known: Option<&(Rows, Rows)>) -> Result<Rows, EngineError> {
-        let none = (Rows::new(), Rows::new());
-        let (told, had) = known.unwrap_or(&none);
+    fn settled(&self, table: &str, rows: &Rows, known: Option<(&Rows, &Rows)>) -> Result<Rows, EngineError> {
+        let none = Rows::new();
+        let (told, had) = known.unwrap_or((&none, &none));
         let columns = key_columns(table);
         let alike = |a: &Vec<Value>, b: &Vec<Value>| a.iter().take(columns).eq(b.iter().take(columns));
         // Both are in the order of their first columns: a row that stayed stands further on than the last that did.
@@ -138,15 +148,23 @@ impl Desk {
 
     /// Brings what took effect meanwhile into what is edited.
     pub(super) fn sync(&self) -> Result<(), DeskError> {
+        self.sync_with(None)
+    }
+
+    /// The same; `says` are the rows of a version that are known already.
+    pub(super) fn sync_with(&self, says: Option<(u64, Tables)>) -> Result<(), DeskError> {
         let (version, loaded) = self.parts.versions.runtime();
         let mut memory = self.memory.borrow_mut();
         if memory.version == version {
             return Ok(());
         }
-        let mut theirs = model::project(&loaded, &self.engine.vault)?;
+        let mut theirs = match says {
+            Some((of, rows)) if of == version => rows,
+            _ => model::project(&loaded, &self.engine.vault)?,
+        };
         for table in main::TABLES.iter().map(|table| table.name) {
             let told = theirs.remove(table).unwrap_or_default();
-            let known = memory.told.get(table);
+            let known = memory.told.get(table).zip(memory.had.get(table));
             // What says what it said is no news for whoever edits.
             if known.is_some_and(|(before, had)| *before == told && memory.base.get(table) == Some(had)) {
                 continue;
@@ -157,7 +175,8 @@ impl Desk {
                 self.bring_in(&mut memory, table, &there)?;
                 memory.base.insert(table, there.clone());
             }
-            memory.told.insert(table, (told, there));
+            memory.told.insert(table, told);
+            memory.had.insert(table, there);
         }
         memory.version = version;
         Ok(())
@@ -177,14 +196,12 @@ impl Desk {
         Ok(())
     }
 
-    /// The rows of what is in effect, as its texts say them. Read from the texts only where [`Self::sync`] has not done so.
-    pub(super) fn in_effect(&self) -> Result<Tables, DeskError> {
+    /// The rows of what is in effect.
+    fn in_effect(&self) -> Result<Tables, DeskError> {
         let (version, loaded) = self.parts.versions.runtime();
         let memory = self.memory.borrow();
-        if memory.version == version {
-            return Ok(memory.told.iter().map(|(table, (told, _))| (*table, told.clone())).collect());
-        }
-        Ok(model::project(&loaded, &self.engine.vault)?)
+        let known = memory.said(version);
+        if known.is_empty() { Ok(model::project(&loaded, &self.engine.vault)?) } else { Ok(known.clone()) }
     }
 
     /// What is edited of these units.

@@ -85,6 +85,8 @@ pub struct Writer<K, L, V> {
     generation: u32,
     index: HashMap<K, u32, foldhash::fast::FixedState>,
     slots: Vec<Slot<K, L, V>>,
+    /// The slot that was asked for last.
+    last: usize,
     rest: Option<Arc<V>>,
     hand: usize,
     /// Slots that readers have not been shown yet.
@@ -99,6 +101,7 @@ impl<K: Copy + Eq + Hash, L, V: Tally> Writer<K, L, V> {
             generation: 0,
             index: HashMap::default(),
             slots: Vec::new(),
+            last: 0,
             rest: None,
             hand: 0,
             unshown: Vec::new(),
@@ -111,17 +114,17 @@ impl<K: Copy + Eq + Hash, L, V: Tally> Writer<K, L, V> {
         if self.generation != self.ledger.generation.load(Relaxed) {
             self.begin_anew();
         }
-        match self.index.get(&key) {
+        // What is counted comes in runs: a comparison spares most lookups.
+        let again = self.slots.get(self.last).is_some_and(|slot| slot.key == key);
+        let known = if again { Some(self.last) } else { self.index.get(&key).map(|at| *at as usize) };
+        self.last = match known {
             Some(at) => {
-                let slot = &mut self.slots[*at as usize];
-                slot.used = true;
-                &slot.entry.tally
+                self.slots[at].used = true;
+                at
             }
-            None => {
-                let at = self.add(key, label());
-                &self.slots[at].entry.tally
-            }
-        }
+            None => self.add(key, label()),
+        };
+        &self.slots[self.last].entry.tally
     }
 
     #[cold]

@@ -134,12 +134,14 @@ impl Desk {
             warnings.extend(model::idle(&rows, *unit, MOST_WARNINGS.saturating_sub(warnings.len())));
             warnings.extend(self.changed_variables(*unit, &rows));
         }
-        let documents = model::apply(&base, &rows, units, &self.engine.vault)?;
+        let mut draft = model::Draft::open(&base)?;
+        let documents = draft.apply(&base, &rows, self.memory.borrow().said(version), units, &self.engine.vault)?;
         if documents[..] != base.documents[..] {
             let loaded = self.checked(&documents, &base)?;
+            let says = draft.rows(&loaded, &self.engine.vault);
             let change = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            self.publish(who, loaded, Source::Port, change, Some(version)).await?;
-            self.settle(units, rows)?;
+            let version = self.publish(who, loaded, Source::Port, change, Some(version)).await?;
+            self.settle(units, rows, (version, says))?;
         }
         Ok(Answer::ok())
     }
@@ -154,14 +156,15 @@ impl Desk {
         changed.filter_map(|row| model::variables::caveat(&name(row))).collect()
     }
 
-    /// After a LOAD: the rows that were loaded are where later edits begin, and follow what is in effect from here on.
-    fn settle(&self, units: &[Unit], loaded: model::Tables) -> Result<(), DeskError> {
+    /// After a LOAD: the rows that were loaded are where later edits begin, and follow what is in effect from here on. `says` is
+    /// the version that came of it, and its rows.
+    fn settle(&self, units: &[Unit], loaded: model::Tables, says: (u64, model::Tables)) -> Result<(), DeskError> {
         {
             let mut memory = self.memory.borrow_mut();
             memory.base.extend(loaded);
             memory.conflicts.retain(|unit, _| !units.contains(unit));
         }
-        self.sync()
+        self.sync_with(Some(says))
     }
 
     async fn publish(

@@ -58,7 +58,7 @@ impl Book {
     }
 
     /// The texts as they are now. Those that nobody changed are what they were, byte by byte.
-    pub fn close(self) -> Vec<Document> {
+    pub fn texts(&self) -> Vec<Document> {
         let text = |page: &Page| if page.changed { page.document.to_string().into() } else { Arc::clone(&page.text) };
         self.pages.iter().map(|page| Document { path: page.path.clone(), text: text(page) }).collect()
     }

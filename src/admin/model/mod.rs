@@ -1,6 +1,6 @@
 //! The configuration's texts as rows, and rows brought onto texts: one model in two shapes.
 //!
-//! [`project`] reads a text's rows. [`apply`] brings rows onto a text: an entry whose row says what the text says keeps every
+//! [`project`] reads a text's rows. [`apply`] (a [`Draft`], in steps) brings rows onto a text: an entry whose row says what the text says keeps every
 //! byte, one whose row differs has just those keys changed, and comments, order and blanks stay. Nothing here judges what a
 //! configuration means: the loader does, over the texts that come out, and [`row_of`] says which row a fault of its is in.
 
@@ -60,25 +60,61 @@ fn column(fields: &[Field], name: &str) -> usize {
     fields.iter().position(|field| field.column == name).unwrap_or(0)
 }
 
+/// A configuration's texts while rows are brought onto them.
+pub struct Draft(Book);
+
+impl Draft {
+    /// The texts of `base`, unchanged.
+    ///
+    /// # Errors
+    /// [`ModelError::Text`].
+    pub fn open(base: &Loaded) -> Result<Self, ModelError> {
+        Book::open(&base.documents, &base.secrets).map(Self).map_err(ModelError::Text)
+    }
+
+    /// Brings the rows of these units onto the texts of `base`, and gives the texts that come of it. `said` is what the texts said
+    /// before, as far as that is known: rows that are there and are wanted as they were are not read from the texts again.
+    ///
+    /// # Errors
+    /// [`ModelError`].
+    pub fn apply(
+        &mut self,
+        base: &Loaded,
+        wanted: &Tables,
+        said: &Tables,
+        units: &[Unit],
+        vault: &Vault,
+    ) -> Result<Vec<Document>, ModelError> {
+        for unit in units {
+            apply_unit(&mut self.0, base, (wanted, said), *unit, vault)?;
+        }
+        Ok(self.0.texts())
+    }
+
+    /// All rows that the texts say. `loaded` is what they come to.
+    pub fn rows(&self, loaded: &Loaded, vault: &Vault) -> Tables {
+        let (book, mut tables) = (&self.0, Tables::new());
+        rules::project(book, &mut tables);
+        fast::project(book, &mut tables);
+        users::project(book, vault, lowest_writer(loaded), &mut tables);
+        servers::project(book, &mut tables);
+        attributes::project(book, &mut tables);
+        variables::project(book, loaded, vault, &mut tables);
+        kept::project(book, &mut tables);
+        for rows in tables.values_mut() {
+            let key = |row: &Vec<Sql>| row.iter().take(3).map(order).collect::<Vec<_>>();
+            rows.sort_by_cached_key(key);
+        }
+        tables
+    }
+}
+
 /// All rows of a configuration.
 ///
 /// # Errors
 /// [`ModelError::Text`].
 pub fn project(loaded: &Loaded, vault: &Vault) -> Result<Tables, ModelError> {
-    let book = Book::open(&loaded.documents, &loaded.secrets).map_err(ModelError::Text)?;
-    let mut tables = Tables::new();
-    rules::project(&book, &mut tables);
-    fast::project(&book, &mut tables);
-    users::project(&book, vault, lowest_writer(loaded), &mut tables);
-    servers::project(&book, &mut tables);
-    attributes::project(&book, &mut tables);
-    variables::project(&book, loaded, vault, &mut tables);
-    kept::project(&book, &mut tables);
-    for rows in tables.values_mut() {
-        let key = |row: &Vec<Sql>| row.iter().take(3).map(order).collect::<Vec<_>>();
-        rows.sort_by_cached_key(key);
-    }
-    Ok(tables)
+    Ok(Draft::open(loaded)?.rows(loaded, vault))
 }
 
 /// The order in which SQLite has values: NULL, numbers, texts.
@@ -100,17 +136,19 @@ fn lowest_writer(loaded: &Loaded) -> i64 {
 /// # Errors
 /// [`ModelError`].
 pub fn apply(base: &Loaded, wanted: &Tables, units: &[Unit], vault: &Vault) -> Result<Vec<Document>, ModelError> {
-    let mut book = Book::open(&base.documents, &base.secrets).map_err(ModelError::Text)?;
-    for unit in units {
-        apply_unit(&mut book, base, wanted, *unit, vault)?;
-    }
-    Ok(book.close())
+    Draft::open(base)?.apply(base, wanted, &Tables::new(), units, vault)
 }
 
-fn apply_unit(book: &mut Book, base: &Loaded, wanted: &Tables, unit: Unit, vault: &Vault) -> Result<(), ModelError> {
+fn apply_unit(
+    book: &mut Book,
+    base: &Loaded,
+    (wanted, said): (&Tables, &Tables),
+    unit: Unit,
+    vault: &Vault,
+) -> Result<(), ModelError> {
     match unit {
         Unit::Rules => {
-            rules::apply(book, wanted)?;
+            rules::apply(book, wanted, said)?;
             fast::apply(book, wanted)?;
         }
         Unit::Users => {

@@ -127,16 +127,19 @@ fn time_columns(table: &dyn TableLike) -> String {
     names.join(",")
 }
 
-/// Brings the rows onto the text.
+/// Rows by `rule_id`.
+fn by_id<'a>(tables: &'a Tables, name: &str) -> BTreeMap<i64, &'a Vec<Sql>> {
+    let key = |row: &Vec<Sql>| row.first().and_then(int_of).unwrap_or_default();
+    tables.get(name).into_iter().flatten().map(|row| (key(row), row)).collect()
+}
+
+/// Brings the rows onto the text. `said` is what it says, as far as that is known.
 ///
 /// # Errors
 /// [`ModelError`] with the row.
-pub fn apply(book: &mut Book, wanted: &Tables) -> Result<(), ModelError> {
-    let empty = Rows::new();
-    let rows = |name| wanted.get(name).unwrap_or(&empty);
-    let key = |row: &Vec<Sql>| row.first().and_then(int_of).unwrap_or_default();
-    let mut ours: BTreeMap<i64, &Vec<Sql>> = rows("switchboard_rules").iter().map(|row| (key(row), row)).collect();
-    let mut missing: BTreeMap<i64, &Vec<Sql>> = rows("mysql_query_rules").iter().map(|row| (key(row), row)).collect();
+pub fn apply(book: &mut Book, wanted: &Tables, said: &Tables) -> Result<(), ModelError> {
+    let (mut ours, mut missing) = (by_id(wanted, "switchboard_rules"), by_id(wanted, "mysql_query_rules"));
+    let (own_said, said) = (by_id(said, "switchboard_rules"), by_id(said, "mysql_query_rules"));
     let present: Vec<(Place, i64)> = book
         .entries("rule")
         .map(|(place, table)| (place, int_of(&RULE[0].read(table, book)).unwrap_or_default()))
@@ -150,9 +153,13 @@ pub fn apply(book: &mut Book, wanted: &Tables) -> Result<(), ModelError> {
             continue;
         };
         let own = ours.remove(&id).unwrap_or(&blank);
+        let alike = |was: &[Sql], own_was: &[Sql]| all_same(was, row) && all_same(&own_was[1..], &own[1..]);
+        if said.get(&id).is_some_and(|was| alike(was, own_said.get(&id).unwrap_or(&&blank))) {
+            continue;
+        }
         let Some(present) = book.table("rule", place) else { continue };
         let (was, own_was) = rows_of(present, book);
-        if all_same(&was, row) && all_same(&own_was[1..], &own[1..]) {
+        if alike(&was, &own_was) {
             continue;
         }
         book.revise("rule", place, |book, table| write_rule(book, table, row, own))
@@ -169,7 +176,7 @@ pub fn apply(book: &mut Book, wanted: &Tables) -> Result<(), ModelError> {
         return Err(ModelError::row(format!("switchboard_rules rule_id={id}"), reason));
     }
     book.remove("rule", gone);
-    apply_tables(book, rows("switchboard_tables"))
+    apply_tables(book, wanted.get("switchboard_tables").unwrap_or(&Rows::new()))
 }
 
 fn rule_error(id: i64, reason: String) -> ModelError {

@@ -66,7 +66,12 @@ fn edited(unit: Unit, edit: impl FnOnce(&mut Tables, &Vault)) -> String {
     edit(&mut tables, &vault);
     let documents = apply(&base, &tables, &[unit], &vault).unwrap();
     let out = documents[0].text.to_string();
-    loaded(&out);
+    let after = loaded(&out);
+    // What was said before spares work and changes nothing; and a draft says what its texts say when they are read.
+    let mut draft = Draft::open(&base).unwrap();
+    let said = project(&base, &vault).unwrap();
+    assert!(draft.apply(&base, &tables, &said, &[unit], &vault).unwrap() == documents);
+    assert_eq!(draft.rows(&after, &vault), project(&after, &vault).unwrap());
     out
 }
 
