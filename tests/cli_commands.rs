@@ -242,7 +242,11 @@ fn reload_says_what_is_wrong_with_the_pid_file() {
     assert!(said(None).contains("cannot be read"));
     assert!(said(Some("x")).contains("holds no process number"));
     // This very test is no router.
-    assert!(said(Some(&std::process::id().to_string())).contains("is no switchboard"));
+    let own = std::process::id().to_string();
+    assert!(said(Some(&own)).contains("is no switchboard: the file is stale"));
+    let output = switchboard(&["reload", "--pid", &own], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains(&format!("process {own} is no switchboard")));
 }
 
 #[test]

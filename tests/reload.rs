@@ -74,6 +74,11 @@ async fn a_changed_rule_is_taken_and_nothing_is_dropped() {
     let before = estate.reloads_asked_for();
     estate.reload();
     wait_until("the reload", SOON, || estate.reloads_asked_for() > before);
+    let (before, pid) = (estate.reloads_asked_for(), estate.router.pid().to_string());
+    // As a service manager says it, which knows the number.
+    let output = Command::new(env!("CARGO_BIN_EXE_switchboard")).args(["reload", "--pid", &pid]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    wait_until("another reload", SOON, || estate.reloads_asked_for() > before);
     assert_eq!(ran_on(&mut client, &estate).await, "master", "the same session, the new rule");
     assert_eq!(client.execute_with(prepared.id, 0, false, &[Bind::Int(20)]).await[0].rows(), [["23"]]);
     assert_eq!(fetching.fetch(&cursor, 9).await.rows(), [["1"], ["2"], ["3"]]);

@@ -4,9 +4,9 @@ use super::{CliError, default_config, report, warn};
 use crate::app::{self, Ending};
 use crate::config::{Flags, Loaded, from_flags, load};
 use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -53,6 +53,9 @@ pub(super) struct ReloadArgs {
     /// The file in which the router keeps its process number
     #[arg(long, value_name = "FILE", default_value = "/run/switchboard.pid")]
     pid_file: PathBuf,
+    /// The router's process number itself
+    #[arg(long, value_name = "N", conflicts_with = "pid_file")]
+    pid: Option<u32>,
 }
 
 /// What to run on: a configuration, and the files that it can be read from again. None of them where flags said it all.
@@ -120,21 +123,28 @@ pub(super) fn run(args: RunArgs) -> Result<(), CliError> {
 }
 
 pub(super) fn reload(args: &ReloadArgs) -> Result<(), CliError> {
-    let path = args.pid_file.display();
-    let text = std::fs::read_to_string(&args.pid_file).map_err(|error| {
+    let (pid, named) = match args.pid {
+        Some(pid) => (pid, String::new()),
+        None => (kept_in(&args.pid_file)?, format!(", named in {}", args.pid_file.display())),
+    };
+    // A number that was left behind may be somebody else's by now.
+    let name = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("comm")).unwrap_or_default();
+    if name.trim() != "switchboard" {
+        let stale = if named.is_empty() { "" } else { ": the file is stale" };
+        return Err(CliError::Failed(format!("process {pid}{named} is no switchboard{stale}")));
+    }
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let sent = number.ok_or(rustix::io::Errno::SRCH).and_then(|pid| kill_process(pid, Signal::HUP));
+    sent.map_err(|error| CliError::Failed(format!("process {pid} could not be signalled: {error}")))
+}
+
+/// The process number that a file holds.
+fn kept_in(file: &Path) -> Result<u32, CliError> {
+    let path = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| {
         CliError::Failed(format!(
             "{path} cannot be read ({error}): is the router running, with pid_file set to this path?"
         ))
     })?;
-    let pid: u32 = text.trim().parse().map_err(|_| CliError::Failed(format!("{path} holds no process number")))?;
-    // A number that was left behind may be somebody else's by now.
-    let name = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("comm")).unwrap_or_default();
-    if name.trim() != "switchboard" {
-        return Err(CliError::Failed(format!("process {pid}, named in {path}, is no switchboard: the file is stale")));
-    }
-    let done = Command::new("kill").args(["-HUP", &pid.to_string()]).status()?;
-    if done.success() {
-        return Ok(());
-    }
-    Err(CliError::Failed(format!("process {pid} could not be signalled: it belongs to somebody else")))
+    text.trim().parse().map_err(|_| CliError::Failed(format!("{path} holds no process number")))
 }
