@@ -479,6 +479,7 @@ fn idle_columns(text: &str) -> Vec<String> {
         ("mysql_users", model::users::USER),
         ("mysql_servers", model::servers::SERVER),
         (model::attributes::TABLE, model::attributes::FIELDS),
+        (model::server_tls::TABLE, model::server_tls::FIELDS),
     ];
     let mut out = Vec::new();
     for (table, fields) in tables.into_iter().filter(|(table, _)| names(table)) {

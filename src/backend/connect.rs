@@ -38,6 +38,8 @@ pub struct Target {
     pub tls_mode: TlsMode,
     /// The TLS configuration for that mode; must be there unless the mode is disabled.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// The same for some users behind, each of whom has his own.
+    pub tls_of_users: Vec<(Box<str>, Arc<rustls::ClientConfig>)>,
     /// How the server's RSA key is come by, where a password has to travel over plain TCP.
     pub server_key: ServerKey,
 }
@@ -68,8 +70,15 @@ impl Target {
             address: Address::Tcp(host.into(), port),
             tls_mode: TlsMode::Disabled,
             tls: None,
+            tls_of_users: Vec::new(),
             server_key: ServerKey::Ask,
         }
+    }
+
+    /// The TLS configuration for who signs in as this user.
+    pub fn tls_for(&self, username: &str) -> Option<&Arc<rustls::ClientConfig>> {
+        let own = self.tls_of_users.iter().find(|(user, _)| &**user == username);
+        own.map(|(_, config)| config).or(self.tls.as_ref())
     }
 
     /// A server on a unix socket.

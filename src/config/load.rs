@@ -6,6 +6,7 @@ use super::listen::FrontendSettings;
 use super::process::ProcessSettings;
 use super::reader::{Env, Section, Shared};
 use super::server::Server;
+use super::server_tls::{self, ServerTls};
 use super::users::UserSettings;
 use super::{routing, topology, users};
 use crate::auth::Secret;
@@ -239,6 +240,7 @@ struct Lists<'a> {
     hostgroups: Vec<(Hostgroup, Section<'a>)>,
     hostgroup_settings: Vec<HostgroupSettings>,
     backends: Vec<(BackendSettings, Section<'a>)>,
+    server_tls: Vec<(ServerTls, Section<'a>)>,
     users: Vec<(UserSettings, Section<'a>)>,
     tables: Vec<(TableSettings, Section<'a>)>,
     rules: Vec<(RuleSettings, Section<'a>)>,
@@ -280,6 +282,7 @@ fn read(sources: &[Source], shared: &Shared<'_>) -> Result<Loaded, Vec<Fault>> {
             section.warn("max_replication_lag", "nobody can ask for the lag: [health] has no username");
         }
     }
+    lists.put_server_tls();
     let built = lists.build(&server, sink);
     let files: Vec<PathBuf> = sources.iter().map(|s| s.path.clone()).collect();
     if !sink.has_faults() {
@@ -346,6 +349,9 @@ impl<'a> Lists<'a> {
         for section in root.sections("backend") {
             self.backends.extend(topology::backend(&section).map(|b| (b, section)));
         }
+        for section in root.sections("server_tls") {
+            self.server_tls.extend(server_tls::read(&section).map(|t| (t, section)));
+        }
         for section in root.sections("user") {
             self.users.extend(users::read(&section).map(|u| (u, section)));
         }
@@ -357,6 +363,19 @@ impl<'a> Lists<'a> {
         }
         for section in root.sections("fast_route") {
             self.fast_routes.extend(routing::fast_route(&section).map(|r| (r, section)));
+        }
+    }
+
+    /// What the servers' own entries say of certificates; those for all users first, so that a user's own stands beside it.
+    fn put_server_tls(&mut self) {
+        let (mut seen, backends): (Vec<&ServerTls>, _) = (Vec::new(), &mut self.backends);
+        for (own, section) in &self.server_tls {
+            if seen.iter().any(|other| other.is_for_same(own)) {
+                section.fault("address", "there is an entry for this server and user already");
+                continue;
+            }
+            seen.push(own);
+            server_tls::apply(own, section, backends.iter_mut().map(|(backend, _)| backend));
         }
     }
 

@@ -18,6 +18,7 @@ pub mod process;
 mod reader;
 mod routing;
 mod server;
+mod server_tls;
 mod text;
 mod topology;
 pub mod users;

@@ -122,6 +122,7 @@ pub(super) fn backend(section: &Section<'_>) -> Option<BackendSettings> {
             address: address.clone().unwrap_or(Address::Unix(Default::default())),
             tls_mode,
             tls,
+            tls_of_users: Vec::new(),
             server_key: server_key(section),
         },
         weight: section.small("weight", 0..=10_000_000).unwrap_or(1),

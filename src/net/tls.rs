@@ -6,7 +6,7 @@
 mod client;
 mod server;
 
-pub use client::{ClientIdentity, TlsMode, client_config, connect};
+pub use client::{ClientIdentity, TlsMode, TlsVersions, client_config, client_config_of, connect};
 pub use server::{ServerIdentity, accept, server_config};
 
 use rustls::crypto::CryptoProvider;

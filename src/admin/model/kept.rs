@@ -13,7 +13,6 @@ pub const KEPT_TABLES: &[(&str, Unit)] = &[
     ("mysql_group_replication_hostgroups", Unit::Servers),
     ("mysql_galera_hostgroups", Unit::Servers),
     ("mysql_aws_aurora_hostgroups", Unit::Servers),
-    ("mysql_servers_ssl_params", Unit::Servers),
     ("mysql_firewall_whitelist_users", Unit::Firewall),
     ("mysql_firewall_whitelist_rules", Unit::Firewall),
     ("mysql_firewall_whitelist_sqli_fingerprints", Unit::Firewall),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// How many columns tell the rows of a table apart. All of them where there are fewer.
 pub fn key_columns(table: &str) -> usize {
     match table {
-        "mysql_servers" | "mysql_query_rules_fast_routing" => 3,
+        "mysql_servers" | "mysql_servers_ssl_params" | "mysql_query_rules_fast_routing" => 3,
         "mysql_replication_hostgroups" => 2,
         "mysql_users" | "mysql_query_rules" | "global_variables" | "switchboard_rules" | "switchboard_tables" => 1,
         "switchboard_hostgroups" | "mysql_hostgroup_attributes" => 1,

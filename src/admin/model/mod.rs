@@ -11,6 +11,7 @@ mod fast;
 mod kept;
 pub mod merge;
 pub mod rules;
+pub mod server_tls;
 pub mod servers;
 pub mod users;
 pub mod variables;
@@ -99,6 +100,7 @@ impl Draft {
         users::project(book, vault, lowest_writer(loaded), &mut tables);
         servers::project(book, &mut tables);
         attributes::project(book, &mut tables);
+        server_tls::project(book, &mut tables);
         variables::project(book, loaded, vault, &mut tables);
         kept::project(book, &mut tables);
         for rows in tables.values_mut() {
@@ -158,6 +160,7 @@ fn apply_unit(
         Unit::Servers => {
             servers::apply(book, wanted)?;
             attributes::apply(book, wanted)?;
+            server_tls::apply(book, wanted)?;
         }
         Unit::MysqlVariables | Unit::AdminVariables => {
             let mut present = Tables::new();
@@ -180,7 +183,7 @@ pub fn row_of(fault: &Fault, documents: &[Document], secrets: &[(String, Secret)
     let line_end = line_start + document.text[line_start..].find('\n').unwrap_or(document.text.len() - line_start);
     // The last entry that begins on the fault's line or above it.
     let mut nearest: Option<(usize, &str, &dyn TableLike)> = None;
-    for key in ["rule", "fast_route", "user", "backend", "hostgroup", "table"] {
+    for key in ["rule", "fast_route", "user", "backend", "hostgroup", "table", server_tls::KEY] {
         let Some(item) = parsed.as_table().get(key) else { continue };
         let entries: Vec<(usize, &dyn TableLike)> = match (item.as_array_of_tables(), item.as_array()) {
             (Some(tables), _) => tables.iter().filter_map(|t| Some((t.span()?.start, t as &dyn TableLike))).collect(),
@@ -203,6 +206,7 @@ pub fn row_of(fault: &Fault, documents: &[Document], secrets: &[(String, Secret)
         "user" => format!("mysql_users username='{}'", text_of(&field(users::USER, 0)).unwrap_or_default()),
         "hostgroup" => format!("switchboard_hostgroups hostgroup_id={}", number(field(servers::HOSTGROUP, 0))),
         "backend" => servers::label(table, &book),
+        server_tls::KEY => server_tls::label(table, &book),
         "fast_route" => fast::label(table, &book),
         _ => format!("switchboard_tables name='{}'", table.get("name").and_then(|i| i.as_str()).unwrap_or_default()),
     };
@@ -230,6 +234,7 @@ pub fn idle(tables: &Tables, unit: Unit, most: usize) -> Vec<String> {
         }),
         Unit::Servers => {
             look("mysql_servers", servers::SERVER, &|row| format!("{}:", servers::server_label(row)));
+            look(server_tls::TABLE, server_tls::FIELDS, &|row| format!("{}:", server_tls::row_label(row)));
             look(attributes::TABLE, attributes::FIELDS, &|row| format!("{}:", attributes::label(row)));
             let pairs = tables.get("mysql_replication_hostgroups").into_iter().flatten();
             if pairs.into_iter().any(|pair| !servers::PAIR[0].is_absent(&pair[2])) && out.len() < most {

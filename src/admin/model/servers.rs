@@ -94,7 +94,7 @@ impl AsInteger for Sql {
 }
 
 /// Host and port of an entry; a unix socket's path is a host with port 0.
-fn place_of(table: &dyn TableLike, book: &Book) -> (String, i64) {
+pub(super) fn place_of(table: &dyn TableLike, book: &Book) -> (String, i64) {
     let text = table.get("address").and_then(Item::as_str).map(|raw| book.substituted(raw)).unwrap_or_default();
     match address_of(&text) {
         Ok(Address::Tcp(host, port)) => (host.to_string(), port.into()),
@@ -103,7 +103,7 @@ fn place_of(table: &dyn TableLike, book: &Book) -> (String, i64) {
     }
 }
 
-fn address_text(host: &str, port: i64) -> String {
+pub(super) fn address_text(host: &str, port: i64) -> String {
     match port {
         0 if host.starts_with('/') => host.to_owned(),
         _ if host.contains(':') => format!("[{host}]:{port}"),

@@ -80,7 +80,7 @@ async fn run(
     let (capabilities, collation) = agree(&greeting, options)?;
     let wanted = Wanted { options, credentials, capabilities, collation };
     *phase = Phase::Tls;
-    let config = tls_config(target, &greeting)?;
+    let config = tls_config(target, &credentials.username, &greeting)?;
     *phase = Phase::SignIn;
     let Some((config, host)) = config else {
         let channel = if matches!(plain, Plain::Unix(_)) { Channel::Local } else { Channel::Plain };
@@ -129,13 +129,14 @@ fn agree(greeting: &Greeting<'_>, options: &ConnectOptions<'_>) -> Result<(Capab
 /// The TLS configuration to use, with the name to verify; `None` for none.
 fn tls_config<'t>(
     target: &'t Target,
+    username: &str,
     greeting: &Greeting<'_>,
 ) -> Result<Option<(&'t std::sync::Arc<rustls::ClientConfig>, &'t str)>, Trouble> {
     let Address::Tcp(host, _) = &target.address else { return Ok(None) };
     match (target.tls_mode, greeting.capabilities.contains(Capabilities::SSL)) {
         (TlsMode::Disabled, _) | (TlsMode::Preferred, false) => Ok(None),
         (_, false) => Err(Trouble::NoTls),
-        (_, true) => match &target.tls {
+        (_, true) => match target.tls_for(username) {
             Some(config) => Ok(Some((config, host))),
             None => Err(Trouble::Settings("TLS is wanted, and there is no TLS configuration")),
         },

@@ -38,6 +38,20 @@ pub struct ClientIdentity<'a> {
     pub key: &'a Path,
 }
 
+/// Versions of TLS that are spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct TlsVersions {
+    pub v1_2: bool,
+    pub v1_3: bool,
+}
+
+impl Default for TlsVersions {
+    fn default() -> Self {
+        TlsVersions { v1_2: true, v1_3: true }
+    }
+}
+
 /// Builds the configuration for a mode; `None` for [`TlsMode::Disabled`].
 ///
 /// # Errors
@@ -47,14 +61,30 @@ pub fn client_config(
     authority: Option<&Path>,
     identity: Option<ClientIdentity<'_>>,
 ) -> Result<Option<Arc<ClientConfig>>, TlsError> {
+    client_config_of(mode, authority, identity, TlsVersions::default())
+}
+
+/// The same, with these versions.
+///
+/// # Errors
+/// As [`client_config`].
+pub fn client_config_of(
+    mode: TlsMode,
+    authority: Option<&Path>,
+    identity: Option<ClientIdentity<'_>>,
+    versions: TlsVersions,
+) -> Result<Option<Arc<ClientConfig>>, TlsError> {
     let verifier: Arc<dyn ServerCertVerifier> = match mode {
         TlsMode::Disabled => return Ok(None),
         TlsMode::Preferred | TlsMode::Required => Arc::new(Anybody(provider())),
         TlsMode::VerifyCa => Arc::new(AnyName(web_pki(authority)?)),
         TlsMode::VerifyIdentity => web_pki(authority)?,
     };
+    let TlsVersions { v1_2, v1_3 } = versions;
+    let spoken = [(v1_2, &rustls::version::TLS12), (v1_3, &rustls::version::TLS13)];
+    let spoken: Vec<_> = spoken.into_iter().filter(|(is, _)| *is).map(|(_, version)| version).collect();
     let builder = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
+        .with_protocol_versions(&spoken)?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
     let config = match identity {
