@@ -131,6 +131,26 @@ async fn a_statements_time_is_its_own_and_its_client_has_a_port() {
     statement.await.unwrap().unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_statement_is_shown_and_not_the_one_before() {
+    let (router, (_, replica)) = with_servers(
+        "[[rule]]\nrule_id = 1\nmatch_digest = 'first_of_its_kind'\ndestination_hostgroup = 20\napply = true\n",
+    );
+    let mut client = Conn::from_url(traffic(&router, "")).await.unwrap();
+    client.query_drop("SELECT 'before'").await.unwrap();
+    // Nobody has counted it: it runs for the first time.
+    let statement = tokio::spawn(async move { client.query_drop("SELECT SLEEP(4) AS first_of_its_kind").await });
+    let select = "SELECT command, hostgroup, srv_port, info FROM stats_mysql_processlist;";
+    let wanted = format!("Query\t20\t{}\tSELECT SLEEP(?) AS first_of_its_kind\n", replica.port());
+    let mut said = String::new();
+    wait_until("it is shown", Duration::from_secs(3), || {
+        said = mariadb(&router, "stats", &["-N", "-B"], select).1;
+        said.starts_with("Query\t20")
+    });
+    assert_eq!(said, wanted);
+    statement.await.unwrap().unwrap();
+}
+
 /// The clients' ports of what is connected to a port of 127.0.0.1, out of the kernel's table.
 fn peers_of(server: u16) -> Vec<u16> {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();

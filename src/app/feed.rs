@@ -15,11 +15,12 @@ use crate::admin::feed::{
 };
 use crate::backend::record::Asked;
 use crate::config::address_of;
-use crate::session::registry::Activity;
+use crate::session::display::Look;
+use crate::session::registry::{Activity, Glimpse};
 use crate::sql::effects::Verb;
 use crate::telemetry::stats::DigestTally;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 /// Sent, received, statements; connections made and failed.
@@ -35,6 +36,23 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn new(view: View) -> Self {
         Self { view, forgotten: Mutex::default() }
+    }
+
+    /// The texts of what sessions run, by digest. What runs for the first time was not counted yet: its worker knows it.
+    fn texts(&self, sessions: &[(usize, Glimpse)]) -> HashMap<u64, String> {
+        let busy = sessions.iter().filter(|(_, s)| s.activity == Activity::Busy);
+        let mut wanted: HashSet<u64> = busy.map(|(_, s)| s.digest).filter(|digest| *digest != 0).collect();
+        let mut texts = HashMap::new();
+        for digest in self.view.digests(Then::Keep).0 {
+            if wanted.remove(&digest.label.digest) {
+                texts.insert(digest.label.digest, digest.label.text.to_string());
+            }
+        }
+        if !wanted.is_empty() {
+            let look = Look::Digests(wanted.into_iter().collect());
+            texts.extend(self.view.look(look).into_iter().flat_map(|(_, shown)| shown.digests));
+        }
+        texts
     }
 
     /// Host and port of a backend by its name.
@@ -122,13 +140,10 @@ impl Feed for Seen {
     fn processlist(&self) -> Vec<ProcessRow> {
         let snapshot = self.view.snapshot();
         let backends = snapshot.topology.backends();
-        let mut texts: HashMap<u64, String> = HashMap::new();
-        let (digests, _) = self.view.digests(Then::Keep);
-        for digest in digests {
-            texts.entry(digest.label.digest).or_insert_with(|| digest.label.text.to_string());
-        }
+        let sessions = self.view.sessions();
+        let texts = self.texts(&sessions);
         let now = self.view.uptime().as_secs();
-        let row = |(worker, s): (usize, crate::session::registry::Glimpse)| {
+        let row = |(worker, s): (usize, Glimpse)| {
             let command = match s.activity {
                 Activity::SigningIn => "Connect",
                 Activity::Idle | Activity::Holding => "Sleep",
@@ -143,7 +158,7 @@ impl Feed for Seen {
                 schema: s.schema.map(|schema| schema.to_string()),
                 client: Some(s.client.map_or_else(|| "localhost".to_owned(), |(ip, _)| ip.to_string())),
                 client_port: s.client.map(|(_, port)| port),
-                hostgroup: (s.digest != 0).then_some(s.hostgroup),
+                hostgroup: s.hostgroup,
                 local: None,
                 server: running.map(|backend| place_of(backend)),
                 command: command.into(),
@@ -153,7 +168,7 @@ impl Feed for Seen {
                 extended: Some(extended.to_string()),
             }
         };
-        self.view.sessions().into_iter().map(row).collect()
+        sessions.into_iter().map(row).collect()
     }
 
     fn digests(&self, reset: bool) -> Vec<DigestRow> {

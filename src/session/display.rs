@@ -1,5 +1,5 @@
-//! What only a worker's own thread can see, shown when somebody asks: its idle connections, and its sessions' prepared
-//! statements.
+//! What only a worker's own thread can see, shown when somebody asks: its idle connections, its sessions' prepared
+//! statements, and the texts of digests that were not counted yet.
 //!
 //! Nothing is kept for it and the statement path knows nothing of it: a question wakes the worker, which looks and answers. A
 //! worker that does not answer in time is left out, so whoever asks waits for a bounded time.
@@ -10,12 +10,13 @@ use crate::protocol::status::Status;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::mpsc as answers;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// What a worker is asked to show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Look {
     /// How many connections are idle, by backend: a few words, however many there are.
     Counts,
@@ -23,6 +24,8 @@ pub enum Look {
     Idle,
     /// Prepared texts.
     Prepared,
+    /// The texts of these digests.
+    Digests(Arc<[u64]>),
 }
 
 /// What a worker shows: what it was asked for, and nothing else.
@@ -34,6 +37,8 @@ pub struct Shown {
     pub idle: Vec<IdleLink>,
     /// Texts that its sessions have prepared.
     pub prepared: Vec<PreparedText>,
+    /// Digests with their texts.
+    pub digests: Vec<(u64, String)>,
 }
 
 /// An idle connection to a backend.
@@ -139,7 +144,7 @@ pub struct Board {
 const BACKLOG: usize = 4;
 /// How long all workers together have to answer.
 const LIMIT: Duration = Duration::from_millis(500);
-/// Bytes of a prepared text that are shown.
+/// Bytes of a text that are shown.
 const MOST: usize = 2_048;
 
 impl Board {
@@ -153,7 +158,9 @@ impl Board {
     pub fn ask(&self, look: Look) -> Vec<(usize, Shown)> {
         let (answer, shown) = answers::channel();
         // One that is asked by others already has no place for the question, and answers none.
-        let ask = |worker: &&mpsc::Sender<Question>| worker.try_send(Question { look, answer: answer.clone() }).is_ok();
+        let ask = |worker: &&mpsc::Sender<Question>| {
+            worker.try_send(Question { look: look.clone(), answer: answer.clone() }).is_ok()
+        };
         let asked = self.workers.iter().filter(ask).count();
         let until = Instant::now() + LIMIT;
         let next = || shown.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
@@ -168,6 +175,7 @@ pub async fn listen(worker: Rc<Worker>, mut ear: mpsc::Receiver<Question>) {
             Look::Counts => Shown { counts: counts(&worker), ..Shown::default() },
             Look::Idle => Shown { idle: idle(&worker), ..Shown::default() },
             Look::Prepared => Shown { prepared: prepared(&worker), ..Shown::default() },
+            Look::Digests(wanted) => Shown { digests: digests(&worker, &wanted), ..Shown::default() },
         };
         // Who asked may have given up.
         let _ = answer.send((worker.id, shown));
@@ -222,4 +230,12 @@ fn prepared(worker: &Worker) -> Vec<PreparedText> {
         });
     });
     texts
+}
+
+/// The texts of those digests that the worker has a plan for: of what runs it has.
+fn digests(worker: &Worker, wanted: &[u64]) -> Vec<(u64, String)> {
+    let plans = worker.plans.borrow();
+    let text = |digest: &[u8]| String::from_utf8_lossy(digest.get(..MOST).unwrap_or(digest)).into_owned();
+    let asked = plans.plans().filter(|plan| wanted.contains(&plan.hash));
+    asked.map(|plan| (plan.hash, text(&plan.digest))).collect()
 }

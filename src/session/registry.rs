@@ -38,7 +38,8 @@ pub struct Card {
     /// The backend that runs its statement, and that server's number for the connection; 0 for none.
     backend: AtomicU32,
     thread: AtomicU64,
-    hostgroup: AtomicU32,
+    /// The hostgroup and one more; 0 for none yet.
+    hostgroup: AtomicU64,
     pins: AtomicU32,
     digest: AtomicU64,
     names: Mutex<Names>,
@@ -67,11 +68,11 @@ pub struct Glimpse {
     pub since: u32,
     /// The backend that runs its statement, with that server's number for the connection.
     pub running: Option<(BackendId, u64)>,
-    /// The hostgroup of its last statement.
-    pub hostgroup: u32,
+    /// The hostgroup that it was sent to last.
+    pub hostgroup: Option<u32>,
     /// What holds it.
     pub pins: Pins,
-    /// The digest of its last statement; 0 for none.
+    /// The digest of what it runs, or of its last statement; 0 for none.
     pub digest: u64,
 }
 
@@ -140,7 +141,7 @@ impl Card {
     /// Its statement runs there now.
     pub fn runs(&self, backend: BackendId, thread: u64, hostgroup: u32) {
         self.backend.store(backend.0, Relaxed);
-        self.hostgroup.store(hostgroup, Relaxed);
+        self.hostgroup.store(u64::from(hostgroup) + 1, Relaxed);
         self.thread.store(thread, Relaxed);
     }
 
@@ -149,7 +150,7 @@ impl Card {
         self.thread.store(0, Relaxed);
     }
 
-    /// The digest of what it runs.
+    /// The digest of what it is about to run.
     pub fn set_digest(&self, digest: u64) {
         self.digest.store(digest, Relaxed);
     }
@@ -164,7 +165,7 @@ impl Card {
             activity: self.activity(),
             since: self.since(),
             running: self.running(),
-            hostgroup: self.hostgroup.load(Relaxed),
+            hostgroup: self.hostgroup.load(Relaxed).checked_sub(1).and_then(|id| u32::try_from(id).ok()),
             pins: Pins::from_bits_truncate(self.pins.load(Relaxed)),
             digest: self.digest.load(Relaxed),
         }

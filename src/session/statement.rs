@@ -148,6 +148,7 @@ impl Session {
         mut request: Request,
         executing: Option<Executing>,
     ) -> Result<(), SessionEnd> {
+        self.ticket.set_digest(plan.hash);
         let effects = request.effects;
         let (place, why) = if self.home.is_none() && self.last.is_none() && self.wrote_at.is_none() {
             simple_place(effects)

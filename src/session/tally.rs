@@ -144,7 +144,6 @@ impl Session {
             front.set_autocommit.add(plan.facts.effects.contains(Effects::SET_AUTOCOMMIT).into());
         }
         drop(recorder);
-        self.ticket.set_digest(plan.hash);
         let is_slow = snapshot.settings.slow_statement.is_some_and(|limit| u128::from(elapsed_us) >= limit.as_micros());
         if is_slow {
             self.worker.stats.counters.slow.inc();
