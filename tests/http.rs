@@ -8,7 +8,9 @@ use common::{MariaDb, Options, Router, wait_until};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use serde_json::Value;
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 use traffic_support::{config, options, tag};
 
 fn with_http(session: &str) -> Router {
@@ -52,6 +54,8 @@ async fn metrics_count_what_went_through() {
     ] {
         assert_eq!(values.get(&name), Some(&want), "{name} in {values:#?}");
     }
+    let checks = format!("switchboard_health_checks_total{{backend=\"{backend}\",result=\"ok\"}}");
+    wait_until("a check", Duration::from_secs(5), || metrics(&router).get(&checks).is_some_and(|n| *n >= 1.0));
 }
 
 #[tokio::test]
@@ -117,8 +121,53 @@ async fn a_router_without_a_writer_is_not_ready() {
     wait_until("not ready", Duration::from_secs(10), || get(&router, "/readyz").0 == 503);
     assert!(get(&router, "/readyz").1.contains("hostgroup 10 (writer) has no backend that serves"));
     assert_eq!(get(&router, "/healthz").0, 200);
+    let failed =
+        format!("switchboard_health_checks_total{{backend=\"127.0.0.1:{}\",result=\"failed\"}}", master.port());
+    assert!(metrics(&router)[&failed] >= 2.0);
     master.start_again().unwrap();
     wait_until("ready again", Duration::from_secs(20), || get(&router, "/readyz").0 == 200);
+}
+
+/// Each is counted; the log has some of them a second.
+#[tokio::test]
+async fn failed_sign_ins_do_not_fill_the_log() {
+    let (master, replica) = MariaDb::shared_pair();
+    let text = config(master.port(), replica.port(), "workers = 1\n[http]\naddress = \"{http}\"");
+    let router = Router::with_config(&text, &[]);
+    let began = Instant::now();
+    for _ in 0..1000 {
+        let mut client = TcpStream::connect(router.address()).unwrap();
+        // An answer to the greeting that is none.
+        client.write_all(b"\x01\x00\x00\x01\xff").unwrap();
+        let _ = client.read_to_end(&mut Vec::new());
+    }
+    let failures = "switchboard_sign_in_failures_total";
+    wait_until("all are counted", Duration::from_secs(10), || metrics(&router)[failures] == 1000.0);
+    let most = 100 * (usize::try_from(began.elapsed().as_secs()).unwrap() + 2);
+    let lines = router.log().matches("sign-in failed").count();
+    assert!(lines > 0 && lines <= most.min(999), "{lines} lines");
+}
+
+#[tokio::test]
+async fn sign_ins_at_the_admin_port_are_counted() {
+    let (master, replica) = MariaDb::shared_pair();
+    let user = "[[admin.user]]\nusername = \"ops\"\npassword = \"ops-secret\"\nrole = \"stats\"\n";
+    let text = config(master.port(), replica.port(), "[http]\naddress = \"{http}\"\n[admin]\naddress = \"{admin}\"\n");
+    let router = Router::with_config(&format!("{text}\n{user}"), &[]);
+    for (password, works) in [("ops-secret", true), ("wrong", false), ("ops-secret", true)] {
+        let options = mysql_async::OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(router.admin().port())
+            .user(Some("ops"))
+            .pass(Some(password))
+            .prefer_socket(false);
+        assert_eq!(Conn::new(options).await.is_ok(), works, "{password}");
+    }
+    let count = |result: &str| {
+        let name = format!("switchboard_admin_sign_ins_total{{result=\"{result}\"}}");
+        metrics(&router).get(&name).copied().unwrap_or_default()
+    };
+    wait_until("the counts", Duration::from_secs(5), || (count("ok"), count("failed")) == (2.0, 1.0));
 }
 
 /// Without a password the page is for loopback alone; metrics and health are for whoever reaches the port.

@@ -17,6 +17,7 @@ use crate::protocol::capabilities::Capabilities;
 use crate::protocol::response::{ErrPacket, OkPacket};
 use crate::session::snapshot::Snapshot;
 use crate::session::worker::Published;
+use crate::telemetry::events::ADMIN_SIGN_INS;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
@@ -196,16 +197,22 @@ impl Front {
             Ok(login) => login,
             Err(error) => {
                 log_failure(&host, &error);
+                // Who connects and leaves without a word (a probe) was not turned away.
+                if error.fault() != Fault::Nobody {
+                    count_sign_in("failed");
+                }
                 return;
             }
         };
         let who = match visitor(&users, &login.account, host, connection_id, login.schema.take()) {
             Ok(who) => who,
             Err(error) => {
+                count_sign_in("failed");
                 let _ = login.refuse(&error).await;
                 return;
             }
         };
+        count_sign_in("ok");
         if login.accept(&OkPacket { status: STATUS, ..OkPacket::default() }).await.is_err() {
             return;
         }
@@ -316,6 +323,10 @@ fn visitor(
 
 fn log_entry(who: &Who) {
     tracing::info!(target: "admin", user = who.user, host = who.host, role = who.role.name(), "signed in");
+}
+
+fn count_sign_in(result: &'static str) {
+    metrics::counter!(ADMIN_SIGN_INS, "result" => result).increment(1);
 }
 
 fn log_failure(host: &str, error: &LoginError) {

@@ -13,6 +13,7 @@ use crate::session::kill::{KillBoard, KillRequest};
 use crate::session::registry::{Registry, Roll, Ticket};
 use crate::session::worker::{Published, Shared, Worker};
 use crate::session::{Client, Session};
+use crate::telemetry::log::{Budget, Spend};
 use crate::telemetry::stats::{StatsLimits, WorkerStats};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -188,13 +189,15 @@ pub struct Reception {
     /// Its sessions.
     pub registry: Rc<Registry>,
     gate: Arc<Gate>,
+    /// Whoever tries passwords at a router is not to fill its log with it.
+    failures: Budget,
 }
 
 impl Reception {
     /// The reception of one worker.
     pub fn new(worker: Rc<Worker>, gate: Arc<Gate>) -> Self {
         let registry = Rc::new(Registry::new(Arc::clone(&gate.rolls[worker.id])));
-        Self { worker, registry, gate }
+        Self { worker, registry, gate, failures: Budget::default() }
     }
 
     /// Takes clients out of the worker's mailbox until the gate is gone.
@@ -276,7 +279,7 @@ impl Reception {
                     LoginError::TooManySessions { .. } => self.worker.stats.counters.too_many_sessions.inc(),
                     _ => {}
                 }
-                log_failure(&host, &error);
+                self.log_failure(&host, &error);
                 return None;
             }
         };
@@ -303,6 +306,18 @@ impl Reception {
     }
 }
 
+impl Reception {
+    fn log_failure(&self, host: &str, error: &LoginError) {
+        if error.fault() == Fault::Nobody {
+            tracing::debug!(host, %error, "no sign-in");
+            return;
+        }
+        if let Spend::Log { kept_back } = self.failures.spend(self.worker.ticks()) {
+            tracing::info!(host, %error, kept_back, "sign-in failed");
+        }
+    }
+}
+
 /// Counts a client among its worker's, for as long as it lives.
 struct LoadSeat {
     gate: Arc<Gate>,
@@ -312,13 +327,5 @@ struct LoadSeat {
 impl Drop for LoadSeat {
     fn drop(&mut self) {
         self.gate.loads[self.worker].fetch_sub(1, Relaxed);
-    }
-}
-
-fn log_failure(host: &str, error: &LoginError) {
-    if error.fault() != Fault::Nobody {
-        tracing::info!(host, %error, "sign-in failed");
-    } else {
-        tracing::debug!(host, %error, "no sign-in");
     }
 }

@@ -1,6 +1,7 @@
 //! The metrics page: the view as Prometheus text.
 //!
-//! Everything is read when the page is asked for; nothing is kept here. Labels are bounded by the configuration (hostgroups,
+//! Everything is read when the page is asked for, events that were recorded elsewhere ([`crate::telemetry::events`]) as well;
+//! nothing is kept here. Labels are bounded by the configuration (hostgroups,
 //! backends, rules), by the protocol (commands, error codes) or by the code (reasons): never by what clients send.
 
 use super::view::{Then, View};
@@ -10,18 +11,19 @@ use crate::session::pin::Pins;
 use crate::session::registry::Activity;
 use crate::session::tally::REASON_NAMES;
 use crate::sql::effects::Verb;
+use crate::telemetry::events::{self, Family};
 use crate::telemetry::routes::Doubt;
 use crate::telemetry::stats::BUCKETS_US;
 use crate::telemetry::{Counter, WorkerCounters};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabel, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
-use std::fmt::{Error, Write as _};
+use std::fmt::{Debug, Error, Write as _};
 
 /// The content type of [`page`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -102,8 +104,18 @@ impl Collector for Page {
         }
         self.sessions(out)?;
         self.statements(out)?;
-        self.backends(out)
+        self.backends(out)?;
+        events(out)
     }
+}
+
+/// What was recorded through the facade, by this process. Its names are whole; here they get what all names get.
+fn events(out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+    for (name, Family { help, counts }) in events::read() {
+        let name = name.trim_start_matches("switchboard_").trim_end_matches("_total");
+        family(out, name, &help, MetricType::Counter, counts.into_iter().map(|(l, n)| (l, ConstCounter::new(n))))?;
+    }
+    Ok(())
 }
 
 impl Page {
@@ -270,12 +282,12 @@ where
     family(out, name, help, MetricType::Counter, values)
 }
 
-fn family<M: EncodeMetric>(
+fn family<M: EncodeMetric, L: EncodeLabel + Debug>(
     out: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
     kind: MetricType,
-    values: impl Iterator<Item = (Labels, M)>,
+    values: impl Iterator<Item = (Vec<L>, M)>,
 ) -> Result<(), Error> {
     let mut family = out.encode_descriptor(name, help, None, kind)?;
     for (labels, value) in values {

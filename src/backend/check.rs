@@ -13,6 +13,7 @@ use super::server::Backend;
 use crate::auth::Credentials;
 use crate::net::frame;
 use crate::protocol::response::ErrPacket;
+use crate::telemetry::events::HEALTH_CHECKS;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
@@ -56,6 +57,13 @@ pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<Once
             Ok(Err(Trouble::Failed(cause))) => Some(cause.to_string()),
             Err(_) => Some(Cause::Timeout(as_ms(checks.timeout)).to_string()),
         };
+        let result = match &found {
+            Ok(Ok(())) => "ok",
+            Ok(Err(Trouble::Credentials(_))) => "account",
+            Ok(Err(Trouble::Failed(_))) => "failed",
+            Err(_) => "timeout",
+        };
+        metrics::counter!(HEALTH_CHECKS, "backend" => backend.name.to_string(), "result" => result).increment(1);
         let asked = if connects { Asked::Connect } else { Asked::Ping };
         backend.record.checked(Checked { at, asked, took: began.elapsed(), lag: None, error });
         // Before it may come up again: what is behind is not to serve first and be found out afterwards.

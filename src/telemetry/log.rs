@@ -1,7 +1,7 @@
 //! The log: lines for people, or JSON for machines, on standard error.
 //!
 //! Lines are written by a thread of their own: whoever logs hands them over and goes on, and where the reader of standard error
-//! is too slow, lines are dropped rather than waited for. Statements are logged within a [`Budget`].
+//! is too slow, lines are dropped rather than waited for. Statements and failed sign-ins are logged within a [`Budget`].
 
 use std::cell::Cell;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};

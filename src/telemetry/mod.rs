@@ -1,5 +1,6 @@
 //! What the router knows of itself: counters, kept per worker and merged when somebody reads them.
 
+pub mod events;
 pub mod ledger;
 pub mod log;
 pub mod routes;
