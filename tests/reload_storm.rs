@@ -155,12 +155,12 @@ impl Storm {
         Self { estate, schema, admin, load, clients, took: Vec::new() }
     }
 
-    /// Before the `number`th time: after each round, as long without as the round took.
+    /// Before the `number`th time: after each round, a quarter as long without as the round took.
     async fn pause(&self, number: u32) {
         if number % ROUND == 1 {
             let round = self.took.iter().rev().take(ROUND as usize).sum::<Duration>();
             self.load.phase.store(QUIET, SeqCst);
-            tokio::time::sleep(round.max(Duration::from_millis(500))).await;
+            tokio::time::sleep((round / 4).max(Duration::from_millis(500))).await;
             self.load.phase.store(STORM, SeqCst);
         }
     }
