@@ -101,11 +101,22 @@ fn texts() {
         ("in (1,2,3,...)", "in (?,?,?,. . .)"),
         // What changes meaning stays.
         ("select /*!50003 a */ 1", "select /*!50003 a */ ?"),
-        ("select /*!50003  a='x'*/1", "select /*!50003  a='x'*/?"),
-        ("select 1 /*! 'a' /* b */ , 5 */ , 5", "select ? /*! 'a' /* b */ , 5 */,?"),
-        ("select 1 /*! 'a", "select ? /*! 'a"),
+        ("select /*!50003  a='x'*/1", "select /*!50003 a=?*/?"),
+        ("select 1 /*! , 'a', -5, 0x1F, _utf8'b' */ , 5", "select ? /*!,?,?,?,_utf8? */,?"),
+        ("select 1 /*! 'a' /* b */ , 5 */ , 5", "select ? /*! ? /*"),
+        ("select 1 /*! '*/' */", "select ? /*! /*"),
+        ("select 1 /*! a -- '*/ 'b'\n */", "select ? /*! a /*"),
+        ("select 1 /*! 'a", "select ? /*! /*"),
+        ("select 1 /*! 2 *'a", "select ? /*! ? * /*"),
+        ("select 1 /*! 'a'", "select ? /*! ?"),
+        ("select /*!1234 a */ 5", "select /*!? a */ ?"),
+        ("values (1) /*! ,(2),(3) */,(4)", "values (?) /*!,(?),... */,(?)"),
+        ("(/*! 1 */),(/*! 2 */)", "(/*! ? */),(/*! ? */)"),
         ("select /*M! for update */", "select /*M! for update */"),
-        ("select /*+ MAX_EXECUTION_TIME(1000)  */ 1", "select /*+ MAX_EXECUTION_TIME(1000)  */ ?"),
+        ("select /*+ MAX_EXECUTION_TIME(1000)  */ 1", "select /*+ MAX_EXECUTION_TIME(?)  */ ?"),
+        ("select /*+ SET_VAR(a='b') JOIN_ORDER(t1, `2`) */ 1", "select /*+ SET_VAR(a=?) JOIN_ORDER(t1, `2`) */ ?"),
+        ("select /*+ SET_VAR(a='*/ b') */ 1", "select /*"),
+        ("select $$a$$, 'b'", "select /*"),
         ("/* switchboard: hostgroup=10 */ select 1", "/* switchboard: hostgroup=10 */ select ?"),
         ("select @a, @'x y', @@session.sql_mode", "select @a,@'x y',@@session.sql_mode"),
         ("select @a:=1", "select @a:=?"),
@@ -179,6 +190,8 @@ fn modes_change_what_a_literal_is() {
     let mut digest = Digest::default();
     digest.read(b"select \"a\" from t", LexMode { ansi_quotes: true, ..LexMode::default() });
     assert_eq!(digest.text, b"select \"a\" from t");
+    digest.read(b"select /*+ X(\"a\", 'b') */ 1", LexMode { ansi_quotes: true, ..LexMode::default() });
+    assert_eq!(digest.text, b"select /*+ X(\"a\", ?) */ ?");
     digest.read(br"select '\', a from t -- '", LexMode { no_backslash_escapes: true, ..LexMode::default() });
     assert_eq!(digest.text, b"select ?,a from t");
     digest.read(b"select '\x81\\', 'a'", LexMode { foreign_charset: true, ..LexMode::default() });

@@ -9,14 +9,22 @@
 //! - of several equal rows the first stays: `VALUES (?,NOW()),...` (ProxySQL keeps up to ten);
 //! - identifiers stay as they are, quotes and digits included; a `;` at the end goes.
 //!
-//! What changes meaning stays: executable comments, optimizer hints and Switchboard's own hints with all their text
-//! (where an executable comment ends for a server that skips it may hang on the bytes of a string within). Two statements that a router must treat differently never have the same digest. Text that cannot be cut into tokens
-//! ends the digest with `/*`, which no whole statement's digest can hold, for it would itself be unterminated.
+//! What changes meaning stays: executable comments and optimizer hints, without the literals in them, and Switchboard's
+//! own hints as they are. Two statements that a router must treat differently never have the same digest. Text that cannot
+//! be cut into tokens, or that servers cut differently, ends the digest with `/*`, which no whole statement's digest can
+//! hold, for it would itself be unterminated.
+//!
+//! No literal gets through: digests go into statistics, logs and the admin port, where what an application's users typed
+//! has no business. What is a literal to any server is none of the digest's (`"x"` under `ANSI_QUOTES` is a name; a sixth
+//! digit directly behind `/*!50000` is the version's, though an old server may take it for a number).
 //!
 //! This module refuses to judge: see [`super::classify`] for meaning and [`super::predicate`] for the literals' values.
 
 use super::LexMode;
 use super::lexer::{Lexer, Token, TokenKind, is_ident_byte};
+
+mod hash;
+pub use hash::hash;
 
 /// Literals beyond this many are not recorded; see [`Digest::truncated`].
 pub const MAX_LITERALS: usize = 16 * 1024;
@@ -81,46 +89,13 @@ impl Digest {
         if self.text.capacity() > KEEP_TEXT {
             self.text = Vec::new();
         }
-        let mut reader = Reader::new(sql, self);
+        let mut reader = Reader::new(sql, mode, self);
         for token in Lexer::new(sql, mode) {
             reader.token(token);
         }
         reader.finish();
         self.hash = hash(&self.text);
     }
-}
-
-/// The digest's hash of a digest's text: the same in every process and version of Switchboard.
-///
-/// Two multiplications for 16 bytes, each folded to its 64 bits: fast, well spread, not secret.
-pub fn hash(text: &[u8]) -> u64 {
-    const A: u64 = 0x9e37_79b9_7f4a_7c15;
-    const B: u64 = 0xd6e8_feb8_6659_fd93;
-    #[inline]
-    fn fold(a: u64, b: u64) -> u64 {
-        let product = u128::from(a) * u128::from(b);
-        (product as u64) ^ (product >> 64) as u64
-    }
-    #[inline]
-    fn pair(block: &[u8; 16]) -> (u64, u64) {
-        let both = u128::from_le_bytes(*block);
-        (both as u64, (both >> 64) as u64)
-    }
-    let mut state = A ^ (text.len() as u64);
-    let (low, high) = if let Some(last) = text.last_chunk::<16>() {
-        // All blocks but the last, which may overlap the one before it.
-        let (blocks, _) = text[..text.len() - 1].as_chunks::<16>();
-        for block in blocks {
-            let (low, high) = pair(block);
-            state = fold(state ^ low, B ^ high);
-        }
-        pair(last)
-    } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
-    } else {
-        (text.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)), 0)
-    };
-    fold(fold(state ^ low, B ^ high), A)
 }
 
 /// An opened or closed pair of parentheses in the digest's text.
@@ -134,8 +109,8 @@ struct Group {
     slot: u32,
     /// How many literals were recorded before it.
     literals: usize,
-    /// It holds a subquery: rows of those stay.
-    subquery: bool,
+    /// It holds a subquery, or where an executable comment begins or ends: rows of those stay.
+    stays: bool,
 }
 
 /// One depth of parentheses.
@@ -150,6 +125,8 @@ struct Level {
 /// The state of one pass.
 struct Reader<'a> {
     sql: &'a [u8],
+    /// `"x"` is a name.
+    ansi_quotes: bool,
     out: &'a mut Digest,
     /// Source bytes from here to `prev.end` belong to the digest as they are, but have not been copied yet.
     pending: usize,
@@ -159,8 +136,6 @@ struct Reader<'a> {
     tight: bool,
     /// Where a sign begins that belongs to a literal, if one follows.
     sign: Option<u32>,
-    /// Inside an executable comment: every byte stays.
-    verbatim: bool,
     /// Literals since the last token that was neither literal nor comma.
     run: u32,
     /// The token before is a comma inside a run.
@@ -175,15 +150,15 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(sql: &'a [u8], out: &'a mut Digest) -> Self {
+    fn new(sql: &'a [u8], mode: LexMode, out: &'a mut Digest) -> Self {
         Self {
             sql,
+            ansi_quotes: mode.ansi_quotes,
             out,
             pending: 0,
             prev: Token { kind: TokenKind::Operator, start: 0, end: 0 },
             tight: true,
             sign: None,
-            verbatim: false,
             run: 0,
             run_comma: false,
             run_literal: false,
@@ -196,11 +171,6 @@ impl<'a> Reader<'a> {
     #[inline]
     fn token(&mut self, token: Token) {
         let sign = self.sign.take();
-        if self.verbatim {
-            self.verbatim = token.kind != TokenKind::ExecutableClose;
-            self.prev = token;
-            return;
-        }
         match token.kind {
             TokenKind::String | TokenKind::Number | TokenKind::Param => self.literal(token, sign),
             TokenKind::Word => self.word(token, sign),
@@ -208,16 +178,57 @@ impl<'a> Reader<'a> {
             TokenKind::Unterminated => {
                 self.space(token, false);
                 self.flush(token.start as usize);
+                // Not the end of an executable comment.
+                if self.out.text.last() == Some(&b'*') {
+                    self.out.text.push(b' ');
+                }
                 self.out.text.extend_from_slice(b"/*");
                 self.pending = token.end as usize;
                 self.done(token, false);
             }
+            TokenKind::ExecutableOpen | TokenKind::ExecutableClose => self.executable(token),
+            TokenKind::Hint => self.hint(token),
             _ => {
                 self.space(token, false);
                 self.done(token, false);
-                self.verbatim = token.kind == TokenKind::ExecutableOpen;
             }
         }
+    }
+
+    /// An executable comment begins or ends: a row on one side of it is none on the other to a server that skips it.
+    #[cold]
+    fn executable(&mut self, token: Token) {
+        self.space(token, false);
+        self.done(token, false);
+        self.out.levels.iter_mut().take(self.depth).for_each(|level| level.open.stays = true);
+        if let Some(level) = self.out.levels.get_mut(self.depth) {
+            level.closed = Group::default();
+        }
+    }
+
+    /// An optimizer hint, with a `?` for each string and number. Not cut into tokens by the grammar of statements: to the
+    /// servers that heed it, it has one of its own.
+    #[cold]
+    fn hint(&mut self, token: Token) {
+        self.space(token, false);
+        self.flush(token.start as usize);
+        let text = token.text(self.sql);
+        let mut at = 0;
+        while let Some(&byte) = text.get(at) {
+            let rest = &text[at + 1..];
+            let length = match byte {
+                // Each quote is closed, or it were no hint.
+                b'\'' | b'"' | b'`' => rest.iter().position(|&b| b == byte).map_or(rest.len(), |end| end + 1),
+                _ if is_ident_byte(byte) => rest.iter().position(|&b| !is_ident_byte(b)).unwrap_or(rest.len()),
+                _ => 0,
+            };
+            let piece = &text[at..=at + length];
+            let literal = byte == b'\'' || (byte == b'"' && !self.ansi_quotes) || byte.is_ascii_digit();
+            self.out.text.extend_from_slice(if literal { b"?" } else { piece });
+            at += piece.len();
+        }
+        self.pending = token.end as usize;
+        self.done(token, false);
     }
 
     /// Copies what is pending, up to the source offset `end`.
@@ -310,7 +321,7 @@ impl<'a> Reader<'a> {
             2 => text == b"\\N",
             4 => text.eq_ignore_ascii_case(b"null") && !self.after_point() && !self.before_point(token),
             6 if self.depth > 0 && text.eq_ignore_ascii_case(b"select") => {
-                self.out.levels.iter_mut().take(self.depth).for_each(|level| level.open.subquery = true);
+                self.out.levels.iter_mut().take(self.depth).for_each(|level| level.open.stays = true);
                 false
             }
             _ => false,
@@ -404,7 +415,7 @@ impl<'a> Reader<'a> {
                 end: 0,
                 slot: self.slot,
                 literals: self.out.literals.len(),
-                subquery: false,
+                stays: false,
             };
             match self.out.levels.get_mut(self.depth) {
                 Some(level) => level.open = open,
@@ -429,7 +440,7 @@ impl<'a> Reader<'a> {
         let before = level.closed;
         let between = text.get(before.end..group.start).unwrap_or_default();
         let equal = before.end > 0
-            && !group.subquery
+            && !group.stays
             && (between == b"," || between == b",...,")
             && text[before.start..before.end] == text[group.start..group.end];
         if !equal {
@@ -446,8 +457,7 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(&mut self) {
-        let end = if self.verbatim { self.sql.len() } else { self.prev.end as usize };
-        self.flush(end);
+        self.flush(self.prev.end as usize);
         while matches!(self.out.text.last(), Some(b';' | b' ')) {
             self.out.text.pop();
         }

@@ -12,10 +12,15 @@
 //! - `1e5FROM t` is a number and a word; `1.e(` is read differently by different versions, so it is `Unterminated`.
 //! - `--` begins a comment only before white space, a control character or the end.
 //! - A NUL ends a `#` or `--` comment, and is an operator of its own that no server accepts.
+//! - In an executable comment, a `*/` inside a string, a quoted name or a `--` or `#` comment ends nothing for a server that
+//!   runs it, and ends the comment for one that skips it; of a `/*` inside, too, not all make the same. From there on what
+//!   is a literal to one server is code to the other, so the rest is `Unterminated`.
 //! - `\N` is NULL to MariaDB and old MySQL, and ends there: `\NFROM` is two tokens.
 
 use super::LexMode;
 use memchr::{memchr, memchr2};
+
+mod class;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,7 +50,8 @@ pub enum TokenKind {
     /// A routing hint for Switchboard, `/* switchboard: … */`, whole.
     RouteHint,
     /// A string, quoted identifier or comment that the text ends inside of, or text that servers do not agree how to
-    /// cut. Always the last token; it reaches to the end of the text.
+    /// cut: in an executable comment, whatever hides a `/*` or `*/` from those that run it. Always the last token; it
+    /// reaches to the end of the text.
     Unterminated,
 }
 
@@ -66,56 +72,6 @@ impl Token {
     pub fn text<'a>(&self, sql: &'a [u8]) -> &'a [u8] {
         sql.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
-}
-
-/// What a byte can begin, and (in the high bit) whether it may stand inside an identifier.
-mod class {
-    pub const IDENT_BIT: u8 = 0x80;
-    pub const MASK: u8 = 0x7f;
-    pub const OTHER: u8 = 0;
-    pub const SPACE: u8 = 1;
-    pub const IDENT: u8 = 2;
-    pub const DIGIT: u8 = 3;
-    /// `x` and `b`: an identifier, or a number in quotes.
-    pub const QUOTED_NUMBER: u8 = 4;
-    /// `n`: an identifier, or a national string.
-    pub const NATIONAL: u8 = 5;
-    pub const SINGLE: u8 = 6;
-    pub const DOUBLE: u8 = 7;
-    pub const BACKTICK: u8 = 8;
-    pub const AT: u8 = 9;
-    pub const DOT: u8 = 10;
-    /// A mark that stands alone whatever follows: `( ) , ;` and the like.
-    pub const MARK: u8 = 11;
-    pub const HASH: u8 = 12;
-    pub const QUESTION: u8 = 13;
-
-    /// The class of every byte.
-    pub const TABLE: [u8; 256] = {
-        let mut table = [OTHER; 256];
-        let mut b = 0;
-        while b < 256 {
-            let byte = b as u8;
-            table[b] = match byte {
-                b'\t'..=b'\r' | b' ' => SPACE,
-                b'0'..=b'9' => DIGIT | IDENT_BIT,
-                b'x' | b'X' | b'b' | b'B' => QUOTED_NUMBER | IDENT_BIT,
-                b'n' | b'N' => NATIONAL | IDENT_BIT,
-                b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'$' | 0x80..=0xff => IDENT | IDENT_BIT,
-                b'\'' => SINGLE,
-                b'"' => DOUBLE,
-                b'`' => BACKTICK,
-                b'@' => AT,
-                b'.' => DOT,
-                b'(' | b')' | b',' | b';' | b'+' | b'%' | b'^' | b'~' | b'{' | b'}' | b'[' | b']' => MARK,
-                b'#' => HASH,
-                b'?' => QUESTION,
-                _ => OTHER,
-            };
-            b += 1;
-        }
-        table
-    };
 }
 
 /// True for bytes that may stand inside an unquoted identifier.
@@ -207,9 +163,24 @@ impl<'a> Lexer<'a> {
         self.token(TokenKind::Word, start, end)
     }
 
-    /// The end of a quoted text whose content begins at `from`, after its closing `quote`; none if it stays open.
+    /// A word that begins with `$`. With a second one it is a name to most servers, and opens a string in MySQL 9.
+    #[cold]
+    fn dollar_word(&mut self, start: usize) -> Token {
+        let token = self.word(start, start + 1);
+        let tag = token.text(self.sql).iter().skip(1).any(|&byte| byte == b'$');
+        if tag { self.unterminated(start) } else { token }
+    }
+
+    /// The end of a quoted text whose content begins at `from`, after its closing `quote`; none if it stays open, or if
+    /// servers differ about what it is a part of.
     #[inline]
     fn quoted_end(&self, from: usize, quote: u8, escapes: bool) -> Option<usize> {
+        let end = self.closing_quote(from, quote, escapes)?;
+        (!self.executable || self.same_to_all(from, end)).then_some(end)
+    }
+
+    #[inline]
+    fn closing_quote(&self, from: usize, quote: u8, escapes: bool) -> Option<usize> {
         let mut at = from;
         loop {
             let rest = self.sql.get(at..)?;
@@ -234,11 +205,18 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// `x'1F'` and `b'01'`: what stands between the quotes is the server's to check.
+    /// `x'1F'` and `b'01'`, which the first quote ends: `x'1F''a'` is a number and a string. What is no digit in them no
+    /// server reads on from.
     fn quoted_number(&mut self, start: usize) -> Token {
-        match self.quoted_end(start + 2, b'\'', false) {
-            Some(end) => self.token(TokenKind::Number, start, end),
-            None => self.unterminated(start),
+        let is_digit: fn(&u8) -> bool = match self.sql[start] {
+            b'x' | b'X' => u8::is_ascii_hexdigit,
+            _ => |b| matches!(b, b'0' | b'1'),
+        };
+        let digits = self.sql[start + 2..].iter().take_while(|b| is_digit(b)).count();
+        let end = start + 2 + digits;
+        match self.peek(end) {
+            Some(b'\'') => self.token(TokenKind::Number, start, end + 1),
+            _ => self.unterminated(start),
         }
     }
 
@@ -330,14 +308,31 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The end of a line comment: its line feed, a NUL, or the end of the text.
-    fn line_end(&self, from: usize) -> usize {
-        let rest = self.sql.get(from..).unwrap_or_default();
-        memchr2(b'\n', 0, rest).map_or(self.sql.len(), |found| from + found)
+    /// True if these bytes, which stand in an executable comment and are no code to a server that runs it, neither end it
+    /// nor open another for a server that skips it.
+    #[cold]
+    fn same_to_all(&self, from: usize, end: usize) -> bool {
+        let bytes = self.sql.get(from..end).unwrap_or_default();
+        !bytes.windows(2).any(|pair| pair == b"*/" || pair == b"/*")
+    }
+
+    /// A `#` or `--` comment at `start`: none, and the cursor behind it (at its line feed, a NUL, or the end of the text).
+    #[inline]
+    fn line_comment(&mut self, start: usize) -> Option<Token> {
+        let rest = self.sql.get(start..).unwrap_or_default();
+        let end = memchr2(b'\n', 0, rest).map_or(self.sql.len(), |found| start + found);
+        if self.executable && !self.same_to_all(start, end) {
+            return Some(self.unterminated(start));
+        }
+        self.pos = end;
+        None
     }
 
     /// A `/*` at `start`: a token, or none where it was a plain comment (the cursor is then behind it).
     fn block_comment(&mut self, start: usize) -> Option<Token> {
+        if self.executable {
+            return Some(self.unterminated(start));
+        }
         let executable = match (self.peek(start + 2), self.peek(start + 3)) {
             (Some(b'!'), _) => Some(start + 3),
             (Some(b'M'), Some(b'!')) => Some(start + 4),
@@ -351,7 +346,11 @@ impl<'a> Lexer<'a> {
         };
         let (body, end) = (start + 2, start + 4 + close);
         if self.sql[body] == b'+' {
-            return Some(self.token(TokenKind::Hint, start, end));
+            return Some(if has_doubtful_quote(&self.sql[body..body + close]) {
+                self.unterminated(start)
+            } else {
+                self.token(TokenKind::Hint, start, end)
+            });
         }
         if route_hint_body(&self.sql[body..body + close]).is_some() {
             return Some(self.token(TokenKind::RouteHint, start, end));
@@ -379,8 +378,7 @@ impl<'a> Lexer<'a> {
         let length = match (self.sql[start], self.peek(start + 1), self.peek(start + 2)) {
             (b'/', Some(b'*'), _) => return self.block_comment(start),
             (b'-', Some(b'-'), next) if next.is_none_or(|b| b.is_ascii_control() || b == b' ') => {
-                self.pos = self.line_end(start + 2);
-                return None;
+                return self.line_comment(start);
             }
             (b'*', Some(b'/'), _) if self.executable => {
                 self.executable = false;
@@ -433,6 +431,7 @@ impl Iterator for Lexer<'_> {
                     continue;
                 }
                 class::IDENT => self.word(start, start + 1),
+                class::DOLLAR => self.dollar_word(start),
                 class::MARK => self.token(TokenKind::Operator, start, start + 1),
                 class::DIGIT => self.number_or_word(start),
                 class::QUOTED_NUMBER if self.peek(start + 1) == Some(b'\'') => self.quoted_number(start),
@@ -447,10 +446,10 @@ impl Iterator for Lexer<'_> {
                 class::AT => self.variable(start),
                 class::DOT => self.dot(start),
                 class::QUESTION => self.token(TokenKind::Param, start, start + 1),
-                class::HASH => {
-                    self.pos = self.line_end(start + 1);
-                    continue;
-                }
+                class::HASH => match self.line_comment(start) {
+                    Some(token) => token,
+                    None => continue,
+                },
                 _ => match self.operator(start) {
                     Some(token) => token,
                     None => continue,
@@ -465,6 +464,25 @@ impl Iterator for Lexer<'_> {
 #[cold]
 fn has_foreign_byte(sql: &[u8]) -> bool {
     sql.iter().any(|b| !b.is_ascii() || b"@[\\]^`{|}~".contains(b))
+}
+
+/// True if an optimizer hint may end elsewhere for MySQL, whose own lexer for hints knows quotes, than for servers that see
+/// a comment: a quote stays open in it, or a backslash may hide one.
+#[cold]
+fn has_doubtful_quote(hint: &[u8]) -> bool {
+    let mut open = None;
+    let mut counts = [0usize; 3];
+    for &byte in hint {
+        let Some(kind) = b"`\"'".iter().position(|&quote| quote == byte) else { continue };
+        counts[kind] += 1;
+        match open {
+            None => open = Some(kind),
+            Some(quote) if quote == kind => open = None,
+            Some(_) => {}
+        }
+    }
+    let escaped = hint.contains(&b'\\') && counts.iter().any(|&count| count > 0);
+    escaped || open.is_some() || counts.iter().any(|count| count % 2 == 1)
 }
 
 /// What stands after `switchboard:` in the body of a comment (what is between `/*` and `*/`), if it is a routing hint.

@@ -21,18 +21,17 @@ pub(super) struct Comments<'a> {
 }
 
 impl<'a> Comments<'a> {
-    /// Finds them. Servers that skip a comment look for `*/` in the raw text, servers that run it lex it: both must
-    /// agree where it ends.
+    /// Finds them. Where one ends is the same to all servers: what they cut differently, the lexer does not cut.
     pub(super) fn find(sql: &'a [u8], mode: LexMode) -> Self {
         let mut comments = Self::default();
         if memmem::find(sql, b"/*!").is_none() && memmem::find(sql, b"/*M!").is_none() {
             return comments;
         }
-        let mut open: Option<usize> = None;
+        let mut open = false;
         for token in Lexer::new(sql, mode) {
-            match (token.kind, open) {
-                (TokenKind::ExecutableOpen, None) => {
-                    open = Some(token.end as usize);
+            match token.kind {
+                TokenKind::ExecutableOpen => {
+                    open = true;
                     let opening = token.text(sql);
                     if !comments.openings.contains(&opening) {
                         comments.openings.push(opening);
@@ -42,22 +41,15 @@ impl<'a> Comments<'a> {
                         return comments;
                     }
                 }
-                (TokenKind::ExecutableClose, Some(from)) => {
-                    let body = sql.get(from..token.start as usize).unwrap_or_default();
-                    if memmem::find(body, b"*/").is_some() || memmem::find(body, b"/*").is_some() {
-                        comments.doubt = Some("servers differ where an executable comment ends");
-                        return comments;
-                    }
-                    open = None;
-                }
-                (TokenKind::ExecutableOpen, Some(_)) => {
-                    comments.doubt = Some("an executable comment inside another");
+                TokenKind::ExecutableClose => open = false,
+                TokenKind::Unterminated if open => {
+                    comments.doubt = Some("servers differ where an executable comment ends");
                     return comments;
                 }
                 _ => {}
             }
         }
-        if open.is_some() {
+        if open {
             comments.doubt = Some("an executable comment is not closed");
         }
         comments
@@ -212,7 +204,7 @@ impl<'a> Cursor<'a> {
                 }
                 TokenKind::ExecutableClose => self.skipping = false,
                 _ if self.skipping => {}
-                TokenKind::Hint => self.hint(token),
+                TokenKind::Hint => {}
                 TokenKind::RouteHint => {
                     if self.hints.len() < MAX_HINTS {
                         self.hints.push(token);
@@ -224,15 +216,6 @@ impl<'a> Cursor<'a> {
                     return Some(item);
                 }
             }
-        }
-    }
-
-    /// MySQL's own lexer for hints knows quotes, other servers do not.
-    fn hint(&mut self, token: Token) {
-        let text = token.text(self.sql);
-        let odd = |quote: u8| text.iter().filter(|b| **b == quote).count() % 2 == 1;
-        if odd(b'`') || odd(b'"') || odd(b'\'') {
-            self.doubt.get_or_insert("an optimizer hint with an open quote");
         }
     }
 
@@ -277,11 +260,8 @@ impl<'a> Cursor<'a> {
 /// True for a word that every server and character set reads as one word.
 ///
 /// Under an 8-bit character set the client may mean white space by 0x9A, 0xA0, 0xCA or 0xFF, and Unicode has spaces of
-/// its own; `$tag$` opens a string in MySQL 9.
+/// its own.
 fn is_plain_word(text: &[u8]) -> bool {
-    if text.first() == Some(&b'$') && text[1..].contains(&b'$') {
-        return false;
-    }
     if text.is_ascii() {
         return true;
     }
