@@ -189,10 +189,10 @@ async fn what_was_slow_refused_killed_and_checked_is_counted() {
 
 /// ProxySQL moves servers between hostgroups by what they say of `read_only`; whoever counts on that is told.
 #[tokio::test]
-async fn nobody_is_asked_for_read_only_and_that_is_said() {
+async fn that_servers_stay_in_their_hostgroups_is_said() {
     let router = router("");
     let mut admin = connect(&router, "admin").await;
-    let said = "Warning|1105|mysql_replication_hostgroups: servers are not asked for read_only";
+    let said = "Warning|1105|mysql_replication_hostgroups: servers stay in their hostgroups";
     for statement in [
         "UPDATE mysql_replication_hostgroups SET check_type = 'innodb_read_only' WHERE reader_hostgroup = 20",
         "LOAD MYSQL SERVERS TO RUNTIME",
@@ -203,4 +203,34 @@ async fn nobody_is_asked_for_read_only_and_that_is_said() {
     }
     let log = "SELECT COUNT(*) FROM monitor.mysql_server_read_only_log";
     assert_eq!(rows(&mut admin, log).await, ["0"]);
+}
+
+#[tokio::test]
+async fn figures_over_time_follow_the_traffic_at_the_interval_that_is_set() {
+    let router = router("");
+    let (mut admin, mut stats) = (connect(&router, "admin").await, connect(&router, "stats").await);
+    for part in ["mysql_connections", "mysql_connection_pool", "system_cpu"] {
+        admin.query_drop(format!("SET admin-stats_{part} = 1")).await.unwrap();
+    }
+    admin.query_drop("LOAD ADMIN VARIABLES TO RUNTIME").await.unwrap();
+    let mut conn = Conn::new(options(&router, None)).await.unwrap();
+    for _ in 0..7 {
+        conn.query_drop("SELECT 'over time'").await.unwrap();
+    }
+    let asked = figures(&mut stats).await["Questions"];
+    let sampled = format!("SELECT COUNT(*) >= 3 FROM mysql_connections WHERE Questions = {asked}");
+    let by_name = "SELECT MAX(CAST(variable_value AS INTEGER)) FROM stats_history.history_mysql_status_variables \
+                   JOIN history_mysql_status_variables_lookup USING (variable_id) WHERE variable_name = 'Questions'";
+    let sent = "SELECT SUM(Queries) FROM history_stats_mysql_connection_pool \
+                WHERE timestamp = (SELECT MAX(timestamp) FROM history_stats_mysql_connection_pool)";
+    let now = "SELECT SUM(Queries) FROM stats_mysql_connection_pool";
+    let until = Instant::now() + WAIT;
+    while rows(&mut stats, &sampled).await != ["1"] {
+        assert!(Instant::now() < until, "{:?}", rows(&mut stats, "SELECT * FROM mysql_connections").await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(rows(&mut stats, by_name).await, [asked.to_string()]);
+    assert_eq!(rows(&mut stats, sent).await, rows(&mut stats, now).await);
+    assert!(rows(&mut stats, "SELECT COUNT(*) FROM system_cpu").await[0].parse::<u32>().unwrap() >= 3);
+    assert_eq!(rows(&mut stats, "SELECT COUNT(*) FROM system_memory").await, ["1"], "its interval is another");
 }

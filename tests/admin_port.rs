@@ -229,7 +229,7 @@ async fn roles_end_where_they_end() {
     ] {
         refused(&mut stats, sql).await;
     }
-    assert_eq!(rows(&mut ops, "SELECT username, password FROM mysql_users").await, ["app|NULL"]);
+    assert_eq!(rows(&mut ops, "SELECT username, password, attributes FROM mysql_users").await, ["app|NULL|NULL"]);
     for sql in [
         "UPDATE mysql_users SET active = 0",
         "DELETE FROM mysql_query_rules",

@@ -156,6 +156,7 @@ fn hostgroups_and_backends() {
     one("[[hostgroup]]\nid = 30\nrole = 'reader'\nwriter = 20\n", 17, 10, "hostgroup 20 is a reader");
     one("[[hostgroup]]\nid = 30\nrole = 'reader'\nwriter = 21\n", 17, 10, "hostgroup 21 is not declared");
     one("[[hostgroup]]\nid = 30\nrole = 'writer'\nwriter = 10\n", 17, 10, "is for readers");
+    one("[[hostgroup]]\nid = 30\nrole = 'reader'\ncheck_read_only = true\n", 17, 19, "is for writers");
     one("[[hostgroup]]\nid = 30\nrole = 'reader'\nhorizon = '90'\n", 17, 11, "no duration");
     one("[[hostgroup]]\nid = 30\nrole = 'reader'\npolicy = 'weihgts'\n", 17, 10, "did you mean `weights`?");
     let attributes = "[[hostgroup]]\nid = 30\nrole = 'reader'\nattributes = ";

@@ -1,13 +1,15 @@
 //! Replication lag: a reader that is too far behind takes no reads, whoever says nothing about it is neither shunned nor
 //! taken back for that, and a writer is never left out.
 
+mod admin_support;
 mod common;
 mod traffic_support;
 
+use admin_support::{connect, rows};
 use common::http::{get, metrics};
 use common::{Fault, FaultProxy, MariaDb, MySql, Options, Router, wait_until};
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, OptsBuilder};
 use std::time::{Duration, Instant};
 use traffic_support::{config, options, tag, value};
 
@@ -46,18 +48,7 @@ fn signal(router: &Router, port: u16, name: &str) -> bool {
 
 /// Rows of the admin port, columns separated by `|`.
 async fn admin(router: &Router, sql: &str) -> Vec<String> {
-    let options = OptsBuilder::default()
-        .ip_or_hostname("127.0.0.1")
-        .tcp_port(router.admin().port())
-        .user(Some("admin"))
-        .pass(Some("admin-pw"))
-        .prefer_socket(false);
-    let rows: Vec<mysql_async::Row> = Conn::new(options).await.unwrap().query(sql).await.unwrap();
-    let shown = |value: mysql_async::Value| match value {
-        mysql_async::Value::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        _ => "NULL".to_owned(),
-    };
-    rows.into_iter().map(|row| row.unwrap().into_iter().map(shown).collect::<Vec<_>>().join("|")).collect()
+    rows(&mut connect(router, "admin").await, sql).await
 }
 
 /// A write that the replica gets late puts it behind; once it has caught up, it serves again.

@@ -1,9 +1,9 @@
 //! The audit log: one line for each statement that changes something, and no secret in any of them.
 //!
-//! A statement is written with its literals taken out, so that a password cannot be in it; what it changed in the end is in
-//! the history of versions. Commands have no secrets and are written as they are, but for the value of a SET.
+//! A statement is written with its literals and comments taken out, so that a password cannot be in it; what it changed in the
+//! end is in the history of versions. Of a command the words are written, and not the value of a SET.
 
-use super::commands::Command;
+use super::commands::{Command, pieces};
 use super::functions::Who;
 use crate::sql::digest::Digest;
 use crate::sql::lexer::{Lexer, TokenKind};
@@ -47,20 +47,103 @@ fn names_a_secret(statement: &str) -> bool {
     speaks || tokens.any(|token| token.kind == TokenKind::Unterminated)
 }
 
+/// What a statement about passwords may begin with in the log. Anything else may be a password that lost its quotes.
+const HARMLESS: [&str; 12] = [
+    "INSERT",
+    "REPLACE",
+    "UPDATE",
+    "DELETE",
+    "OR",
+    "IGNORE",
+    "INTO",
+    "FROM",
+    "SET",
+    "MAIN",
+    "MYSQL_USERS",
+    "GLOBAL_VARIABLES",
+];
+
+fn beginning(statement: &str) -> String {
+    let harmless = |word: &String| HARMLESS.contains(&word.to_ascii_uppercase().as_str());
+    let words = pieces(statement).into_iter().map(|piece| piece.raw.to_owned()).take_while(harmless).take(3);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// A command's own words: comments are none, and neither is what stands in quotes.
+pub fn words(command: &str) -> String {
+    let word = |piece: super::commands::Piece<'_>| match piece.kind {
+        TokenKind::String | TokenKind::QuotedIdent => "?".to_owned(),
+        _ => piece.raw.to_owned(),
+    };
+    pieces(command).into_iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
 /// A statement as it may be logged.
 pub fn shown(statement: &str, command: &Command) -> String {
     match command {
         Command::Set(name, _) => format!("SET {name} = ?"),
         // A password that lost its quotes is no literal any more.
         Command::Sql | Command::Noise if names_a_secret(statement) => {
-            let words: Vec<&str> = statement.split_whitespace().take(3).collect();
-            format!("{} … (names a password)", words.join(" "))
+            format!("{} … (names a password)", beginning(statement))
         }
         Command::Sql | Command::Noise => {
             let mut digest = Digest::default();
             digest.read(statement.as_bytes(), super::dialect::mode());
             String::from_utf8_lossy(&digest.text).into_owned()
         }
-        _ => statement.split_whitespace().collect::<Vec<_>>().join(" "),
+        _ => words(statement),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::commands::read;
+
+    fn logged(statement: &str) -> String {
+        shown(statement, &read(statement))
+    }
+
+    #[test]
+    fn no_secret_is_logged_however_it_is_written() {
+        for statement in [
+            "INSERT INTO mysql_users(username,password)VALUES('app','hunter2')",
+            "INSERT INTO mysql_users(username,password)VALUES('app',hunter2)",
+            "INSERT INTO mysql_users(username,password) SELECT 'app','hunter2'",
+            "insert/*hunter2*/into mysql_users(username) values('app')",
+            "UPDATE /*! mysql_users */ SET password='hunter2'",
+            "/*!40101 INSERT INTO mysql_users(username,password) VALUES('app','hunter2') */",
+            "UPDATE mysql_users SET attributes='{\"password\":\"hunter2\"}'",
+            "UPDATE mysql_users SET password='hunter2",
+            "UPDATE mysql_users SET password=hunter2",
+            "hunter2 INTO mysql_users",
+            "UPDATE global_variables SET variable_value='hunter2' WHERE variable_name='mysql-monitor_password'",
+            "SET mysql-monitor_password='hunter2'",
+            "SET mysql-monitor_password/*hunter2*/='x'",
+            "SET /*hunter2*/ mysql-monitor_password='x'",
+            "LOAD MYSQL USERS TO RUNTIME /* hunter2 */",
+            "LOAD MYSQL USERS TO RUNTIME -- hunter2",
+            "SAVE MYSQL USERS TO DISK # hunter2",
+            "PROXYSQL CLUSTER_NODE_UUID 'hunter2'",
+            "UPDATE mysql_servers SET comment='hunter2', weight=2 /* hunter2 */",
+        ] {
+            assert!(!logged(statement).contains("hunter2"), "{statement}: {}", logged(statement));
+        }
+        let hex = "UPDATE mysql_servers SET comment = x'68756e74657232'";
+        assert!(!logged(hex).contains("6875"), "{}", logged(hex));
+    }
+
+    #[test]
+    fn what_was_done_can_be_read() {
+        for (statement, line) in [
+            ("insert into mysql_users (username) values ('app')", "insert into mysql_users … (names a password)"),
+            ("LOAD  MYSQL\nUSERS TO RUNTIME", "LOAD MYSQL USERS TO RUNTIME"),
+            ("SET mysql-threads = 3", "SET mysql-threads = ?"),
+            ("KILL CONNECTION 7", "KILL CONNECTION 7"),
+            ("ROLLBACK CONFIG TO VERSION 3", "ROLLBACK CONFIG TO VERSION 3"),
+            ("UPDATE mysql_servers SET weight = 2", "UPDATE mysql_servers SET weight = ?"),
+        ] {
+            assert_eq!(logged(statement), line);
+        }
     }
 }

@@ -6,18 +6,20 @@
 
 use super::commands::{Command, Operation, Show, first_word_is, show};
 use super::dialect;
-use super::engine::{Bounds, Engine, EngineError, Field};
+use super::engine::{Bounds, Engine, EngineError, Field, SCHEMAS};
 use super::feed::Feed;
 use super::functions::Who;
 use super::history::Versions;
-use super::model::merge::{key_columns, merge};
+use super::model::merge::{merge, places};
 use super::model::{self, Rows, Tables, variables};
 use super::orders::Order;
+use super::stats_history;
 use super::tables::{Unit, main, monitor, refill, stats};
 use super::wire::Answer;
 use crate::config::admin::{AdminRole, AdminSettings};
 use crate::config::{Loaded, load_documents};
 use crate::session::worker::Published;
+use crate::telemetry::unix_seconds;
 use rusqlite::types::Value;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -124,23 +126,18 @@ impl Desk {
     fn settled(&self, table: &str, rows: &Rows, known: Option<(&Rows, &Rows)>) -> Result<Rows, EngineError> {
         let none = Rows::new();
         let (told, had) = known.unwrap_or((&none, &none));
-        let columns = key_columns(table);
-        let alike = |a: &Vec<Value>, b: &Vec<Value>| a.iter().take(columns).eq(b.iter().take(columns));
-        // Both are in the order of their first columns: a row that stayed stands further on than the last that did.
-        let (mut out, mut new, mut places, mut at) = (Rows::new(), Rows::new(), Vec::new(), 0);
-        for row in rows {
-            let place = told[at..].iter().position(|old| alike(old, row)).map(|ahead| at + ahead);
-            at = place.map_or(at, |place| place + 1);
+        let (mut out, mut new, mut open) = (Rows::new(), Rows::new(), Vec::new());
+        for (row, place) in rows.iter().zip(places(table, told, rows)) {
             match place.filter(|place| told[*place] == *row) {
                 Some(place) => out.push(had[place].clone()),
                 None => {
-                    places.push(out.len());
+                    open.push(out.len());
                     out.push(Vec::new());
                     new.push(row.clone());
                 }
             }
         }
-        for (place, row) in places.into_iter().zip(self.engine.settled(&format!("disk.{table}"), &new)?) {
+        for (place, row) in open.into_iter().zip(self.engine.settled(&format!("disk.{table}"), &new)?) {
             out[place] = row;
         }
         Ok(out)
@@ -273,6 +270,9 @@ impl Desk {
             let sums = super::commands::checksum::all(&rows, self.parts.versions.history().last().map(|e| &**e));
             self.engine.refill("main.runtime_checksums_values", &sums)?;
         }
+        if let Some(variables) = rows.get_mut("global_variables") {
+            variables::greet(variables, &self.parts.published.load().frontend.server_version());
+        }
         if let Some(users) = rows.get_mut("mysql_users") {
             *users = both_sides(users);
         }
@@ -305,6 +305,9 @@ impl Desk {
     pub(super) fn sql(&self, who: &Who, text: &str, parameters: &[Value]) -> Result<Answer, DeskError> {
         self.sync()?;
         self.refill(text)?;
+        if let Ok(mut greeting) = self.engine.greeting.lock() {
+            *greeting = self.parts.published.load().frontend.server_version();
+        }
         let translated = dialect::translate(text);
         let outcome = self.engine.run(who, &translated.sql, parameters, self.bounds)?;
         if outcome.columns.is_empty() {
@@ -371,6 +374,7 @@ impl Desk {
             Command::ExplainRoute { statement, who } => Ok(self.explain_route(statement, who.as_ref())),
             Command::DiffRoute => self.diff_route(warnings),
             Command::ForgetDigests => Ok(Answer::done(self.parts.feed.forget_digests(), String::new())),
+            Command::KeepDigests => self.keep_digests(),
             Command::ConfigFile => Ok(self.config_file()),
             Command::WriteFile => Err(DeskError::Refused(
                 "the port writes no files but the configuration's own: SAVE … TO DISK, or SELECT CONFIG FILE"
@@ -384,20 +388,20 @@ impl Desk {
     fn show(&self, who: &Who, show: &Show, warnings: &[String]) -> Result<Answer, DeskError> {
         match show {
             Show::Select(select) if select.starts_with("PRAGMA") && who.role == AdminRole::Stats => {
-                self.sql(who, "SELECT 2 AS seq, 'stats' AS name, '' AS file UNION ALL SELECT 3, 'monitor', ''", &[])
+                self.sql(who, show::FIGURES, &[])
             }
             Show::Select(select) => self.sql(who, select, &[]),
             Show::Tables(schema, like) => {
                 let schema = schema.as_deref().unwrap_or(&who.schema);
-                let known = show::SCHEMAS.iter().find(|known| known.eq_ignore_ascii_case(schema));
+                let known = SCHEMAS.iter().find(|known| known.eq_ignore_ascii_case(schema));
                 let Some(known) = known else {
                     return Ok(Answer::error(1049, b"42000", format!("Unknown database '{schema}'")));
                 };
                 self.sql(who, &show::tables_select(known, like.as_deref()), &[])
             }
             Show::CreateTable(schema, table) => {
-                let schemas = schema.as_deref().map_or_else(|| show::SCHEMAS.to_vec(), |one| vec![one]);
-                for schema in schemas.into_iter().filter(|s| show::SCHEMAS.contains(s)) {
+                let schemas = schema.as_deref().map_or_else(|| SCHEMAS.to_vec(), |one| vec![one]);
+                for schema in schemas.into_iter().filter(|s| SCHEMAS.contains(s)) {
                     let select = format!(
                         "SELECT name AS \"table\", sql AS \"Create Table\" FROM {schema}.sqlite_schema \
                          WHERE type = 'table' AND name = {}",
@@ -446,6 +450,12 @@ impl Desk {
         Ok(answer)
     }
 
+    /// SAVE MYSQL DIGEST TO DISK.
+    fn keep_digests(&self) -> Result<Answer, DeskError> {
+        let kept = stats_history::keep_digests(&self.engine, &*self.parts.feed, unix_seconds())?;
+        Ok(Answer::done(kept, String::new()))
+    }
+
     fn config_file(&self) -> Answer {
         let (_, loaded) = self.parts.versions.runtime();
         let row = |d: &crate::config::Document| vec![d.path.display().to_string(), super::diff::masked(&d.text)];
@@ -487,7 +497,7 @@ fn idle_columns(text: &str) -> Vec<String> {
         out.extend(kept.map(|field| format!("{table}.{} is kept and does nothing here", field.column)));
     }
     if names("mysql_replication_hostgroups") {
-        out.push(model::servers::NOT_ASKED.to_owned());
+        out.push(model::servers::NOT_MOVED.to_owned());
     }
     for (table, _) in model::KEPT_TABLES.iter().filter(|(table, _)| names(table)) {
         out.push(format!("{table} is kept and does nothing here"));

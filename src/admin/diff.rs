@@ -12,14 +12,20 @@ use toml_edit::{DocumentMut, Item, KeyMut, Value};
 /// Keys whose values nobody is shown.
 const SECRET: [&str; 3] = ["password", "backend_password", "password_hash"];
 
+/// True if nobody is shown this key's value. In the `attributes` of a user ProxySQL keeps a second password.
+fn is_secret(key: &str, value: &Value) -> bool {
+    let names_one = || value.as_str().is_some_and(|text| text.to_ascii_lowercase().contains("password"));
+    SECRET.contains(&key) || key == "attributes" && names_one()
+}
+
 /// The text with every secret masked. Two secrets that differ are masked differently, so that a change shows; the mark means
 /// nothing outside of this process.
 pub fn masked(text: &str) -> String {
     struct Mask;
     impl VisitMut for Mask {
         fn visit_table_like_kv_mut(&mut self, key: KeyMut<'_>, node: &mut Item) {
-            if SECRET.contains(&key.get())
-                && let Item::Value(value) = node
+            if let Item::Value(value) = node
+                && is_secret(key.get(), value)
             {
                 static MARK: OnceLock<RandomState> = OnceLock::new();
                 let mark = MARK.get_or_init(RandomState::new).hash_one(value.to_string().trim()) & 0xffff;
@@ -170,5 +176,9 @@ mod tests {
         assert!(!diff.contains("hunter") && diff.contains("+password = \"***"), "{diff}");
         let inline = masked("user = [{ username = \"a\", password_hash = [\"*94BD\", \"x\"] }]");
         assert!(!inline.contains("94BD"), "{inline}");
+        let kept = masked("[user.proxysql]\nattributes = '{\"additional_password\":\"hunter2\"}'\n");
+        assert!(!kept.contains("hunter2"), "{kept}");
+        let harmless = "[rule.proxysql]\nattributes = '{\"a\":1}'\n";
+        assert_eq!(masked(harmless), harmless);
     }
 }

@@ -7,7 +7,7 @@
 
 use super::functions::{self, Who};
 use super::model::variables::only_shown as only_shown_names;
-use super::tables::{Table, columns, main, monitor, stats};
+use super::tables::{Table, columns, main, monitor, stats, stats_history};
 use super::vault::Vault;
 use crate::config::admin::AdminRole;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -79,9 +79,14 @@ pub struct Engine {
     deadline: Arc<AtomicU64>,
     born: Instant,
     who: Arc<Mutex<Who>>,
+    /// The version that clients of the traffic port are greeted with.
+    pub greeting: Arc<Mutex<String>>,
     /// Passwords that statements brought in clear.
     pub vault: Arc<Vault>,
 }
+
+/// The schemas, in the order in which names without one are looked for.
+pub const SCHEMAS: [&str; 5] = ["main", "disk", "stats", "monitor", "stats_history"];
 
 /// The router itself: no wall.
 const OURSELVES: u8 = 0;
@@ -104,10 +109,10 @@ impl Engine {
     /// SQLite's; none is to be expected.
     pub fn open() -> Result<Self, EngineError> {
         let mut db = Connection::open_in_memory()?;
-        for schema in ["disk", "stats", "monitor"] {
+        for schema in &SCHEMAS[1..] {
             db.execute_batch(&format!("ATTACH DATABASE ':memory:' AS {schema}"))?;
         }
-        db.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 3)?;
+        db.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 4)?;
         db.set_limit(Limit::SQLITE_LIMIT_LENGTH, 256 << 20)?;
         db.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, 64 << 20)?;
         db.set_limit(Limit::SQLITE_LIMIT_EXPR_DEPTH, 500)?;
@@ -117,6 +122,8 @@ impl Engine {
         let who = Arc::new(Mutex::new(Who::default()));
         let vault = Arc::new(Vault::default());
         functions::register(&db, &who, &vault)?;
+        let greeting = Arc::new(Mutex::new(String::new()));
+        functions::register_greeting(&db, &greeting)?;
         db.execute_batch(CONCEAL)?;
         db.execute_batch(RENUMBER)?;
         db.execute_batch(FORGET)?;
@@ -127,7 +134,7 @@ impl Engine {
         db.progress_handler(1_000, Some(move || millis(born) > until.load(Relaxed)))?;
         let asking = Arc::clone(&caller);
         db.authorizer(Some(move |context: AuthContext<'_>| authorize(asking.load(Relaxed), &context)))?;
-        Ok(Self { db, caller, deadline, born, who, vault })
+        Ok(Self { db, caller, deadline, born, who, greeting, vault })
     }
 
     /// Runs one statement for somebody.
@@ -248,6 +255,16 @@ impl Engine {
         self.read(&format!("SELECT * FROM {table} ORDER BY rowid"))
     }
 
+    /// Does work of our own, whole or not at all.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub fn whole(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> Result<(), EngineError> {
+        let change = self.db.unchecked_transaction()?;
+        work(&change)?;
+        Ok(change.commit()?)
+    }
+
     /// Bytes of all tables, all schemas together.
     pub fn bytes(&self) -> u64 {
         let pages = |schema: &str| -> Result<u64, rusqlite::Error> {
@@ -255,7 +272,7 @@ impl Engine {
             let (count, size): (i64, i64) = (pragma("page_count")?, pragma("page_size")?);
             Ok(u64::try_from(count.saturating_mul(size)).unwrap_or(0))
         };
-        ["main", "disk", "stats", "monitor"].into_iter().filter_map(|schema| pages(schema).ok()).sum()
+        SCHEMAS.into_iter().filter_map(|schema| pages(schema).ok()).sum()
     }
 
     /// All rows of a table, by its first columns.
@@ -357,6 +374,7 @@ fn create_tables(db: &Connection) -> Result<(), EngineError> {
     db.execute_batch(COLLATIONS)?;
     stats::TABLES.iter().try_for_each(|table| create("stats", "", table))?;
     monitor::TABLES.iter().try_for_each(|table| create("monitor", "", table))?;
+    stats_history::TABLES.iter().try_for_each(|table| create("stats_history", "", table))?;
     Ok(())
 }
 
@@ -416,12 +434,13 @@ fn authorize(caller: u8, context: &AuthContext<'_>) -> Authorization {
         AuthAction::Read { table_name, column_name } => {
             // Without a schema: a table of which no column is read, by its bare name, or something of the statement's own.
             let elsewhere = context.database_name.is_none() && !is_of_main(table_name);
-            let open = elsewhere || matches!(schema, "stats" | "monitor") || table_name.contains("global_variables");
+            let figures = matches!(schema, "stats" | "monitor" | "stats_history");
+            let open = elsewhere || figures || table_name.contains("global_variables");
             if stats && !open {
                 return Authorization::Deny;
             }
-            // An operator sees who the users are, and NULL for what proves it.
-            let secret = table_name.ends_with("mysql_users") && column_name == "password";
+            // An operator sees who the users are, and NULL for what proves it. ProxySQL keeps a second password in `attributes`.
+            let secret = table_name.ends_with("mysql_users") && ["password", "attributes"].contains(&column_name);
             if secret && !admin { Authorization::Ignore } else { Authorization::Allow }
         }
         AuthAction::Insert { table_name } | AuthAction::Delete { table_name } => {

@@ -237,6 +237,11 @@ pub trait Feed: Send + Sync {
         Vec::new()
     }
 
+    /// Processor time of the process since it began, in hundredths of seconds: its own, and the kernel's for it.
+    fn processor_ticks(&self) -> Option<[u64; 2]> {
+        None
+    }
+
     /// Clients' sessions.
     fn processlist(&self) -> Vec<ProcessRow> {
         Vec::new()

@@ -39,6 +39,9 @@ impl Default for Who {
 /// what comes before the dash.
 pub const VERSION: &str = concat!("2.7.2-switchboard-", env!("CARGO_PKG_VERSION"));
 
+/// The variable that says what clients of the traffic port are greeted with.
+pub const SERVER_VERSION: &str = "mysql-server_version";
+
 /// `@@version_comment`.
 pub const VERSION_COMMENT: &str = "Switchboard admin port";
 
@@ -115,6 +118,17 @@ pub(super) fn register(db: &Connection, who: &Arc<Mutex<Who>>, vault: &Arc<Vault
             Some((_, value)) => Ok((*value).to_owned()),
             None => Err(failure(format!("Unknown system variable '{name}'"))),
         }
+    })
+}
+
+/// Registers what says the version that clients of the traffic port are greeted with.
+///
+/// # Errors
+/// SQLite's.
+pub(super) fn register_greeting(db: &Connection, greeting: &Arc<Mutex<String>>) -> Result<()> {
+    let greeting = Arc::clone(greeting);
+    db.create_scalar_function("switchboard_greeting", 0, FunctionFlags::SQLITE_UTF8, move |_| {
+        Ok(greeting.lock().map(|version| version.clone()).unwrap_or_default())
     })
 }
 

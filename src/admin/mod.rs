@@ -1,7 +1,7 @@
 //! The admin SQL port: ProxySQL's tables and commands over this router, for the MySQL client that an operator has open.
 //!
 //! ```text
-//!   client ─▶ server ─▶ session ─▶ commands ─▶ desk ─┬─▶ engine (SQLite: main, disk, stats, monitor)
+//!   client ─▶ server ─▶ session ─▶ commands ─▶ desk ─┬─▶ engine (SQLite: main, disk, stats, …)
 //!             sign-in    one        what is no SQL    ├─▶ model  (TOML texts <-> rows)
 //!                        statement                    ├─▶ orders (to the control thread: publish, end, kill)
 //!                        at a time                    └─◀ feed   (counters of the router that runs)
@@ -27,6 +27,7 @@ pub mod model;
 pub mod orders;
 pub mod server;
 pub mod session;
+pub mod stats_history;
 pub mod tables;
 pub mod vault;
 pub mod wire;

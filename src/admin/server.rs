@@ -3,14 +3,16 @@
 //! The front is the traffic port's own, so a client that can sign in there can sign in here: the same plugins, the same TLS,
 //! the same RSA key. Accounts are the configuration's in effect, and follow its reloads.
 
-use super::commands::show::{SCHEMAS, first_schema};
+use super::commands::show::first_schema;
 use super::desk::{Desk, Parts};
+use super::engine::SCHEMAS;
 use super::functions::Who;
 use super::session::{Ended, Session};
+use super::stats_history::Sampler;
 use super::wire::{STATUS, Writer};
 use crate::auth::{self, Account, Accounts, Offload, Plugin, RsaKey, Scramble};
 use crate::config::admin::{AdminRole, AdminSettings, AdminUser};
-use crate::config::stand_back;
+use crate::config::{at_rest, at_work, stand_back};
 use crate::frontend::login::{self, Fault, LoginContext, LoginError};
 use crate::net::stream::Plain;
 use crate::protocol::capabilities::Capabilities;
@@ -18,12 +20,15 @@ use crate::protocol::response::{ErrPacket, OkPacket};
 use crate::session::snapshot::Snapshot;
 use crate::session::worker::Published;
 use crate::telemetry::events::ADMIN_SIGN_INS;
+use crate::telemetry::unix_seconds;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::MissedTickBehavior;
 
 /// The socket of the port. Clients may connect, and wait until it is served.
 ///
@@ -76,7 +81,12 @@ pub fn start(listener: std::net::TcpListener, context: Context) -> io::Result<Se
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
         stand_back();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
+        at_work();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .on_thread_park(at_rest)
+            .on_thread_unpark(at_work)
+            .build_local(Default::default());
         let served = runtime.map(|runtime| {
             runtime.block_on(async {
                 tokio::select! {
@@ -96,6 +106,7 @@ async fn serve(listener: std::net::TcpListener, context: Context) -> io::Result<
     let listener = TcpListener::from_std(listener)?;
     let bounds = context.settings.clone();
     let desk = Rc::new(Desk::new(context.parts, &bounds).map_err(io::Error::other)?);
+    tokio::task::spawn_local(keep_history(Rc::clone(&desk)));
     let front = Rc::new(Front {
         settings: bounds,
         published: context.published,
@@ -118,9 +129,20 @@ async fn serve(listener: std::net::TcpListener, context: Context) -> io::Result<
             }
             Err(error) => {
                 tracing::warn!(target: "admin", %error, "a client could not be accepted");
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
+    }
+}
+
+/// Takes the samples of `stats_history`, for as long as the port is served.
+async fn keep_history(desk: Rc<Desk>) {
+    let mut sampler = Sampler::default();
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        seconds.tick().await;
+        sampler.tick(&desk, unix_seconds());
     }
 }
 

@@ -197,7 +197,7 @@ impl Session {
     }
 
     fn use_schema(&mut self, schema: &str) -> Answer {
-        match commands::show::SCHEMAS.iter().find(|known| known.eq_ignore_ascii_case(schema)) {
+        match super::engine::SCHEMAS.iter().find(|known| known.eq_ignore_ascii_case(schema)) {
             Some(known) => {
                 self.who.schema = (*known).to_owned();
                 Answer::ok()

@@ -252,7 +252,7 @@ impl Control {
         }
         let free = move || {
             config::stand_back();
-            drop(unused);
+            config::with_breaks(|| drop(unused));
         };
         // Where no thread can be had, what was to be freed there is freed here.
         let _ = std::thread::Builder::new().name("free".to_owned()).spawn(free);

@@ -9,7 +9,7 @@ use crate::backend::server::BackendId;
 use crate::backend::{Backend, Hostgroup, Topology};
 use crate::config::Loaded;
 use crate::config::admin::AdminSettings;
-use crate::config::backends::{AdminStatus, BackendSettings, Policy, UnknownLag};
+use crate::config::backends::{AdminStatus, BackendSettings, HostgroupSettings, Policy, UnknownLag};
 use crate::rules::CacheLimits;
 use crate::session::snapshot::{Frontend, Snapshot};
 use std::collections::HashMap;
@@ -111,6 +111,7 @@ fn topology(loaded: &Loaded, previous: Option<&Topology>) -> Topology {
     for settings in &loaded.backends {
         let backend = backend(settings, thresholds, &mut known);
         backend.lag.reconfigure(lag_limits(loaded, &backend.name));
+        backend.read_only.reconfigure(is_asked_for_read_only(loaded, &backend.name));
         for hostgroup in &settings.hostgroups {
             let member = Member { backend: Arc::clone(&backend), weight: settings.weight };
             members.entry(*hostgroup).or_default().push(member);
@@ -120,6 +121,7 @@ fn topology(loaded: &Loaded, previous: Option<&Topology>) -> Topology {
         id: settings.id,
         name: settings.name.clone(),
         writer: settings.writer,
+        checks_read_only: checks_read_only(loaded, settings),
         members: members.remove(&settings.id).unwrap_or_default(),
         balance: match settings.policy {
             Policy::LeastOutstanding => Balance::LeastOutstanding,
@@ -138,6 +140,18 @@ fn lag_limits(loaded: &Loaded, name: &str) -> Limits {
         loaded.backends.iter().filter(|b| b.target.address.to_string() == name && b.hostgroups.iter().any(reads));
     let seconds = same.map(|b| b.max_replication_lag).filter(|seconds| *seconds > 0).min();
     Limits { seconds: seconds.unwrap_or_default(), needs_signal: loaded.health.unknown_lag == UnknownLag::LeaveOut }
+}
+
+/// Unless the configuration says: where there is another server that writes could go to, and checks that can ask.
+fn checks_read_only(loaded: &Loaded, hostgroup: &HostgroupSettings) -> bool {
+    let members = || loaded.backends.iter().filter(|b| b.hostgroups.contains(&hostgroup.id)).count();
+    hostgroup.writer && hostgroup.check_read_only.unwrap_or_else(|| members() > 1 && loaded.health.username.is_some())
+}
+
+/// A server that stands in several entries is asked if one of its hostgroups wants to know.
+fn is_asked_for_read_only(loaded: &Loaded, name: &str) -> bool {
+    let mut same = loaded.backends.iter().filter(|b| b.target.address.to_string() == name);
+    same.any(|b| loaded.hostgroups.iter().any(|h| b.hostgroups.contains(&h.id) && checks_read_only(loaded, h)))
 }
 
 fn backend(

@@ -298,7 +298,7 @@ impl View {
             why.push("draining: no new clients are taken".to_owned());
         }
         for hostgroup in self.snapshot().topology.hostgroups().filter(|h| h.writer) {
-            if !hostgroup.members.iter().any(|m| m.backend.is_usable()) {
+            if !hostgroup.members.iter().any(|m| hostgroup.takes(&m.backend)) {
                 let name = if hostgroup.name.is_empty() { String::new() } else { format!(" ({})", hostgroup.name) };
                 why.push(format!("hostgroup {}{name} has no backend that serves", hostgroup.id));
             }

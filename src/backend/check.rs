@@ -1,10 +1,11 @@
 //! Health checks of backends: one task each, on the control thread.
 //!
 //! A check keeps a connection of its own and asks one small question an interval; what the question costs a server is what
-//! one idle connection costs. A backend that may be behind by so much only is asked for its lag besides. It signs in by the
-//! same code as the traffic does, so what it finds is what the traffic would.
+//! one idle connection costs. A backend that may be behind by so much only is asked for its lag besides, and one of several
+//! writers whether it is read-only. It signs in by the same code as the traffic does, so what it finds is what the traffic would.
 
 use super::connect::{self, ConnectOptions, Connected};
+use super::discovery;
 use super::health::{Cause, State};
 use super::lag::{Reading, Turn};
 use super::record::{Asked, Checked};
@@ -46,7 +47,8 @@ impl Default for Checks {
 /// Checks one backend for ever. `learn` is where the version that it names is written down, once.
 pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<OnceLock<String>>>) {
     let mut connection: Option<Connected> = None;
-    let mut question = Question::default();
+    let mut for_lag: Question<Told> = Question::default();
+    let mut for_read_only: Question<discovery::Reading> = Question::default();
     let mut reported_credentials = false;
     loop {
         let (at, began, connects) = (SystemTime::now(), Instant::now(), connection.is_none());
@@ -65,12 +67,17 @@ pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<Once
         };
         metrics::counter!(HEALTH_CHECKS, "backend" => backend.name.to_string(), "result" => result).increment(1);
         let asked = if connects { Asked::Connect } else { Asked::Ping };
-        backend.record.checked(Checked { at, asked, took: began.elapsed(), lag: None, error });
+        backend.record.checked(Checked { at, asked, took: began.elapsed(), value: None, error });
         // Before it may come up again: what is behind is not to serve first and be found out afterwards.
         if found.is_ok() && backend.lag.is_asked() {
             let began = (SystemTime::now(), Instant::now());
-            let reading = question.put(&backend, &checks, &mut connection).await;
-            take_lag(&backend, began, reading);
+            let told = for_lag.put(&checks, &mut connection, replica::ask).await;
+            take_lag(&backend, began, told);
+        }
+        if found.is_ok() && backend.read_only.is_asked() {
+            let began = (SystemTime::now(), Instant::now());
+            let told = for_read_only.put(&checks, &mut connection, discovery::ask).await;
+            take_read_only(&backend, began, told.unwrap_or_else(discovery::Reading::Unreadable));
         }
         match found {
             Ok(Ok(())) => {
@@ -97,30 +104,39 @@ pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<Once
                 connection = None;
             }
         }
-        let wait = if backend.health.state() == State::Up { checks.interval } else { checks.retry_interval };
+        // Of one that waits to become the writer it is to be known soon that it is.
+        let is_settled = backend.health.state() == State::Up && !backend.read_only.is_on();
+        let wait = if is_settled { checks.interval } else { checks.retry_interval };
         tokio::time::sleep(wait).await;
     }
 }
 
-/// The question how far behind a backend is. That this goes wrong says nothing about its health: SHOW … STATUS waits for a
+/// A question beside the ping. That it goes wrong says nothing about a backend's health: SHOW … STATUS waits for a
 /// replication that is being stopped, for instance. A server that does not answer is not asked a second time beside the
 /// first, on one more connection each check: those would be there until it answers, and take the room of the traffic.
-#[derive(Default)]
-struct Question {
+struct Question<T> {
     /// The one that is not answered yet, with the connection it was asked on, and since when.
-    open: Option<(Asking, Instant)>,
+    open: Option<(Asking<T>, Instant)>,
 }
 
-type Asking = Pin<Box<dyn Future<Output = (std::io::Result<Told>, Connected)>>>;
+type Asking<T> = Pin<Box<dyn Future<Output = (std::io::Result<T>, Connected)>>>;
 
 /// How long an answer is waited for before the question is put again.
 const MOST_PATIENCE: Duration = Duration::from_secs(300);
 
-impl Question {
-    /// Puts the question on the checks' connection, unless an answer is still to come, and gives the answer. The connection
-    /// is gone while the answer is awaited, and after an error.
-    async fn put(&mut self, backend: &Backend, checks: &Checks, kept: &mut Option<Connected>) -> Reading {
-        let unreadable = |why: &str| Reading::Unreadable(why.to_owned());
+impl<T> Default for Question<T> {
+    fn default() -> Self {
+        Self { open: None }
+    }
+}
+
+impl<T: 'static> Question<T> {
+    /// Puts the question on the checks' connection, unless an answer is still to come, and gives the answer, or why there
+    /// is none. The connection is gone while the answer is awaited, and after an error.
+    async fn put<F>(&mut self, checks: &Checks, kept: &mut Option<Connected>, ask: F) -> Result<T, String>
+    where
+        F: AsyncFnOnce(&mut Connected) -> std::io::Result<T> + 'static,
+    {
         self.open.take_if(|(_, since)| since.elapsed() >= MOST_PATIENCE);
         // For one that is overdue no check waits again: it is looked whether the answer is there.
         let (mut asking, since, patience) = match (self.open.take(), kept.take()) {
@@ -129,35 +145,41 @@ impl Question {
                 (asking, since, Duration::ZERO)
             }
             (None, Some(mut connected)) => {
-                let asking: Asking = Box::pin(async move { (replica::ask(&mut connected).await, connected) });
+                let asking: Asking<T> = Box::pin(async move { (ask(&mut connected).await, connected) });
                 (asking, Instant::now(), checks.timeout)
             }
-            (None, None) if checks.credentials.is_none() => return unreadable("the checks have no account"),
-            (None, None) => return unreadable("the checks are not signed in"),
+            (None, None) if checks.credentials.is_none() => return Err("the checks have no account".to_owned()),
+            (None, None) => return Err("the checks are not signed in".to_owned()),
         };
         match timeout(patience, &mut asking).await {
             Ok((Ok(told), connected)) => {
                 kept.get_or_insert(connected);
-                backend.lag.applied(told.applied);
-                told.reading
+                Ok(told)
             }
-            Ok((Err(error), _)) => Reading::Unreadable(error.to_string()),
+            Ok((Err(error), _)) => Err(error.to_string()),
             Err(_) => {
                 self.open = Some((asking, since));
-                Reading::Unreadable(format!("no answer within {} ms", as_ms(since.elapsed())))
+                Err(format!("no answer within {} ms", as_ms(since.elapsed())))
             }
         }
     }
 }
 
 /// Takes a reading down, and says what it changes.
-fn take_lag(backend: &Backend, (at, began): (SystemTime, Instant), reading: Reading) {
-    let (lag, error) = match &reading {
+fn take_lag(backend: &Backend, (at, began): (SystemTime, Instant), told: Result<Told, String>) {
+    let reading = match told {
+        Ok(told) => {
+            backend.lag.applied(told.applied);
+            told.reading
+        }
+        Err(why) => Reading::Unreadable(why),
+    };
+    let (value, error) = match &reading {
         Reading::Behind(seconds) => (Some(*seconds), None),
         Reading::Unreadable(why) => (None, Some(why.clone())),
         Reading::StandsStill { .. } | Reading::NotAReplica => (None, None),
     };
-    backend.record.checked(Checked { at, asked: Asked::Lag, took: began.elapsed(), lag, error });
+    backend.record.checked(Checked { at, asked: Asked::Lag, took: began.elapsed(), value, error });
     let name = &*backend.name;
     match backend.lag.observe(reading, Instant::now(), backend.health.rise()) {
         Some(Turn::Out(why)) => {
@@ -171,6 +193,32 @@ fn take_lag(backend: &Backend, (at, began): (SystemTime, Instant), reading: Read
         Some(Turn::Signal(why)) => {
             let serves = !backend.lag.is_out();
             tracing::warn!(backend = name, why, serves, "replication lag: the signal changed");
+        }
+        None => {}
+    }
+}
+
+/// The same for whether it is read-only.
+fn take_read_only(backend: &Backend, (at, began): (SystemTime, Instant), reading: discovery::Reading) {
+    let (value, error) = match &reading {
+        discovery::Reading::Writable => (Some(0), None),
+        discovery::Reading::ReadOnly(_) => (Some(1), None),
+        discovery::Reading::Unreadable(why) => (None, Some(why.clone())),
+    };
+    backend.record.checked(Checked { at, asked: Asked::ReadOnly, took: began.elapsed(), value, error });
+    let name = &*backend.name;
+    match backend.read_only.observe(reading) {
+        Some(discovery::Turn::ReadOnly(why)) => {
+            tracing::warn!(backend = name, why, "discovery: no new writes go there");
+            backend.health.note("writable", "read_only", &why);
+        }
+        Some(discovery::Turn::Writable) => {
+            tracing::warn!(backend = name, "discovery: it is writable, and takes writes");
+            backend.health.note("read_only", "writable", "it is not read-only any more");
+        }
+        Some(discovery::Turn::Silent(why)) => {
+            let serves = !backend.read_only.is_on();
+            tracing::warn!(backend = name, why, serves, "discovery: it does not say whether it is read-only");
         }
         None => {}
     }

@@ -34,6 +34,8 @@ pub struct Hostgroup {
     pub name: Box<str>,
     /// True if writes may go there.
     pub writer: bool,
+    /// True if a member that says it is read-only takes no writes; for writers.
+    pub checks_read_only: bool,
     /// Its members.
     pub members: Vec<Member>,
     /// How it chooses.
@@ -45,7 +47,8 @@ pub struct Hostgroup {
 }
 
 impl Hostgroup {
-    /// True if new statements for this hostgroup may go to one of its members. A lag takes nobody out of a writer hostgroup.
+    /// True if new statements for this hostgroup may go to one of its members. A lag takes nobody out of a writer hostgroup,
+    /// nor `read_only` out of a reader one.
     #[inline]
     pub fn takes(&self, backend: &Backend) -> bool {
         self.could(backend) && !self.has_too_many()
@@ -53,7 +56,8 @@ impl Hostgroup {
 
     #[inline]
     fn could(&self, backend: &Backend) -> bool {
-        backend.is_usable() && (self.writer || !backend.lag.is_out())
+        backend.is_usable()
+            && !if self.writer { self.checks_read_only && backend.read_only.is_on() } else { backend.lag.is_out() }
     }
 
     /// True while more of its members could serve than may: then none does.
@@ -63,9 +67,19 @@ impl Hostgroup {
         self.attributes.max_online.is_some_and(could)
     }
 
-    /// True if one of its members could serve, and is left out for its lag alone.
-    pub fn is_too_far_behind(&self, backend: &Backend) -> bool {
+    /// True if one of its members is up, and is left out for its lag or for being read-only.
+    pub fn is_held_back(&self, backend: &Backend) -> bool {
         backend.is_usable() && !self.could(backend)
+    }
+
+    /// True if that is for its lag.
+    pub fn is_too_far_behind(&self, backend: &Backend) -> bool {
+        !self.writer && self.is_held_back(backend)
+    }
+
+    /// True if that is because it is read-only.
+    pub fn is_read_only(&self, backend: &Backend) -> bool {
+        self.writer && self.is_held_back(backend)
     }
 
     /// Its members that take nothing new, and why.
@@ -74,7 +88,8 @@ impl Hostgroup {
         out.map(|b| {
             let lag = b.lag.seen().out.filter(|_| self.is_too_far_behind(b));
             let crowd = self.could(b).then(|| "more servers are online than max_num_online_servers allows".to_owned());
-            (b, lag.or(crowd).unwrap_or_else(|| b.health.state().name().to_owned()))
+            let read_only = self.is_read_only(b).then(|| "it is read-only, and takes no writes".to_owned());
+            (b, lag.or(read_only).or(crowd).unwrap_or_else(|| b.health.state().name().to_owned()))
         })
     }
 

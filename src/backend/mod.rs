@@ -6,6 +6,7 @@
 pub mod attributes;
 pub mod check;
 pub mod connect;
+pub mod discovery;
 pub mod health;
 pub mod hostgroup;
 pub mod lag;

@@ -19,6 +19,8 @@ pub enum Asked {
     Ping,
     /// How far behind it is.
     Lag,
+    /// Whether it is read-only.
+    ReadOnly,
 }
 
 /// A check that was made.
@@ -30,8 +32,8 @@ pub struct Checked {
     pub asked: Asked,
     /// What it took.
     pub took: Duration,
-    /// The seconds that it is behind, where it was asked and names them.
-    pub lag: Option<u32>,
+    /// What it said: the seconds that it is behind; 1 if it is read-only, 0 if it is not.
+    pub value: Option<u32>,
     /// Why it failed.
     pub error: Option<String>,
 }
@@ -44,9 +46,10 @@ pub struct Record {
     most_open: AtomicU32,
     latency_us: AtomicU64,
     /// Checks that succeeded and that failed, by what was asked.
-    outcomes: [[AtomicU64; 2]; 3],
+    outcomes: [[AtomicU64; 2]; 4],
     checks: Mutex<VecDeque<Checked>>,
     lags: Mutex<VecDeque<Checked>>,
+    read_only: Mutex<VecDeque<Checked>>,
 }
 
 impl Record {
@@ -67,12 +70,15 @@ impl Record {
 
     /// A check was made.
     pub fn checked(&self, check: Checked) {
-        let is_lag = check.asked == Asked::Lag;
         self.outcomes[check.asked as usize][usize::from(check.error.is_some())].fetch_add(1, Relaxed);
-        if check.error.is_none() && !is_lag {
+        if check.error.is_none() && matches!(check.asked, Asked::Connect | Asked::Ping) {
             self.latency_us.store(u64::try_from(check.took.as_micros()).unwrap_or(u64::MAX), Relaxed);
         }
-        let kept = if is_lag { &self.lags } else { &self.checks };
+        let kept = match check.asked {
+            Asked::Connect | Asked::Ping => &self.checks,
+            Asked::Lag => &self.lags,
+            Asked::ReadOnly => &self.read_only,
+        };
         let mut checks = kept.lock().unwrap_or_else(PoisonError::into_inner);
         while checks.len() >= CHECKS {
             checks.pop_front();
@@ -95,9 +101,9 @@ impl Record {
         self.outcomes[asked as usize].each_ref().map(|count| count.load(Relaxed))
     }
 
-    /// The latest checks, oldest first; those of the lag after the others.
+    /// The latest checks of each kind, oldest first.
     pub fn checks(&self) -> Vec<Checked> {
         let read = |kept: &Mutex<VecDeque<Checked>>| kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        read(&self.checks).into_iter().chain(read(&self.lags)).collect()
+        [&self.checks, &self.lags, &self.read_only].into_iter().flat_map(read).collect()
     }
 }

@@ -64,16 +64,18 @@ pub struct Applied {
     pub gtid: String,
 }
 
-enum Answer {
+/// What a server answers to a question.
+pub(super) enum Answer {
     Rows { columns: Vec<Vec<u8>>, rows: Vec<Vec<u8>> },
     Refused { code: u16, text: String },
 }
 
 fn strange() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "a strange answer to the question about replication")
+    io::Error::new(io::ErrorKind::InvalidData, "a strange answer to a question of the checks")
 }
 
-async fn rows(connected: &mut Connected, question: &str) -> io::Result<Answer> {
+/// Asks, and reads the answer whole.
+pub(super) async fn rows(connected: &mut Connected, question: &str) -> io::Result<Answer> {
     let stream = &mut connected.stream;
     frame::write_packet(stream, &[&[0x03], question.as_bytes()].concat(), 0).await?;
     let mut packet = Vec::new();
@@ -164,7 +166,8 @@ fn read(columns: &[Vec<u8>], rows: &[Vec<u8>]) -> io::Result<Told> {
     Ok(Told { reading, applied })
 }
 
-fn value(row: &[u8], place: usize) -> Result<Option<&[u8]>, Truncated> {
+/// The value at a place of a row; none for NULL.
+pub(super) fn value(row: &[u8], place: usize) -> Result<Option<&[u8]>, Truncated> {
     let mut reader = Reader::new(row);
     for at in 0..=place {
         let value = if reader.rest().first() == Some(&NULL) {

@@ -3,6 +3,7 @@
 //! Shared by every worker and the control thread; all of it that changes is atomic, because the statement path reads it.
 
 use super::connect::Target;
+use super::discovery::ReadOnly;
 use super::health::{Cause, Health, State};
 use super::lag::Lag;
 use super::record::Record;
@@ -37,6 +38,8 @@ pub struct Backend {
     pub health: Health,
     /// How far behind its master it is, where its configuration asks.
     pub lag: Lag,
+    /// Whether it takes writes, where its configuration asks.
+    pub read_only: ReadOnly,
     /// Where and how to connect. A reload may change the how.
     target: ArcSwap<Target>,
     /// The most connections that all workers together may have open.
@@ -62,6 +65,7 @@ impl Backend {
             max_connections: AtomicU32::new(max_connections),
             health,
             lag: Lag::default(),
+            read_only: ReadOnly::default(),
             engine: AtomicU8::new(Engine::Unknown as u8),
             sql_mode: ArcSwapOption::empty(),
             open: AtomicU32::new(0),

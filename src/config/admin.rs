@@ -53,6 +53,36 @@ pub struct AdminSettings {
     pub max_result: usize,
     /// Versions of the configuration that are kept.
     pub history: usize,
+    /// How often `stats_history` is added to.
+    pub stats_history: Sampling,
+}
+
+/// How often each part of `stats_history` is added to; 0: not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sampling {
+    /// Connections, and all that `stats_mysql_global` has.
+    pub mysql_connections: Duration,
+    /// The pool, server by server.
+    pub mysql_connection_pool: Duration,
+    /// Processor time.
+    pub system_cpu: Duration,
+    /// Memory.
+    pub system_memory: Duration,
+    /// Digests, which are then counted anew.
+    pub mysql_query_digest: Duration,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self {
+            mysql_connections: minute,
+            mysql_connection_pool: minute,
+            system_cpu: minute,
+            system_memory: minute,
+            mysql_query_digest: Duration::ZERO,
+        }
+    }
 }
 
 /// ProxySQL's port, for this machine alone.
@@ -67,6 +97,7 @@ impl Default for AdminSettings {
             statement_timeout: Duration::from_secs(10),
             max_result: 64 << 20,
             history: 100,
+            stats_history: Sampling::default(),
         }
     }
 }
@@ -91,6 +122,9 @@ pub(super) fn read(section: &Section<'_>, settings: &mut AdminSettings) {
     if let Some(versions) = section.small("history", 1..=10_000) {
         settings.history = versions as usize;
     }
+    if let Some(section) = section.section("stats_history") {
+        read_sampling(&section, &mut settings.stats_history);
+    }
     for user in section.sections("user") {
         settings.users.extend(admin_user(&user));
     }
@@ -102,6 +136,23 @@ pub(super) fn read(section: &Section<'_>, settings: &mut AdminSettings) {
         }
         names.push(&user.account.name);
     }
+}
+
+/// The intervals, up to the longest that ProxySQL takes for each.
+fn read_sampling(section: &Section<'_>, sampling: &mut Sampling) {
+    let interval = |key: &'static str, most: u64, place: &mut Duration| {
+        let Some(interval) = section.duration(key) else { return };
+        if interval.subsec_nanos() > 0 || interval.as_secs() > most {
+            section.fault(key, format!("must be whole seconds, 0 to {most}"));
+        }
+        *place = interval;
+    };
+    interval("mysql_connections", 300, &mut sampling.mysql_connections);
+    interval("mysql_connection_pool", 300, &mut sampling.mysql_connection_pool);
+    interval("system_cpu", 600, &mut sampling.system_cpu);
+    interval("system_memory", 600, &mut sampling.system_memory);
+    interval("mysql_query_digest", 24 * 3_600, &mut sampling.mysql_query_digest);
+    section.finish(&[]);
 }
 
 fn admin_user(section: &Section<'_>) -> Option<AdminUser> {

@@ -31,8 +31,10 @@ pub struct HostgroupSettings {
     pub id: u32,
     /// Its name, for people; may be empty.
     pub name: Box<str>,
-    /// True for a writer. Nobody is asked whether it is read-only: the configuration's word counts.
+    /// True for a writer.
     pub writer: bool,
+    /// Whether a server of a writer hostgroup that says it is read-only takes no writes; none: where it has several.
+    pub check_read_only: Option<bool>,
     /// How one of its backends is chosen.
     pub policy: Policy,
     /// What its connections are held to.

@@ -24,7 +24,7 @@ mod topology;
 pub mod users;
 mod watch;
 
-pub use background::stand_back;
+pub use background::{at_rest, at_work, stand_back, with_breaks};
 pub use fault::Fault;
 pub use flags::{Flags, from_flags};
 pub use load::{Document, Loaded, address_of, load, load_documents, load_without_secrets, value_of};

@@ -31,6 +31,7 @@ pub(super) fn hostgroup(section: &Section<'_>) -> Option<(Hostgroup, HostgroupSe
     let policy = section.choice("policy", &Policy::NAMES).unwrap_or_default();
     let horizon = section.horizon("horizon");
     let writer = section.small("writer", 0..=u32::MAX);
+    let check_read_only = section.flag("check_read_only");
     let attributes = section.section("attributes").map(|table| attributes(&table)).unwrap_or_default();
     section.kept();
     section.finish(&[]);
@@ -39,7 +40,11 @@ pub(super) fn hostgroup(section: &Section<'_>) -> Option<(Hostgroup, HostgroupSe
     if role == Role::Writer && writer.is_some() {
         section.fault("writer", "is for readers: who is their writer");
     }
-    let settings = HostgroupSettings { id, name: name.clone(), writer: role == Role::Writer, policy, attributes };
+    if role == Role::Reader && check_read_only.is_some() {
+        section.fault("check_read_only", "is for writers: a reader that is read-only is as it should be");
+    }
+    let writes = role == Role::Writer;
+    let settings = HostgroupSettings { id, name: name.clone(), writer: writes, check_read_only, policy, attributes };
     Some((Hostgroup { id, name, role, horizon, writer }, settings))
 }
 

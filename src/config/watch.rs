@@ -153,7 +153,7 @@ impl Watching {
             if cause == Cause::File && now == self.seen {
                 continue;
             }
-            let result = load(paths);
+            let result = super::with_breaks(|| load(paths));
             self.seen = now;
             if let Ok(loaded) = &result {
                 self.files.clone_from(&loaded.files);

@@ -167,7 +167,8 @@ impl Session {
                 Some(at_hand) => at_hand,
                 None => {
                     let from = Instant::now();
-                    let link = Box::pin(self.link_for(place, snapshot, plan, route, &mut tried)).await?;
+                    let link = Box::pin(self.link_for(place, snapshot, plan, route, &mut tried)).await;
+                    let link = link.map_err(|end| self.tally_unserved(route, end))?;
                     self.waited += from.elapsed();
                     link
                 }
@@ -379,7 +380,7 @@ impl Session {
         {
             *pins = std::mem::take(&mut self.home_pins);
         }
-        Err(lost.into())
+        Err(self.tally_unserved(route, lost.into()))
     }
 }
 

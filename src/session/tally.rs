@@ -3,7 +3,7 @@
 //! Plain stores into the worker's own tables ([`crate::telemetry::stats`]); nothing is allocated once a digest is known.
 
 use super::Session;
-use super::error::StatementError;
+use super::error::{SessionEnd, StatementError};
 use super::link::Link;
 use super::place::Why;
 use super::relay::Outcome;
@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// Why statements went where they went: the names of [`Sample::reason`]'s numbers.
-pub const REASON_NAMES: [&str; 12] = [
+pub const REASON_NAMES: [&str; 13] = [
     "rule",
     "default_hostgroup",
     "unsafe_on_reader",
@@ -30,7 +30,11 @@ pub const REASON_NAMES: [&str; 12] = [
     "read_your_writes",
     "read_only_transaction",
     "fast_route",
+    "unserved",
 ];
+
+/// The number of `unserved`.
+const UNSERVED: u8 = 12;
 
 /// Bytes of a digest that a line of the log shows.
 const LOGGED: usize = 1_024;
@@ -205,6 +209,15 @@ impl Session {
         if route.unbounded {
             self.doubt(&mut recorder, plan, route, key);
         }
+    }
+
+    /// Counts a statement that no backend answered, by the rule that decided about it.
+    #[cold]
+    pub(super) fn tally_unserved(&self, route: &Route, end: SessionEnd) -> SessionEnd {
+        if matches!(end, SessionEnd::Statement(_)) {
+            self.worker.recorder.borrow_mut().unserved(route.rule_id, UNSERVED, self.worker.ticks().into());
+        }
+        end
     }
 
     /// Counts a statement of which something is not proven, by what.

@@ -7,6 +7,12 @@ pub mod routes;
 pub mod stats;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Unix time in seconds; 0 by a clock that is set before 1970.
+pub fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
 
 /// A counter with one writer. Counting is a plain load, add and store: no locked instruction, no shared cache line.
 #[derive(Debug, Default)]

@@ -286,7 +286,7 @@ pub struct WorkerStats {
 impl WorkerStats {
     /// A worker that has counted nothing.
     pub fn new(limits: StatsLimits) -> Self {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let now = super::unix_seconds();
         Self {
             limits,
             counters: WorkerCounters::default(),
@@ -347,6 +347,12 @@ impl Recorder {
         let Sample { rule, reason, tier, .. } = *sample;
         let taken = RouteTaken { hostgroup: key.hostgroup, rule, reason, tier };
         self.routes.tally(taken, || taken).note(sample.now_s);
+    }
+
+    /// Counts a statement that ran nowhere.
+    pub fn unserved(&mut self, rule: Option<u32>, reason: u8, now_s: u64) {
+        let taken = RouteTaken { hostgroup: -1, rule, reason, tier: None };
+        self.routes.tally(taken, || taken).note(now_s);
     }
 
     /// Counts what went to a backend and came from it.

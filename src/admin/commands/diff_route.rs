@@ -11,8 +11,9 @@ use crate::admin::tables::Unit;
 use crate::admin::wire::Answer;
 use crate::rules::{Route, RuleSet, Subject, compare};
 use crate::sql::digest::hash;
+use crate::telemetry::unix_seconds;
 use std::collections::HashMap;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How long ago a digest may have been seen last.
 const WINDOW: Duration = Duration::from_secs(3_600);
@@ -70,8 +71,7 @@ impl Desk {
 
     /// What was seen in the last hour, the most frequent first.
     fn seen_lately(&self) -> Vec<Seen> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let since = now.saturating_sub(WINDOW.as_secs());
+        let since = unix_seconds().saturating_sub(WINDOW.as_secs());
         let mut sums: HashMap<(u64, String, String, String), Seen> = HashMap::new();
         for row in self.parts.feed.digests(false).into_iter().filter(|row| row.last_seen >= since) {
             let key = (row.digest, row.text.clone(), row.user.clone(), row.schema.clone());

@@ -4,6 +4,7 @@
 //! what comes out is published by the control thread in one step. Files are written to a temporary name and renamed.
 
 use super::Direction;
+use crate::admin::audit;
 use crate::admin::desk::{Desk, DeskError};
 use crate::admin::functions::Who;
 use crate::admin::model;
@@ -139,7 +140,7 @@ impl Desk {
         if documents[..] != base.documents[..] {
             let loaded = self.checked(&documents, &base)?;
             let says = draft.rows(&loaded, &self.engine.vault);
-            let change = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let change = audit::words(text);
             let version = self.publish(who, loaded, Source::Port, change, Some(version)).await?;
             self.settle(units, rows, (version, says))?;
         }

@@ -94,6 +94,8 @@ pub enum Command {
     DiffRoute,
     /// TRUNCATE of the digests.
     ForgetDigests,
+    /// SAVE MYSQL DIGEST TO DISK: into `stats_history`, and begin anew.
+    KeepDigests,
     /// SELECT CONFIG FILE: the configuration in effect, as text.
     ConfigFile,
     /// SAVE CONFIG TO FILE, SELECT CONFIG INTO OUTFILE: refused, with what to do instead.
@@ -218,7 +220,7 @@ fn read_carry(all: &[Piece<'_>]) -> Option<Command> {
         return Some(Command::WriteFile);
     }
     if begins(all, "SAVE MYSQL DIGEST TO DISK") {
-        return Some(Command::NotHere("SAVE MYSQL DIGEST TO DISK"));
+        return Some(Command::KeepDigests);
     }
     // LOAD MYSQL USER <name> TO RUNTIME: a load is checked and published whole, so it carries all of them.
     let (unit, rest) = if begins(&all[1..], "MYSQL USER") && all.len() == 6 {
@@ -239,8 +241,8 @@ fn read_set(statement: &str, all: &[Piece<'_>]) -> Command {
         rest = &rest[1..];
     }
     let Some(place) = rest.iter().position(|p| p.is("=") || p.is(":=")) else { return Command::Noise };
-    let (Some(first), Some(equals)) = (rest.first(), rest.get(place)) else { return Command::Noise };
-    let name = statement.get(first.start..equals.start).unwrap_or_default().trim();
+    // Word by word: what stands between them may be a comment.
+    let name: String = rest[..place].iter().map(|piece| piece.raw).collect();
     let name = name.trim_start_matches('@').trim_matches('`').trim_start_matches("global.").to_ascii_lowercase();
     let ours = ["mysql-", "admin-", "switchboard-", "ldap-"].iter().any(|kind| name.starts_with(kind));
     if !ours {

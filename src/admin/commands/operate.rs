@@ -26,10 +26,13 @@ pub fn status_word(state: State) -> &'static str {
     }
 }
 
-/// The same for a backend's place in a hostgroup, where it may be left out for its lag.
+/// The same for a backend's place in a hostgroup, where it may be left out for its lag, or for being read-only.
 pub fn status_in(hostgroup: &Hostgroup, backend: &Backend) -> &'static str {
     if hostgroup.is_too_far_behind(backend) {
         return "SHUNNED_REPLICATION_LAG";
+    }
+    if hostgroup.is_read_only(backend) {
+        return status_word(State::Down);
     }
     status_word(backend.health.state())
 }
@@ -56,7 +59,7 @@ pub fn overlay_health(rows: &mut [Vec<Value>], published: &Published) {
         };
         if let Some(backend) = hostgroup.members.iter().map(|m| &m.backend).find(is_it).filter(|_| told == "ONLINE") {
             // The table's own constraint, ProxySQL's, knows no more words; the pool says which kind of SHUNNED it is.
-            let found = if hostgroup.is_too_far_behind(backend) { State::Down } else { backend.health.state() };
+            let found = if hostgroup.is_held_back(backend) { State::Down } else { backend.health.state() };
             row[4] = Value::Text(status_word(found).to_owned());
         }
     }

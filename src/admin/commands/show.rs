@@ -98,7 +98,9 @@ fn tables(mut rest: &[Piece<'_>]) -> Option<Show> {
 /// What follows VARIABLES or STATUS: LIKE, or WHERE with MySQL's column names.
 fn condition(statement: &str, rest: &[Piece<'_>]) -> String {
     match rest {
-        [_, like, pattern, ..] if like.is("LIKE") => format!(" WHERE Variable_name LIKE {}", quoted(&pattern.plain())),
+        [_, like, pattern, ..] if like.is("LIKE") => {
+            format!(" WHERE Variable_name LIKE {} ESCAPE '\\'", quoted(&pattern.plain()))
+        }
         [_, clause, first, ..] if clause.is("WHERE") => {
             let condition = statement.get(first.start..).unwrap_or_default();
             format!(" WHERE {}", condition.replace('`', ""))
@@ -107,11 +109,14 @@ fn condition(statement: &str, rest: &[Piece<'_>]) -> String {
     }
 }
 
+/// A variable's value: the version that nobody configured is the one that clients are greeted with.
+const VALUE: &str =
+    "IIF(variable_name = 'mysql-server_version' AND variable_value = '', switchboard_greeting(), variable_value)";
+
 /// SHOW VARIABLES: the settings; and where somebody asks for certain ones, what connectors ask for.
 fn variables(statement: &str, rest: &[Piece<'_>]) -> String {
     let condition = condition(statement, rest);
-    let mut from =
-        "SELECT variable_name AS Variable_name, variable_value AS Value FROM main.global_variables".to_owned();
+    let mut from = format!("SELECT variable_name AS Variable_name, {VALUE} AS Value FROM main.global_variables");
     if !condition.is_empty() {
         for (name, value) in SYSTEM_VARIABLES {
             from.push_str(&format!(" UNION ALL SELECT {}, {}", quoted(name), quoted(value)));
@@ -134,7 +139,7 @@ fn of_kind(statement: &str, rest: &[Piece<'_>]) -> Option<Show> {
         "VARIABLES" => {
             let condition = condition(statement, &rest[1..]).replacen(" WHERE ", " AND ", 1);
             format!(
-                "SELECT * FROM (SELECT variable_name AS Variable_name, variable_value AS Value \
+                "SELECT * FROM (SELECT variable_name AS Variable_name, {VALUE} AS Value \
                  FROM main.global_variables) WHERE Variable_name LIKE '{kind}-%'{condition} ORDER BY 1"
             )
         }
@@ -149,7 +154,7 @@ fn of_kind(statement: &str, rest: &[Piece<'_>]) -> Option<Show> {
 
 /// SHOW TABLES, as a SELECT.
 pub fn tables_select(schema: &str, like: Option<&str>) -> String {
-    let like = like.map(|pattern| format!(" AND name LIKE {}", quoted(pattern))).unwrap_or_default();
+    let like = like.map(|pattern| format!(" AND name LIKE {} ESCAPE '\\'", quoted(pattern))).unwrap_or_default();
     format!(
         "SELECT name AS tables FROM \"{}\".sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'\
          {like} ORDER BY name",
@@ -157,10 +162,11 @@ pub fn tables_select(schema: &str, like: Option<&str>) -> String {
     )
 }
 
-/// The schemas, in the order in which names without one are looked for.
-pub const SCHEMAS: [&str; 4] = ["main", "disk", "stats", "monitor"];
-
 /// The schema that a session of a role begins in.
 pub fn first_schema(role: AdminRole) -> &'static str {
     if role == AdminRole::Stats { "stats" } else { "main" }
 }
+
+/// SHOW DATABASES for the role that sees nothing else.
+pub const FIGURES: &str = "SELECT 2 AS seq, 'stats' AS name, '' AS file UNION ALL SELECT 3, 'monitor', '' \
+                           UNION ALL SELECT 4, 'stats_history', ''";

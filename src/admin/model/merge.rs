@@ -2,7 +2,7 @@
 
 use super::book::{same, text_of};
 use super::{Rows, Sql};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// How many columns tell the rows of a table apart. All of them where there are fewer.
 pub fn key_columns(table: &str) -> usize {
@@ -17,9 +17,42 @@ pub fn key_columns(table: &str) -> usize {
 
 type Key = Vec<Option<String>>;
 
+fn key(row: &[Sql], columns: usize) -> Key {
+    row.iter().take(columns).map(text_of).collect()
+}
+
 fn keyed(rows: &Rows, columns: usize) -> BTreeMap<Key, &Vec<Sql>> {
-    let key = |row: &Vec<Sql>| row.iter().take(columns).map(text_of).collect();
-    rows.iter().map(|row| (key(row), row)).collect()
+    rows.iter().map(|row| (key(row, columns), row)).collect()
+}
+
+/// For each of `rows`, the place of its like among the `known` ones; none for one that is new. Both are in the order of their
+/// first columns: a row that stayed stands further on than the last that did.
+pub fn places(table: &str, known: &Rows, rows: &Rows) -> Vec<Option<usize>> {
+    let columns = key_columns(table);
+    let alike = |a: &Vec<Sql>, b: &Vec<Sql>| a.iter().take(columns).eq(b.iter().take(columns));
+    // Made for the first row that is not the next of the known ones: mostly there is none.
+    let mut by_key: Option<HashMap<Key, Vec<usize>>> = None;
+    let mut at = 0;
+    let mut place_of = |row: &Vec<Sql>| {
+        let place = if known.get(at).is_some_and(|next| alike(next, row)) {
+            at
+        } else {
+            let places = by_key.get_or_insert_with(|| by_keys(known, columns)).get(&key(row, columns))?;
+            *places.get(places.partition_point(|place| *place < at))?
+        };
+        at = place + 1;
+        Some(place)
+    };
+    rows.iter().map(&mut place_of).collect()
+}
+
+/// The places of rows by their keys, in order.
+fn by_keys(rows: &Rows, columns: usize) -> HashMap<Key, Vec<usize>> {
+    let mut places: HashMap<Key, Vec<usize>> = HashMap::with_capacity(rows.len());
+    for (place, row) in rows.iter().enumerate() {
+        places.entry(key(row, columns)).or_default().push(place);
+    }
+    places
 }
 
 fn equal(a: Option<&&Vec<Sql>>, b: Option<&&Vec<Sql>>) -> bool {
@@ -61,6 +94,17 @@ mod tests {
 
     fn rows(list: &[(i64, &str)]) -> Rows {
         list.iter().map(|(id, text)| vec![Sql::Integer(*id), Sql::Text((*text).into())]).collect()
+    }
+
+    #[test]
+    fn rows_that_stayed_are_found_and_new_ones_are_not() {
+        let known = rows(&[(1, "a"), (2, "b"), (4, "d"), (7, "g")]);
+        let now = rows(&[(0, "new"), (2, "b"), (3, "new"), (4, "changed"), (8, "new")]);
+        assert_eq!(places("mysql_query_rules", &known, &now), [None, Some(1), None, Some(2), None]);
+        // The whole row is the key here, and the same row may stand there twice.
+        let twice = rows(&[(1, "a"), (1, "a"), (2, "b")]);
+        assert_eq!(places("scheduler", &twice, &twice), [Some(0), Some(1), Some(2)]);
+        assert_eq!(places("scheduler", &twice, &rows(&[(2, "b"), (1, "a")])), [Some(2), None], "not back again");
     }
 
     #[test]

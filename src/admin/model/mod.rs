@@ -238,7 +238,7 @@ pub fn idle(tables: &Tables, unit: Unit, most: usize) -> Vec<String> {
             look(attributes::TABLE, attributes::FIELDS, &|row| format!("{}:", attributes::label(row)));
             let pairs = tables.get("mysql_replication_hostgroups").into_iter().flatten();
             if pairs.into_iter().any(|pair| !servers::PAIR[0].is_absent(&pair[2])) && out.len() < most {
-                out.push(servers::NOT_ASKED.to_owned());
+                out.push(servers::NOT_MOVED.to_owned());
             }
         }
         _ => {}

@@ -45,9 +45,9 @@ pub const HOSTGROUP: &[Field] = &[
 pub const PAIR: [Field; 2] =
     [Field::new("check_type", Kind::Kept, Text("read_only")), Field::new("comment", Kind::Kept, Text(""))];
 
-/// What becomes of `check_type`.
-pub const NOT_ASKED: &str = "mysql_replication_hostgroups: servers are not asked for read_only, and stay in their hostgroups; \
-                             check_type is kept and does nothing here";
+/// What becomes of a pair and its `check_type`.
+pub const NOT_MOVED: &str = "mysql_replication_hostgroups: servers stay in their hostgroups; of several writers those that are \
+                             read-only take no writes; check_type is kept and does nothing here";
 
 /// The words for a backend's status: the file's, and ProxySQL's.
 const STATUS: [(&str, &str); 3] = [("online", "ONLINE"), ("draining", "OFFLINE_SOFT"), ("disabled", "OFFLINE_HARD")];

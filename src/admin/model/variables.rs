@@ -3,11 +3,12 @@
 
 use super::book::{Book, KEPT, same, text_of};
 use super::{ModelError, Rows, Tables};
-use crate::admin::functions::VERSION;
+use crate::admin::functions::{SERVER_VERSION, VERSION};
 use crate::admin::tables::Unit;
 use crate::admin::vault::Vault;
 use crate::auth::Secret;
 use crate::config::Loaded;
+use crate::config::admin::Sampling;
 use rusqlite::types::Value as Sql;
 use std::time::Duration;
 use toml_edit::{Array, Value};
@@ -19,6 +20,8 @@ pub enum Form {
     Count,
     /// A duration; milliseconds in the variable.
     Millis,
+    /// A duration; seconds in the variable.
+    Seconds,
     /// A number of bytes.
     Bytes,
     /// `true` or `false`.
@@ -75,6 +78,11 @@ fn accounts(loaded: &Loaded, stats: bool) -> String {
     names.map(|user| format!("{}:***", user.account.name)).collect::<Vec<_>>().join(";")
 }
 
+/// An interval of `stats_history`, in seconds.
+fn sampled(loaded: &Loaded, interval: fn(&Sampling) -> Duration) -> String {
+    loaded.process.admin.as_ref().map_or(0, |admin| interval(&admin.stats_history).as_secs()).to_string()
+}
+
 fn interfaces(loaded: &Loaded) -> String {
     let addresses = loaded.listen.addresses.iter().map(ToString::to_string);
     addresses.chain(loaded.listen.socket.iter().map(|s| s.display().to_string())).collect::<Vec<_>>().join(";")
@@ -93,6 +101,27 @@ pub const VARIABLES: &[Variable] = &[
         l.process.admin.as_ref().map_or_else(String::new, |a| a.address.to_string())
     }),
     fixed("admin-version", &[], Form::Shown, |_| VERSION.to_owned()),
+    live("admin-stats_mysql_connections", &["admin", "stats_history", "mysql_connections"], Form::Seconds, |l| {
+        sampled(l, |s| s.mysql_connections)
+    }),
+    live(
+        "admin-stats_mysql_connection_pool",
+        &["admin", "stats_history", "mysql_connection_pool"],
+        Form::Seconds,
+        |l| sampled(l, |s| s.mysql_connection_pool),
+    ),
+    live("admin-stats_system_cpu", &["admin", "stats_history", "system_cpu"], Form::Seconds, |l| {
+        sampled(l, |s| s.system_cpu)
+    }),
+    live("admin-stats_system_memory", &["admin", "stats_history", "system_memory"], Form::Seconds, |l| {
+        sampled(l, |s| s.system_memory)
+    }),
+    live(
+        "admin-stats_mysql_query_digest_to_disk",
+        &["admin", "stats_history", "mysql_query_digest"],
+        Form::Seconds,
+        |l| sampled(l, |s| s.mysql_query_digest),
+    ),
     live("mysql-max_connections", &["limits", "max_clients"], Form::Count, |l| l.listen.max_clients.to_string()),
     live("mysql-max_allowed_packet", &["limits", "max_allowed_packet"], Form::Bytes, |l| {
         l.session.max_allowed_packet.to_string()
@@ -108,7 +137,7 @@ pub const VARIABLES: &[Variable] = &[
     live("mysql-connect_timeout_server", &["timeouts", "connect"], Form::Millis, |l| ms(l.session.connect_timeout)),
     live("mysql-connect_timeout_server_max", &["timeouts", "pool_wait"], Form::Millis, |l| ms(l.session.pool_wait)),
     live("mysql-connection_max_age_ms", &["timeouts", "pool_lifetime"], Form::Millis, |l| ms(l.session.pool_lifetime)),
-    live("mysql-server_version", &["server_version"], Form::Text, |l| {
+    live(SERVER_VERSION, &["server_version"], Form::Text, |l| {
         l.listen.server_version.as_deref().unwrap_or_default().to_owned()
     }),
     live("mysql-monitor_username", &["health", "username"], Form::Text, |l| {
@@ -153,6 +182,7 @@ pub const KEPT_VARIABLES: &[(&str, &str)] = &[
     ("admin-refresh_interval", "2000"),
     ("admin-restapi_enabled", "false"),
     ("admin-restapi_port", "6070"),
+    ("admin-stats_mysql_query_cache", "60"),
     ("admin-web_enabled", "false"),
     ("admin-web_port", "6080"),
     ("mysql-auditlog_filename", ""),
@@ -260,6 +290,17 @@ pub fn project(book: &Book, loaded: &Loaded, vault: &Vault, tables: &mut Tables)
     tables.insert("global_variables", rows);
 }
 
+/// Puts the version that clients are greeted with in the place of one that nobody configured.
+pub fn greet(rows: &mut Rows, greeting: &str) {
+    let is_open = |row: &&mut Vec<Sql>| {
+        row.first().and_then(text_of).as_deref() == Some(SERVER_VERSION)
+            && row.get(1).and_then(text_of).as_deref() == Some("")
+    };
+    if let Some(value) = rows.iter_mut().find(is_open).and_then(|row| row.get_mut(1)) {
+        *value = Sql::Text(greeting.to_owned());
+    }
+}
+
 /// Brings the rows of one unit onto the text. `present` are the text's own.
 ///
 /// # Errors
@@ -297,6 +338,10 @@ fn write(book: &mut Book, variable: &Variable, text: &str, vault: &Vault) -> Res
             let millis = u64::try_from(number()?).map_err(|_| format!("`{text}` is less than nothing"))?;
             let written = if millis % 1_000 == 0 { format!("{}s", millis / 1_000) } else { format!("{millis}ms") };
             Some(Value::from(written))
+        }
+        Form::Seconds => {
+            let seconds = u64::try_from(number()?).map_err(|_| format!("`{text}` is less than nothing"))?;
+            Some(Value::from(format!("{seconds}s")))
         }
         Form::Flag => Some(Value::from(match text.to_ascii_lowercase().as_str() {
             "true" | "1" | "on" => true,

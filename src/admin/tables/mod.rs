@@ -2,12 +2,13 @@
 //!
 //! Names, columns and their order are ProxySQL's, because tools rely on them; what is Switchboard's own is in tables that
 //! begin with `switchboard_`, never in new columns of ProxySQL's. A table here is its definition and no more: `model` fills
-//! `main`, `runtime_` and `disk`, [`refill`] fills `stats` and `monitor`.
+//! `main`, `runtime_` and `disk`, [`refill`] fills `stats` and `monitor`, [`crate::admin::stats_history`] its schema.
 
 pub mod main;
 pub mod monitor;
 pub mod refill;
 pub mod stats;
+pub mod stats_history;
 
 /// A table's definition.
 #[derive(Clone, Copy, Debug)]

@@ -68,7 +68,8 @@ pub fn stats(table: &str, feed: &dyn Feed) -> Option<Vec<Row>> {
     })
 }
 
-fn pool(row: PoolRow) -> Row {
+/// A row of `stats_mysql_connection_pool`.
+pub(in crate::admin) fn pool(row: PoolRow) -> Row {
     vec![
         number(row.hostgroup.into()),
         text(row.host),
@@ -97,7 +98,8 @@ fn figures(figures: Vec<crate::admin::feed::Figure>) -> Vec<Row> {
     figures.into_iter().map(|(name, value)| vec![text(name), text(value)]).collect()
 }
 
-fn digests(feed: &dyn Feed, reset: bool) -> Vec<Row> {
+/// The rows of `stats_mysql_query_digest`.
+pub(in crate::admin) fn digests(feed: &dyn Feed, reset: bool) -> Vec<Row> {
     feed.digests(reset)
         .into_iter()
         .map(|d| {

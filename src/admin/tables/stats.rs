@@ -40,21 +40,26 @@ const ERRORS: &str = "hostgroup INT, \
     last_seen INT, \
     last_error VARCHAR";
 
-/// Of `stats_mysql_connection_pool`, and of its twin that forgets.
-const POOL: &str = "hostgroup INT, \
-    srv_host VARCHAR, \
-    srv_port INT, \
-    status VARCHAR, \
-    ConnUsed INT, \
-    ConnFree INT, \
-    ConnOK INT, \
-    ConnERR INT, \
-    MaxConnUsed INT, \
-    Queries INT, \
-    Queries_GTID_sync INT, \
-    Bytes_data_sent INT, \
-    Bytes_data_recv INT, \
-    Latency_us INT";
+/// The columns of `stats_mysql_connection_pool`: its own, its twin's that forgets, and those of its history.
+macro_rules! pool_columns {
+    () => {
+        "hostgroup INT, \
+         srv_host VARCHAR, \
+         srv_port INT, \
+         status VARCHAR, \
+         ConnUsed INT, \
+         ConnFree INT, \
+         ConnOK INT, \
+         ConnERR INT, \
+         MaxConnUsed INT, \
+         Queries INT, \
+         Queries_GTID_sync INT, \
+         Bytes_data_sent INT, \
+         Bytes_data_recv INT, \
+         Latency_us INT"
+    };
+}
+pub(super) use pool_columns;
 
 /// Of `stats_mysql_client_host_cache`, and of its twin that forgets.
 const CLIENT_HOSTS: &str = "client_address VARCHAR, \
@@ -154,8 +159,8 @@ pub const TABLES: &[Table] = &[
                cnt_10s INT, \
                cnt_INFs INT",
     },
-    Table { name: "stats_mysql_connection_pool", body: POOL },
-    Table { name: "stats_mysql_connection_pool_reset", body: POOL },
+    Table { name: "stats_mysql_connection_pool", body: pool_columns!() },
+    Table { name: "stats_mysql_connection_pool_reset", body: pool_columns!() },
     Table { name: "stats_mysql_errors", body: ERRORS },
     Table { name: "stats_mysql_errors_reset", body: ERRORS },
     Table {

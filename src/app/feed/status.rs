@@ -139,6 +139,7 @@ fn checks(backends: &[Arc<Backend>]) -> Vec<Figure> {
         (Asked::Connect, "MySQL_Monitor_connect_check_OK", "MySQL_Monitor_connect_check_ERR"),
         (Asked::Ping, "MySQL_Monitor_ping_check_OK", "MySQL_Monitor_ping_check_ERR"),
         (Asked::Lag, "MySQL_Monitor_replication_lag_check_OK", "MySQL_Monitor_replication_lag_check_ERR"),
+        (Asked::ReadOnly, "MySQL_Monitor_read_only_check_OK", "MySQL_Monitor_read_only_check_ERR"),
     ] {
         let [succeeded, failed] = backends
             .iter()
@@ -163,8 +164,8 @@ fn own(view: &View) -> Vec<Figure> {
 
 /// What never happens here, so that 0 is the true figure: there is no query cache and no mirror, no COMMIT is kept from a
 /// server, no session is locked to a hostgroup, a session that a server's lag or drain finds there stays, sessions share
-/// buffers with their servers' side, GTIDs decide nothing, and nobody is asked whether it is read-only.
-const NEVER: [&str; 29] = [
+/// buffers with their servers' side, and GTIDs decide nothing.
+const NEVER: [&str; 27] = [
     "Client_Connections_hostgroup_locked",
     "Com_autocommit_filtered",
     "Com_commit_filtered",
@@ -175,8 +176,6 @@ const NEVER: [&str; 29] = [
     "Mirror_concurrency",
     "Mirror_queue_length",
     "MySQL_Monitor_Workers_Aux",
-    "MySQL_Monitor_read_only_check_ERR",
-    "MySQL_Monitor_read_only_check_OK",
     "Query_Cache_Entries",
     "Query_Cache_Memory_bytes",
     "Query_Cache_Purged",
