@@ -278,16 +278,61 @@ async fn a_read_that_a_stopping_server_refuses_is_tried_elsewhere_and_a_write_is
             .unwrap();
     }
     writer.sql("CREATE TABLE s.t (a INT); INSERT INTO s.t VALUES (7); CREATE TRIGGER s.x BEFORE INSERT ON s.w FOR EACH ROW SET NEW.a = s.f();").unwrap();
-    reader.sql("CREATE VIEW s.t AS SELECT s.f() AS a;").unwrap();
+    // The second view has sent its columns and a row when the server says that it stops.
+    reader
+        .sql("CREATE VIEW s.t AS SELECT s.f() AS a; CREATE TABLE s.two (a INT PRIMARY KEY); INSERT INTO s.two VALUES (7), (8); \
+              CREATE VIEW s.later AS SELECT IF(a = 7, a, s.f()) AS a FROM s.two")
+        .unwrap();
+    writer.sql("CREATE TABLE s.later AS SELECT 7 AS a UNION ALL SELECT 8").unwrap();
     let router = Router::with_config(&config(writer.port(), reader.port(), QUICK), &[]);
     let mut conn = Conn::new(options(&router, Some("s"))).await.unwrap();
     let marked = tag("read");
     assert_eq!(value(&mut conn, &format!("SELECT a FROM t /* {marked} */")).await, "7");
     assert!(reader.saw(&marked).unwrap(), "the reader was asked first");
     assert!(writer.saw(&marked).unwrap());
+    let marked = tag("later");
+    let rows: Vec<u8> = conn.query(format!("SELECT a FROM later ORDER BY a /* {marked} */")).await.unwrap();
+    assert_eq!(rows, [7, 8], "the row that had come is not given twice");
+    assert!(reader.saw(&marked).unwrap(), "the reader was asked first");
     let marked = tag("write");
     let (code, text) = server_error(conn.query_drop(format!("INSERT INTO w VALUES (1) /* {marked} */")).await);
     assert!(text.contains("the server is shutting down"), "{code} {text}");
     let times = writer.statements_seen().unwrap().iter().filter(|seen| seen.text.contains(&marked)).count();
     assert_eq!(times, 1, "sent once");
+}
+
+/// The same while the router brings a connection to the session's state, or prepares a statement there: no verdict on the
+/// client's statement, which the server has not been asked yet.
+#[tokio::test]
+async fn a_server_that_stops_while_a_connection_is_made_ready_refuses_nothing() {
+    let writer = MariaDb::start(Options::named("writer"));
+    let reader = MariaDb::start(Options::named("reader"));
+    let link = FaultProxy::start(reader.address());
+    // No checks: that the reader serves when it is asked is not left to chance.
+    let config = config(writer.port(), link.port(), "read_your_writes = \"0s\"\n[health]\ninterval = \"1h\"")
+        .replace("[20, 10]", "[20]");
+    let router = Router::with_config(&config, &[]);
+    let mut conn = Conn::new(options(&router, None)).await.unwrap();
+    assert_eq!(value(&mut conn, "SELECT 6").await, "6");
+    conn.query_drop("SET lc_time_names = 'de_DE'").await.unwrap();
+    link.set(Fault::Stopping("de_DE"));
+    let (code, text) = server_error(conn.query_drop("SELECT 7").await);
+    assert_eq!(code, 9001, "none of the hostgroup's servers serves, and no other has it: {text}");
+    assert!(text.contains("hostgroup 20"), "{text}");
+    assert_eq!(value(&mut conn, "SELECT 8 FOR UPDATE").await, "8", "the session lives, and the writer serves");
+}
+
+/// A statement that was prepared on one connection is prepared again on another, where the server stops.
+#[tokio::test]
+async fn a_server_that_stops_while_a_statement_is_prepared_again_refuses_nothing() {
+    let writer = MariaDb::start(Options::named("writer"));
+    let reader = MariaDb::start(Options::named("reader"));
+    let link = FaultProxy::start(reader.address());
+    let router = Router::with_config(&config(writer.port(), link.port(), QUICK), &[]);
+    let mut conn = Conn::new(options(&router, None)).await.unwrap();
+    let statement = conn.prep("SELECT ? + 40").await.unwrap();
+    link.cut();
+    link.set(Fault::Stopping("+ 40"));
+    let sum: Option<u8> = conn.exec_first(&statement, (2,)).await.unwrap();
+    assert_eq!(sum, Some(42), "prepared and run at the writer");
 }

@@ -20,7 +20,7 @@ use std::time::Instant;
 /// Bytes of an EOF packet.
 const EOF: usize = 5;
 /// ER_SERVER_SHUTDOWN (server error reference of both engines): sent to whoever is served while the server stops.
-const SERVER_SHUTDOWN: u16 = 1053;
+pub(super) const SERVER_SHUTDOWN: u16 = 1053;
 
 /// What session tracking reported in a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,7 +108,7 @@ pub enum BackendFault {
     /// It broke the protocol.
     #[error("{0}")]
     Desync(#[from] Desync),
-    /// It is shutting down, and answered with nothing but that. The connection ends with it.
+    /// It is shutting down, and said so before anything else was done. The connection ends with it.
     #[error("the server is shutting down")]
     ShuttingDown,
 }
@@ -136,6 +136,8 @@ pub struct Relay<'a> {
     client_is_early: bool,
     /// Bytes of the answer that had gone out when the client had sent the last file, if it has sent one.
     at_file: Option<u64>,
+    /// A result has ended: part of the request has been carried out.
+    in_part: bool,
 }
 
 impl<'a> Relay<'a> {
@@ -150,6 +152,7 @@ impl<'a> Relay<'a> {
             outcome: Outcome::default(),
             client_is_early: false,
             at_file: None,
+            in_part: false,
         }
     }
 
@@ -266,8 +269,9 @@ impl<'a> Relay<'a> {
                 }
                 Step::Packet { start, end, packet } => {
                     let whole = to + start..to + end;
-                    if packet == Packet::Err(SERVER_SHUTDOWN) && whole.start == 0 && self.outcome.bytes == 0 {
-                        // Nothing of an answer has gone out: as good as a connection that broke, and treated as one.
+                    if packet == Packet::Err(SERVER_SHUTDOWN) && self.outcome.bytes == 0 && !self.in_part {
+                        // Nothing of an answer has gone out, though columns and rows may have come before it: as good as a
+                        // connection that broke, and treated as one.
                         return Err(self.backend(BackendFault::ShuttingDown));
                     }
                     to = whole.end;
@@ -304,6 +308,7 @@ impl<'a> Relay<'a> {
     fn note(&mut self, packet: Packet, payload: &[u8]) -> Result<bool, RelayError> {
         match packet {
             Packet::Ok(summary) | Packet::RowsEnd(summary) => {
+                self.in_part = true;
                 self.outcome.note(&summary);
                 self.outcome.ended_by_eof = payload.len() == EOF && payload[0] == 0xfe;
                 if !summary.status.contains(Status::SESSION_STATE_CHANGED) {

@@ -5,7 +5,7 @@ use super::buffers::{Buffers, write_all};
 use super::checkout::{init_connect, reset};
 use super::error::StatementError;
 use super::link::Link;
-use super::relay::{BackendFault, Changes};
+use super::relay::{BackendFault, Changes, SERVER_SHUTDOWN};
 use super::state::{CHARSET_KEY, State, transition};
 use crate::protocol::codec::{HEADER, put_packet};
 use crate::protocol::command::Command;
@@ -99,6 +99,8 @@ async fn listen(buffers: &Buffers, link: &mut Link, mut tracker: Tracker) -> Res
                             }
                         }
                         Packet::Prepared { id, .. } => reply.prepared = Some(id),
+                        // No verdict on what was asked: the connection ends with it.
+                        Packet::Err(SERVER_SHUTDOWN) => return Err(TalkError::Broken(BackendFault::ShuttingDown)),
                         Packet::Err(code) => refused = Some(refusal(code, payload)),
                         Packet::LocalInfile => {
                             return Err(TalkError::Broken(io::Error::other("the server asks for a file").into()));

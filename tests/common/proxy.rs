@@ -28,7 +28,12 @@ pub enum Fault {
     Dribble,
     /// On a connection whose client has asked this, the server's bytes wait until the fault is gone.
     Withhold(&'static str),
+    /// On a connection whose client has asked this, the server's next piece is error 1053 instead: it is stopping.
+    Stopping(&'static str),
 }
+
+/// ERR 1053, as a server that stops answers a command with it.
+const STOPPING: &[u8] = b"\x24\0\0\x01\xff\x1d\x04#08S01Server shutdown in progress";
 
 /// The link. Stops when dropped.
 #[derive(Debug)]
@@ -130,14 +135,20 @@ impl Shared {
     }
 
     /// Carries bytes one way until an end closes, then closes the other. `asked` is what the two ways of a link share about
-    /// [`Fault::Withhold`].
+    /// [`Fault::Withhold`] and [`Fault::Stopping`].
     fn pump(&self, mut from: TcpStream, mut to: TcpStream, from_server: bool, asked: &AtomicBool) {
         let mut piece = vec![0; 64 * 1024];
         let mut passed = 0;
         while let Ok(n @ 1..) = from.read(&mut piece) {
             match self.fault() {
                 Fault::Withhold(_) if from_server && asked.load(Ordering::SeqCst) => self.withhold(),
-                Fault::Withhold(question) if !from_server && holds(&piece[..n], question) => {
+                Fault::Stopping(_) if from_server && asked.load(Ordering::SeqCst) => {
+                    let _ = to.write_all(STOPPING);
+                    break;
+                }
+                Fault::Withhold(question) | Fault::Stopping(question)
+                    if !from_server && holds(&piece[..n], question) =>
+                {
                     asked.store(true, Ordering::SeqCst);
                 }
                 _ => {}
@@ -157,7 +168,7 @@ impl Shared {
             passed.map(|before| usize::try_from(limit.saturating_sub(before)).unwrap_or(usize::MAX).min(piece.len()))
         };
         match self.fault() {
-            Fault::None | Fault::Refuse | Fault::Withhold(_) => to.write_all(piece).is_ok(),
+            Fault::None | Fault::Refuse | Fault::Withhold(_) | Fault::Stopping(_) => to.write_all(piece).is_ok(),
             Fault::Delay(time) => {
                 std::thread::sleep(time);
                 to.write_all(piece).is_ok()
