@@ -87,6 +87,7 @@ safe_functions = ["cdr.cost"]
 id = 10
 name = "master"
 role = "writer"
+check_read_only = true
 [[hostgroup]]
 id = 20
 name = "aurora"
@@ -205,6 +206,8 @@ fn every_key_of_the_lists() {
         (&*c.hostgroups[1].name, c.hostgroups[1].writer, c.hostgroups[1].policy),
         ("aurora", false, Policy::RoundRobin)
     );
+    assert_eq!((c.hostgroups[0].check_read_only, c.hostgroups[1].check_read_only), (Some(true), None));
+    assert!(c.warnings.is_empty(), "{:?}", c.warnings);
     let [master, both] = &c.backends[..] else { panic!() };
     assert_eq!(master.target.address, Address::Tcp("fd00::1".into(), 3307));
     assert_eq!((master.weight, master.max_connections, master.zone.as_deref()), (5, 50, Some("s01")));
@@ -239,6 +242,20 @@ fn every_key_of_the_lists() {
     assert_eq!((r.tables.len(), r.horizon.as_slice()), (2, &[HorizonKind::Recent, HorizonKind::Timeless][..]));
     assert_eq!(r.older_than, Some(Horizon::days(30)));
     assert_eq!(r.hint, Some(("report".into(), Some("yes".into()))));
+}
+
+/// Who is to be asked whether it is read-only is asked by checks that sign in: without an account, that is said.
+#[test]
+fn nobody_asks_for_read_only_without_an_account() {
+    let warned = |text: &str| -> Vec<String> { load_text(text).warnings.iter().map(ToString::to_string).collect() };
+    let without = EVERYTHING.replace("username = \"checker\"\npassword_file = \"pw\"\n", "");
+    let [warning] = &warned(&without)[..] else { panic!("{:?}", warned(&without)) };
+    let line = without.lines().position(|line| line.starts_with("check_read_only")).unwrap() + 1;
+    let place = format!(":{line}:19: [[hostgroup]] check_read_only: ");
+    assert!(warning.contains(&format!("{place}[health] has no account, so nobody can ask")), "{warning}");
+    for quiet in ["check_read_only = false\n", ""] {
+        assert_eq!(warned(&without.replace("check_read_only = true\n", quiet)), [""; 0]);
+    }
 }
 
 #[test]

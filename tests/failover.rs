@@ -6,6 +6,7 @@ mod common;
 mod traffic_support;
 
 use admin_support::{connect, rows};
+use common::http::{get, metrics};
 use common::{Fault, FaultProxy, MariaDb, MySql, Options, Router, wait_until};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
@@ -44,6 +45,27 @@ fn without_exemption(server: &MariaDb) {
 /// Rows of the admin port, columns separated by `|`.
 async fn admin(router: &Router, sql: &str) -> Vec<String> {
     rows(&mut connect(router, "admin").await, sql).await
+}
+
+/// What the page for metrics says of the writer at `port`; nothing where it is not asked.
+fn gauge(router: &Router, port: u16) -> Option<f64> {
+    let key = format!("switchboard_backend_read_only{{hostgroup=\"10\",backend=\"127.0.0.1:{port}\"}}");
+    metrics(router).get(&key).copied()
+}
+
+/// The backends that the status page marks as read-only: hostgroup and port.
+fn marked(router: &Router) -> Vec<(u64, u16)> {
+    let status: serde_json::Value = serde_json::from_str(&get(router, "/api/status").1).unwrap();
+    let mut found = Vec::new();
+    for group in status["hostgroups"].as_array().unwrap() {
+        for backend in group["backends"].as_array().unwrap() {
+            if backend["read_only"].as_bool().unwrap() {
+                let port = backend["name"].as_str().unwrap().rsplit_once(':').unwrap().1;
+                found.push((group["id"].as_u64().unwrap(), port.parse().unwrap()));
+            }
+        }
+    }
+    found
 }
 
 /// What an application saw that wrote all the time.
@@ -118,6 +140,9 @@ async fn a_failover_is_followed_under_traffic() {
     assert_eq!(admin(&router, status).await, [format!("{new}|ONLINE"), format!("{old}|SHUNNED")]);
     let readers = admin(&router, "SELECT status FROM runtime_mysql_servers WHERE hostgroup_id = 20").await;
     assert_eq!(readers, ["ONLINE", "ONLINE"], "a read-only server is a good reader");
+    assert_eq!((gauge(&router, old), gauge(&router, new)), (Some(1.0), Some(0.0)));
+    assert!(!metrics(&router).keys().any(|name| name.contains("read_only{hostgroup=\"20\"")), "readers are not asked");
+    assert_eq!(marked(&router), [(10, old)], "the picture");
     let why = format!("SELECT readable, why FROM switchboard_freshness WHERE role = 'writer' AND srv_port = {old}");
     assert_eq!(admin(&router, &why).await, ["0|it is read-only, and takes no writes"]);
     let log =
@@ -179,6 +204,8 @@ async fn a_writer_alone_is_asked_only_where_that_is_wanted() {
     let unchecked = router_of_one(server.port(), None);
     server.sql("SET GLOBAL super_read_only = 1").unwrap();
     wait_until("it is left out", WAIT, || checked.log().contains(OUT));
+    assert_eq!((gauge(&checked, server.port()), gauge(&unchecked, server.port())), (Some(1.0), None));
+    assert_eq!((marked(&checked), marked(&unchecked)), (vec![(10, server.port())], vec![]));
     let mut conn = Conn::new(options(&checked, None)).await.unwrap();
     let refused = conn.query_drop("CREATE DATABASE lone").await.unwrap_err().to_string();
     assert!(refused.contains("it is read-only, and takes no writes"), "{refused}");

@@ -196,7 +196,7 @@ fn hostgroups(view: &View, snapshot: &Snapshot) -> Vec<Value> {
     view.places(snapshot, |place| {
         let backend = &place.member.backend;
         let entry = json!({
-            "lag": lag(place.hostgroup, backend),
+            "lag": lag(place.hostgroup, backend), "read_only": place.hostgroup.is_read_only(backend),
             "name": backend.name, "weight": place.member.weight, "state": backend.health.state().name(),
             "open": backend.open(), "max": backend.max_connections(), "waiting": backend.waiting(),
             "statements": place.tally.statements.get(), "sum_us": place.tally.sum_us.get(),

@@ -224,6 +224,7 @@ impl Page {
     fn backends(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let snapshot = self.view.snapshot();
         let (mut states, mut statements, mut sent, mut received, mut time) = (vec![], vec![], vec![], vec![], vec![]);
+        let mut read_only = vec![];
         self.view.places(&snapshot, |place| {
             let backend = &place.member.backend;
             let labels = || vec![("hostgroup", place.hostgroup.id.to_string()), ("backend", backend.name.to_string())];
@@ -232,12 +233,16 @@ impl Page {
                 labels.push(("state", state.name().to_owned()));
                 states.push((labels, flag(backend.health.state() == state)));
             }
+            if place.hostgroup.checks_read_only {
+                read_only.push((labels(), flag(backend.read_only.is_on())));
+            }
             statements.push((labels(), place.tally.statements.get()));
             sent.push((labels(), place.tally.bytes_sent.get()));
             received.push((labels(), place.tally.bytes_received.get()));
             time.push((labels(), place.tally.sum_us.get() as f64 / 1e6));
         });
         gauges(out, "backend_state", "1 for the state that a backend is in", states)?;
+        gauges(out, "backend_read_only", "1 for a writer that says it is read-only, and takes no writes", read_only)?;
         counters(out, "backend_statements", "Statements that a backend answered", statements)?;
         counters(out, "backend_sent_bytes", "Bytes of statements sent to a backend", sent)?;
         counters(out, "backend_received_bytes", "Bytes of answers that went from a backend to clients", received)?;
