@@ -8,6 +8,7 @@ use switchboard::config::backends::{AdminStatus, Policy};
 use switchboard::config::{Cause, Loaded, load, load_without_secrets, watch};
 use switchboard::net::tls::TlsMode;
 use switchboard::rules::{Horizon, HorizonKind, Role};
+use switchboard::session::settings::Scope;
 use switchboard::sql::effects::Effects;
 
 fn repository() -> PathBuf {
@@ -27,6 +28,7 @@ workers = 3
 pid_file = "/run/sb.pid"
 server_version = "10.11.6-MariaDB"
 read_your_writes = "5s"
+read_your_writes_scope = "user"
 time_zone = "Europe/London"
 
 [admin]
@@ -181,7 +183,9 @@ fn every_key() {
     assert!(c.listen.tls.is_some() && c.listen.require_tls);
     assert_eq!((c.listen.max_clients, c.listen.backlog), (5000, 100));
     let s = &c.session;
-    assert_eq!(s.read_your_writes, Duration::from_secs(5));
+    assert_eq!((s.read_your_writes, s.read_your_writes_scope), (Duration::from_secs(5), Scope::User));
+    let by_default = load_text(&EVERYTHING.replace("read_your_writes_scope = \"user\"\n", ""));
+    assert_eq!(by_default.session.read_your_writes_scope, Scope::Session);
     assert_eq!(s.time_zone.iana_name(), Some("Europe/London"));
     assert_eq!((s.max_allowed_packet, s.max_statements, s.max_statements_per_connection), (16 << 20, 100, 20));
     assert!(s.local_infile);

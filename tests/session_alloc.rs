@@ -58,7 +58,7 @@ const STATEMENTS: u64 = 2_000;
 /// What the worker's housekeeping (once a second, whatever the load) may allocate meanwhile.
 const HOUSEKEEPING: u64 = 50;
 
-fn router(writer: u16, reader: u16) -> Router {
+fn router(writer: u16, reader: u16, scope: &str) -> Router {
     let text = format!(
         "[listen]\naddresses = [\"127.0.0.1:0\"]\n[[user]]\nusername = \"app\"\npassword = \"app-secret\"\n\
          [[hostgroup]]\nid = 10\nrole = \"writer\"\n[[hostgroup]]\nid = 20\nrole = \"reader\"\nwriter = 10\n\
@@ -69,7 +69,11 @@ fn router(writer: u16, reader: u16) -> Router {
     );
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("switchboard.toml");
-    std::fs::write(&file, format!("workers = 1\nread_your_writes = \"50ms\"\n{text}")).unwrap();
+    std::fs::write(
+        &file,
+        format!("workers = 1\nread_your_writes = \"50ms\"\nread_your_writes_scope = \"{scope}\"\n{text}"),
+    )
+    .unwrap();
     let loaded = config::load(&[file]).unwrap();
     let snapshot = setup::snapshot(&loaded, None).unwrap();
     Router::start(&Setup::new(&loaded), publish(snapshot)).unwrap()
@@ -102,7 +106,14 @@ async fn statements_allocate_nothing_in_the_steady_state() {
     }
     let position = master.value("SELECT @@gtid_binlog_pos").unwrap();
     assert_eq!(replica.value(&format!("SELECT MASTER_GTID_WAIT('{position}', 10)")).unwrap(), "0");
-    let router = router(master.port(), replica.port());
+    for scope in ["session", "user"] {
+        let router = router(master.port(), replica.port(), scope);
+        count_each_kind(&router, &format!("{schema}.t")).await;
+        router.drain(std::time::Duration::from_secs(5));
+    }
+}
+
+async fn count_each_kind(router: &Router, table: &str) {
     let options = OptsBuilder::default()
         .ip_or_hostname("127.0.0.1")
         .tcp_port(router.addresses[0].port())
@@ -110,7 +121,6 @@ async fn statements_allocate_nothing_in_the_steady_state() {
         .pass(Some("app-secret"))
         .prefer_socket(false);
     let mut conn = Conn::new(options).await.unwrap();
-    let table = format!("{schema}.t");
 
     // The positive control: what does allocate is counted.
     let parsed_anew = allocations(async |i| {
@@ -166,5 +176,4 @@ async fn statements_allocate_nothing_in_the_steady_state() {
     let counted = counted.await;
     assert!(counted < HOUSEKEEPING, "whole transactions: {counted} allocations");
     conn.disconnect().await.unwrap();
-    router.drain(std::time::Duration::from_secs(5));
 }

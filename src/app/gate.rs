@@ -92,16 +92,18 @@ impl Gate {
         let (mailboxes, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(1024)).unzip();
         let (board, kills) = KillBoard::new(workers);
         let (display, looks) = display::Board::new(workers);
+        let started = std::time::Instant::now();
+        let (rsa, offload) = (Arc::new(RsaKey::generated()), Offload::new(1));
         let gate = Self {
             published,
-            shared: Shared { rsa: Arc::new(RsaKey::generated()), offload: Offload::new(1), board: Arc::new(board) },
+            shared: Shared { rsa, offload, board: Arc::new(board), started },
             draining: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
             loads: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             mailboxes,
             reloads: Reloads::default(),
-            started: std::time::Instant::now(),
+            started,
             stats: (0..workers).map(|_| Arc::new(WorkerStats::new(StatsLimits::default().split(workers)))).collect(),
             display,
             rolls: (0..workers).map(|_| Arc::default()).collect(),

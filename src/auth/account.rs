@@ -5,6 +5,7 @@ use super::password::{StoredPassword, Verifier};
 use super::plugin::Plugin;
 use super::scramble::{self, Scramble};
 use super::secret::Secret;
+use super::writes::Writes;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -40,20 +41,21 @@ pub struct BackendUser {
     pub password: Option<Secret>,
 }
 
-/// An account with its state. Lives as long as one version of the configuration; what it has learned, and its count of
-/// sessions, go on in the next version's.
+/// An account with its state. Lives as long as one version of the configuration; what it has learned, its count of
+/// sessions and its latest write go on in the next version's.
 #[derive(Debug)]
 pub struct Account {
     spec: AccountSpec,
     verifiers: Vec<Verifier>,
     sessions: Arc<AtomicU32>,
+    writes: Arc<Writes>,
 }
 
 impl Account {
     /// An account that nobody has used yet.
     pub fn new(spec: AccountSpec) -> Self {
         let verifiers = spec.passwords.iter().cloned().map(Verifier::new).collect();
-        Account { spec, verifiers, sessions: Arc::default() }
+        Account { spec, verifiers, sessions: Arc::default(), writes: Arc::default() }
     }
 
     /// The description it was made from.
@@ -69,6 +71,11 @@ impl Account {
     /// Sessions that are signed in now.
     pub fn sessions(&self) -> u32 {
         self.sessions.load(Ordering::Relaxed)
+    }
+
+    /// When its sessions wrote, for those that read each other's writes.
+    pub fn writes(&self) -> &Arc<Writes> {
+        &self.writes
     }
 
     pub(super) fn verifiers(&self) -> &[Verifier] {
@@ -136,7 +143,7 @@ pub enum AccountsError {
 
 impl Accounts {
     /// Builds the accounts of a new version. What the `previous` version's accounts have learned of passwords that stay the
-    /// same, and how many sessions they have, goes over.
+    /// same, how many sessions they have and when they wrote, goes over.
     ///
     /// # Errors
     /// [`AccountsError::Duplicate`].
@@ -150,6 +157,7 @@ impl Accounts {
             let mut account = Account::new(spec);
             if let Some(old) = previous.and_then(|p| p.by_name.get(name.as_str())) {
                 account.sessions = Arc::clone(&old.sessions);
+                account.writes = Arc::clone(&old.writes);
                 for verifier in &account.verifiers {
                     old.verifiers.iter().for_each(|older| verifier.inherit(older));
                 }
@@ -244,6 +252,16 @@ mod tests {
         drop(one);
         let _three = next.get("anna").unwrap().sit().unwrap();
         assert_eq!((account.sessions(), next.get("anna").unwrap().sessions()), (2, 2));
+    }
+
+    #[test]
+    fn writes_are_known_across_versions_and_to_their_own_account_alone() {
+        let first = Accounts::build([spec("anna", "x"), spec("ben", "x")], None).unwrap();
+        let next = Accounts::build([spec("anna", "y"), spec("ben", "x")], Some(&first)).unwrap();
+        let writes = first.get("anna").unwrap().writes();
+        writes.begin();
+        let recent = |name| next.get(name).unwrap().writes().are_recent(|| 0, std::time::Duration::from_secs(1));
+        assert_eq!((recent("anna"), recent("ben")), (true, false));
     }
 
     #[test]

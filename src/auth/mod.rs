@@ -21,6 +21,7 @@ mod scramble;
 mod secret;
 pub mod server;
 mod sha_crypt;
+mod writes;
 
 pub use account::{Account, AccountSpec, Accounts, AccountsError, BackendUser, Seat};
 pub use credentials::{Credentials, Password};
@@ -30,3 +31,4 @@ pub use plugin::Plugin;
 pub use rsa::{RsaError, RsaKey, RsaPublicKey};
 pub use scramble::Scramble;
 pub use secret::Secret;
+pub use writes::Writes;

@@ -8,7 +8,7 @@ use super::reader::Section;
 use crate::auth::RsaKey;
 use crate::net::tls::{ServerIdentity, server_config};
 use crate::rules::CacheLimits;
-use crate::session::settings::SessionSettings;
+use crate::session::settings::{Scope, SessionSettings};
 use jiff::tz::TimeZone;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,6 +40,7 @@ impl Server {
         set(&mut self.process.pid_file, root.path("pid_file").map(Some));
         set(&mut self.listen.server_version, root.parsed("server_version", server_version).map(Some));
         set(&mut self.session.read_your_writes, root.duration("read_your_writes"));
+        set(&mut self.session.read_your_writes_scope, root.choice("read_your_writes_scope", &Scope::NAMES));
         set(&mut self.session.time_zone, root.parsed("time_zone", time_zone));
         if let Some(section) = root.section("admin") {
             super::admin::read(&section, self.process.admin.get_or_insert_default());

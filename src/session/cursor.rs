@@ -202,7 +202,7 @@ impl Session {
             statement_id: None,
             effects: Effects::READ,
         };
-        match self.exchange(&mut link, &request).await {
+        match self.exchange(&mut link, &request, &mut None).await {
             Ok(outcome) => {
                 if let Some(status) = outcome.status {
                     self.status = status;

@@ -62,6 +62,7 @@ pub mod sync;
 pub mod tally;
 pub mod variables;
 pub mod worker;
+mod writing;
 
 use crate::auth::{Account, Scramble, Seat};
 use crate::net::Stream;
@@ -132,7 +133,7 @@ pub struct Session {
     previous_at_home: bool,
     /// `LAST_INSERT_ID()` of a home that was given back.
     insert_id: Option<u64>,
-    /// When the session last wrote (worker's milliseconds), while that matters.
+    /// When the session last wrote (router's milliseconds), while that matters.
     wrote_at: Option<u64>,
     /// The open transaction has written.
     transaction_wrote: bool,

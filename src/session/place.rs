@@ -27,8 +27,46 @@ pub struct Standing {
     pub last: Option<Held>,
     /// The previous statement ran on the home connection.
     pub previous_at_home: bool,
-    /// The session wrote, and its window is still open.
-    pub wrote_lately: bool,
+    /// Who wrote a moment ago.
+    pub wrote_lately: Wrote,
+}
+
+/// Whose write of a moment ago a session's reads must see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wrote {
+    /// Nobody's.
+    #[default]
+    Nobody,
+    /// That of another session of its user, by `read_your_writes_scope`.
+    User {
+        /// The route's writer has purged nothing.
+        writer_is_whole: bool,
+    },
+    /// Its own.
+    Itself,
+}
+
+impl Wrote {
+    /// True if a read follows the write to a writer of which this is known. One that is not proven to need purged rows (a
+    /// lookup by id) follows the session's own write: the row that was just written is what it is likely to be after. Behind
+    /// a user that writes all the time it would never find an old row again, so it follows no other session's write.
+    /// One that is proven to need purged rows goes where they are. See docs/adr/0007 and 0013.
+    fn takes_read(self, writer_holds: Holds) -> bool {
+        match self {
+            Wrote::Nobody => false,
+            Wrote::User { .. } => writer_holds == Holds::Yes,
+            Wrote::Itself => writer_holds != Holds::No,
+        }
+    }
+
+    /// True if a READ ONLY transaction that a rule sends to a reader follows it: it is full of reads, nobody knows which.
+    fn takes_transaction(self) -> bool {
+        matches!(self, Wrote::Itself | Wrote::User { writer_is_whole: true })
+    }
+
+    fn why(self) -> Why {
+        if self == Wrote::Itself { Why::ReadYourWrites } else { Why::ReadUserWrites }
+    }
 }
 
 /// Where to.
@@ -65,6 +103,8 @@ pub enum Why {
     Unsafe,
     /// The session wrote a moment ago.
     ReadYourWrites,
+    /// Another session of its user did.
+    ReadUserWrites,
     /// A READ ONLY transaction on a reader is in the way.
     ReadOnly,
 }
@@ -78,6 +118,7 @@ impl Why {
             Why::NeedsPrevious => "it asks for what an earlier statement left on its connection",
             Why::Unsafe => "not safe on a reader, and the session holds a connection to the writer",
             Why::ReadYourWrites => "the session wrote a moment ago: it reads its own writes",
+            Why::ReadUserWrites => "another session of its user wrote a moment ago: it reads that write",
             Why::ReadOnly => "a READ ONLY transaction on a reader is open",
         }
     }
@@ -118,17 +159,15 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
             return (Place::Home, if home.pins.intersects(Pins::EVERYTHING) { Why::Pinned } else { Why::Unsafe });
         }
     }
+    let wrote = standing.wrote_lately;
     if !route.reader_safe {
-        // A READ ONLY transaction that a rule sends to a reader is full of reads, and they follow the write too.
-        let late = standing.wrote_lately && effects.contains(Effects::BEGIN_READ_ONLY);
-        return if late { (Place::Writer, Why::ReadYourWrites) } else { (Place::Route, Why::Route) };
+        let late = effects.contains(Effects::BEGIN_READ_ONLY) && wrote.takes_transaction();
+        return if late { (Place::Writer, wrote.why()) } else { (Place::Route, Why::Route) };
     }
-    // A read that is not proven to need purged rows (a lookup by id) follows the write: the row that was just written is what
-    // it is likely to be after. One that is proven to need them goes where they are. See docs/adr/0007.
-    if standing.wrote_lately && route.writer_holds != Holds::No && route.tiers.first() != Some(&route.writer) {
+    if wrote.takes_read(route.writer_holds) && route.tiers.first() != Some(&route.writer) {
         return match standing.home {
-            Some(home) if home.writer && home.hostgroup == route.writer => (Place::Home, Why::ReadYourWrites),
-            _ => (Place::Writer, Why::ReadYourWrites),
+            Some(home) if home.writer && home.hostgroup == route.writer => (Place::Home, wrote.why()),
+            _ => (Place::Writer, wrote.why()),
         };
     }
     (Place::Route, Why::Route)

@@ -146,7 +146,7 @@ impl Session {
             };
             self.make_room(&mut link, number, limit).await;
             self.worker.stats.counters.behind.prepare.inc();
-            match self.exchange(&mut link, &request).await {
+            match self.exchange(&mut link, &request, &mut None).await {
                 Ok(outcome) => {
                     if let Some((remote, columns, parameters)) = outcome.prepared {
                         link.remember(remote, number, &known);

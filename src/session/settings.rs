@@ -2,11 +2,35 @@
 
 use std::time::Duration;
 
+/// Whose writes a session's reads must see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Its own.
+    Session,
+    /// Those of all sessions of its user.
+    User,
+}
+
+impl Scope {
+    /// All of them, by the names that files use.
+    pub const NAMES: [(&'static str, Scope); 2] = [("session", Scope::Session), ("user", Scope::User)];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Session => "session",
+            Scope::User => "user",
+        }
+    }
+}
+
 /// Limits and defaults of every session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionSettings {
     /// After a write, a session's reads stay on the writer for this long. 0 turns it off.
     pub read_your_writes: Duration,
+    /// Whose writes those are.
+    pub read_your_writes_scope: Scope,
     /// How long a statement waits for a connection before it is answered with an error.
     pub pool_wait: Duration,
     /// Idle connections are closed after this long. To be kept below the servers' `wait_timeout`.
@@ -40,6 +64,7 @@ impl Default for SessionSettings {
     fn default() -> Self {
         Self {
             read_your_writes: Duration::from_secs(2),
+            read_your_writes_scope: Scope::Session,
             pool_wait: Duration::from_secs(10),
             pool_idle: Duration::from_secs(60),
             pool_lifetime: Duration::from_secs(3600),

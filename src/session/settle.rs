@@ -36,7 +36,7 @@ const OUT_OF_SIGHT: Effects =
     Effects::CALL.union(Effects::UNKNOWN_FUNCTION).union(Effects::UNPROVEN).union(Effects::TEXT_PREPARE);
 
 /// Statements that write, or may: after them the session reads its own writes.
-const MAY_WRITE: Effects = Effects::WRITE
+pub(super) const MAY_WRITE: Effects = Effects::WRITE
     .union(Effects::DDL)
     .union(Effects::CALL)
     .union(Effects::UNKNOWN_FUNCTION)

@@ -9,8 +9,10 @@ use super::pin::Pins;
 use super::place::{Held, Place, Standing, Why, place};
 use super::prepared::Executing;
 use super::relay::{Manner, Outcome, Relay, RelayError};
+use super::settings::Scope;
 use super::snapshot::Snapshot;
 use super::tally::Decided;
+use super::writing::Writing;
 use crate::backend::Engine;
 use crate::backend::health::Cause;
 use crate::protocol::capabilities::Capabilities;
@@ -109,23 +111,15 @@ impl Session {
         }
     }
 
-    /// What of this session decides about a statement's place.
-    pub(super) fn standing(&self, snapshot: &Snapshot) -> Standing {
+    /// What of this session decides about the place of a statement with this route.
+    pub(super) fn standing(&self, snapshot: &Snapshot, route: &Route) -> Standing {
         let held = |link: &Link, pins| Held { hostgroup: link.hostgroup, writer: link.writer, pins };
         Standing {
             home: self.home.as_deref().map(|l| held(l, self.home_pins)),
             last: self.last.as_deref().map(|l| held(l, self.last_pins)),
             previous_at_home: self.previous_at_home,
-            wrote_lately: self.wrote_lately(snapshot),
+            wrote_lately: self.wrote_lately(snapshot, route.writer),
         }
-    }
-
-    /// True while the session's reads must see its own last write. The one place where that is decided: watermarks will
-    /// take the window's place here.
-    fn wrote_lately(&self, snapshot: &Snapshot) -> bool {
-        let Some(at) = self.wrote_at else { return false };
-        let window = snapshot.settings.read_your_writes.as_millis();
-        u128::from(self.worker.now_ms().saturating_sub(at)) < window
     }
 
     /// Runs a request that is no execution.
@@ -150,10 +144,11 @@ impl Session {
     ) -> Result<(), SessionEnd> {
         self.ticket.set_digest(plan.hash);
         let effects = request.effects;
-        let (place, why) = if self.home.is_none() && self.last.is_none() && self.wrote_at.is_none() {
+        let stands_alone = self.home.is_none() && self.last.is_none() && self.wrote_at.is_none();
+        let (place, why) = if stands_alone && snapshot.settings.read_your_writes_scope == Scope::Session {
             simple_place(effects)
         } else {
-            place(route, effects, &self.standing(snapshot))
+            place(route, effects, &self.standing(snapshot, route))
         };
         if !effects.intersects(Effects::NEEDS_PREVIOUS) && place != Place::Home {
             self.end_until_next();
@@ -185,20 +180,29 @@ impl Session {
                 }
                 return Err(self.give_back(link, from, end));
             }
-            match self.exchange(&mut link, &request).await {
+            let mut writing = self.writing(snapshot, effects, &link);
+            match self.exchange(&mut link, &request, &mut writing).await {
                 Ok(outcome) => {
                     if let Some(executing) = &executing {
                         self.note_execution(executing, &mut link, &outcome);
                     }
                     let sent = if request.frames.is_empty() { self.inbox.frames() } else { &request.frames };
                     self.tally(snapshot, Decided { plan, route, why }, &link, &outcome, sent.len());
-                    return self.settle(link, from, plan, outcome).await;
+                    let settled = self.settle(link, from, plan, outcome).await;
+                    if let Some(writing) = writing {
+                        writing.end(!self.transaction_wrote);
+                    }
+                    return settled;
                 }
                 Err(Failed::Client(end)) => {
                     self.discard(link);
                     return Err(end);
                 }
                 Err(Failed::Backend(failure)) => {
+                    // Writes that a dead writer does not take must not send it all the user's reads.
+                    if let Some(writing) = writing {
+                        writing.end(false);
+                    }
                     Box::pin(self.after_failure(link, from, route, failure, &mut tried)).await?;
                 }
             }
@@ -297,8 +301,13 @@ impl Session {
         }
     }
 
-    /// Sends the request and carries the answer.
-    pub(super) async fn exchange(&mut self, link: &mut Link, request: &Request) -> Result<Outcome, Failed> {
+    /// Sends the request and carries the answer; between the two, a write that others are to see is announced to them.
+    pub(super) async fn exchange(
+        &mut self,
+        link: &mut Link,
+        request: &Request,
+        writing: &mut Option<Writing>,
+    ) -> Result<Outcome, Failed> {
         let frames = if request.frames.is_empty() { self.inbox.frames() } else { &request.frames };
         if let Err(error) = write_all(&mut link.stream, frames).await {
             return Err(Failed::Backend(Failure {
@@ -314,6 +323,9 @@ impl Session {
         };
         let worker = Rc::clone(&self.worker);
         self.ticket.runs(link.backend().id, link.thread_id, link.hostgroup);
+        if let Some(writing) = writing {
+            writing.wait_for_answer(link, &self.client).await;
+        }
         let mut relay = Relay::new(&worker.buffers, tracker, manner);
         loop {
             match relay.run(link, &mut self.client).await {

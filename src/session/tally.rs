@@ -52,7 +52,7 @@ fn reason_number(reason: &Reason, why: Why) -> u8 {
         (Why::Pinned, _) => 6,
         (Why::NeedsPrevious, _) => 7,
         (Why::Unsafe, _) => 8,
-        (Why::ReadYourWrites, _) => 9,
+        (Why::ReadYourWrites | Why::ReadUserWrites, _) => 9,
         (Why::ReadOnly, _) => 10,
         (Why::Route, Reason::Rule(_)) => 0,
         (Why::Route, Reason::DefaultHostgroup) => 1,

@@ -48,6 +48,8 @@ pub struct Shared {
     pub offload: Offload,
     /// How to reach each other's sessions.
     pub board: Arc<KillBoard>,
+    /// When the router started: where their clock begins, so that a moment means the same to all of them.
+    pub started: Instant,
 }
 
 /// A text's number, and what lives as long as a session uses it.
@@ -100,7 +102,7 @@ pub struct Worker {
 impl Worker {
     /// A worker without sessions.
     pub fn new(id: usize, published: &Published, limits: CacheLimits, shared: Shared, stats: Arc<WorkerStats>) -> Self {
-        let Shared { rsa, offload, board } = shared;
+        let Shared { rsa, offload, board, started } = shared;
         Self {
             id,
             buffers: Buffers::default(),
@@ -116,7 +118,7 @@ impl Worker {
             turn: Cell::new(0),
             published: RefCell::new(arc_swap::Cache::new(Arc::clone(published))),
             snapshot: RefCell::new(Rc::new(Current(published.load_full()))),
-            started: Instant::now(),
+            started,
             ticks: Cell::new(0),
             serial: Cell::new(0),
             texts: RefCell::default(),
@@ -144,7 +146,7 @@ impl Worker {
         self.ticks.get()
     }
 
-    /// The present moment for the read-your-writes window, in milliseconds since the worker started.
+    /// The present moment for the read-your-writes window, in milliseconds since the router started: the same on all workers.
     pub fn now_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }

@@ -77,11 +77,11 @@ fn a_read_is_never_answered_from_where_its_rows_were_purged() {
 
 #[test]
 fn reads_follow_a_write_unless_their_rows_are_elsewhere() {
-    let wrote = Standing { wrote_lately: true, ..Standing::default() };
+    let wrote = Standing { wrote_lately: Wrote::Itself, ..Standing::default() };
     for (holds, want) in [(Holds::Yes, Place::Writer), (Holds::Unknown, Place::Writer), (Holds::No, Place::Route)] {
         assert_eq!(place(&route(&[20], true, holds), READ, &wrote).0, want, "{holds:?}");
     }
-    let held = Standing { home: writer(Pins::INSERT_ID), wrote_lately: true, ..Standing::default() };
+    let held = Standing { home: writer(Pins::INSERT_ID), wrote_lately: Wrote::Itself, ..Standing::default() };
     assert_eq!(place(&read(), READ, &held), (Place::Home, Why::ReadYourWrites));
     let goes_there_anyway = route(&[10], true, Holds::Yes);
     assert_eq!(place(&goes_there_anyway, READ, &wrote).0, Place::Route);
@@ -139,8 +139,27 @@ fn a_read_only_transaction_follows_a_write_like_a_read() {
     let begin = route(&[20], false, Holds::Yes);
     let effects = Effects::BEGIN | Effects::BEGIN_READ_ONLY;
     assert_eq!(place(&begin, effects, &Standing::default()).0, Place::Route);
-    let wrote = Standing { wrote_lately: true, ..Standing::default() };
+    let wrote = Standing { wrote_lately: Wrote::Itself, ..Standing::default() };
     assert_eq!(place(&begin, effects, &wrote), (Place::Writer, Why::ReadYourWrites));
+    // Another session's write as well, unless that would keep it from old rows for as long as its user writes.
+    let user = |writer_is_whole| Standing { wrote_lately: Wrote::User { writer_is_whole }, ..Standing::default() };
+    assert_eq!(place(&begin, effects, &user(true)), (Place::Writer, Why::ReadUserWrites));
+    assert_eq!(place(&begin, effects, &user(false)).0, Place::Route);
+}
+
+#[test]
+fn reads_follow_another_sessions_write_where_their_rows_are_proven_to_be() {
+    for writer_is_whole in [true, false] {
+        let wrote = Standing { wrote_lately: Wrote::User { writer_is_whole }, ..Standing::default() };
+        for (holds, want) in [(Holds::Yes, Place::Writer), (Holds::Unknown, Place::Route), (Holds::No, Place::Route)] {
+            assert_eq!(place(&route(&[20], true, holds), READ, &wrote).0, want, "{holds:?}");
+        }
+    }
+    let wrote_lately = Wrote::User { writer_is_whole: true };
+    let held = Standing { home: writer(Pins::INSERT_ID), wrote_lately, ..Standing::default() };
+    assert_eq!(place(&read(), READ, &held), (Place::Home, Why::ReadUserWrites));
+    let in_transaction = Standing { home: reader(Pins::TRANSACTION), wrote_lately, ..Standing::default() };
+    assert_eq!(place(&read(), READ, &in_transaction), (Place::Home, Why::Pinned), "its view is as old as it is");
 }
 
 #[test]
