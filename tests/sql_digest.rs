@@ -122,6 +122,16 @@ fn texts() {
         ("select @a:=1", "select @a:=?"),
         ("select `a``b` from `2024`.t1", "select `a``b` from `2024`.t1"),
         ("limit 5, 10", "limit ?,?"),
+        // What an earlier statement of the same text may have made of the next.
+        ("set sql_mode=''; select 'a', \"x\"", "set sql_mode=?;select ?,/*"),
+        ("set sql_mode=''; select 'a\\'b'", "set sql_mode=?;select /*"),
+        ("set sql_mode=''; select @\"x\"", "set sql_mode=?;select /*"),
+        ("set names latin1; select `é` 5", "set names latin1;select /*"),
+        ("set sql_mode=''; select /*+ a(\"x\") */ 1", "set sql_mode=?;select /*"),
+        ("execute s; select \"x\"", "execute s;select /*"),
+        ("set sql_mode=''; select '\"', `a` -- \"\n", "set sql_mode=?;select ?,`a`"),
+        ("set names utf8mb4; select `a`, 'é'", "set names utf8mb4;select `a`,?"),
+        ("update t set a=1; select \"x\"", "update t set a=?;select ?"),
         // Broken text.
         ("select 'a", "select /*"),
         ("select 1 /* a", "select ? /*"),

@@ -40,6 +40,21 @@ fn check(rows: &[(&str, &str)], mode: LexMode) {
 }
 
 #[test]
+fn what_an_earlier_statement_may_have_changed_is_left_unread() {
+    let rows = [
+        ("SET sql_mode=1; SELECT 'a' -- \"", "w:SET w:sql_mode o:= n:1 o:; w:SELECT s:'a'"),
+        ("SELECT \"a\"; SET sql_mode=1; SELECT 1", "w:SELECT q:\"a\" o:; w:SET w:sql_mode o:= n:1 o:; w:SELECT n:1"),
+        ("SET sql_mode=1; SELECT \"a\", 1", "w:SET w:sql_mode o:= n:1 o:; w:SELECT !:\"a\", 1"),
+        // The statement that changes something does not have to come first, or last.
+        (
+            "SELECT 1; SET NAMES x; SELECT 2; SELECT '\\'",
+            "w:SELECT n:1 o:; w:SET w:NAMES w:x o:; w:SELECT n:2 o:; w:SELECT !:'\\'",
+        ),
+    ];
+    check(&rows, ANSI);
+}
+
+#[test]
 fn words_and_names() {
     check(
         &[

@@ -15,12 +15,15 @@
 //! - In an executable comment, a `*/` inside a string, a quoted name or a `--` or `#` comment ends nothing for a server that
 //!   runs it, and ends the comment for one that skips it; of a `/*` inside, too, not all make the same. From there on what
 //!   is a literal to one server is code to the other, so the rest is `Unterminated`.
+//! - In a text of several statements, one may change how the next is read (`SET sql_mode = …; SELECT "x"`): quoted text behind it
+//!   that can be read in two ways is `Unterminated`.
 //! - `\N` is NULL to MariaDB and old MySQL, and ends there: `\NFROM` is two tokens.
 
 use super::LexMode;
 use memchr::{memchr, memchr2};
 
 mod class;
+mod doubt;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,6 +103,10 @@ pub struct Lexer<'a> {
     expect: Expect,
     /// Inside an executable comment: its `*/` is a token.
     executable: bool,
+    /// Where the present one of several statements begins.
+    statement: usize,
+    /// An earlier statement of the text may have changed how this one is read.
+    doubtful: bool,
     /// The whole text cannot be trusted (see [`LexMode::foreign_charset`]).
     untrusted: bool,
 }
@@ -109,8 +116,8 @@ impl<'a> Lexer<'a> {
     #[inline]
     pub fn new(sql: &'a [u8], mode: LexMode) -> Self {
         let sql = &sql[..sql.len().min(u32::MAX as usize)];
-        let untrusted = mode.foreign_charset && has_foreign_byte(sql);
-        Self { sql, pos: 0, mode, expect: Expect::Any, executable: false, untrusted }
+        let untrusted = mode.foreign_charset && doubt::has_foreign_byte(sql);
+        Self { sql, pos: 0, mode, expect: Expect::Any, executable: false, statement: 0, doubtful: false, untrusted }
     }
 
     #[inline]
@@ -176,7 +183,13 @@ impl<'a> Lexer<'a> {
     #[inline]
     fn quoted_end(&self, from: usize, quote: u8, escapes: bool) -> Option<usize> {
         let end = self.closing_quote(from, quote, escapes)?;
-        (!self.executable || self.same_to_all(from, end)).then_some(end)
+        (!(self.executable || self.doubtful) || self.is_agreed(from, end)).then_some(end)
+    }
+
+    #[cold]
+    fn is_agreed(&self, from: usize, end: usize) -> bool {
+        let quoted = &self.sql[from.saturating_sub(2)..end];
+        (!self.executable || self.same_to_all(from, end)) && !(self.doubtful && doubt::is_read_in_two_ways(quoted))
     }
 
     #[inline]
@@ -346,7 +359,9 @@ impl<'a> Lexer<'a> {
         };
         let (body, end) = (start + 2, start + 4 + close);
         if self.sql[body] == b'+' {
-            return Some(if has_doubtful_quote(&self.sql[body..body + close]) {
+            let hint = &self.sql[body..body + close];
+            let doubtful = self.doubtful && hint.contains(&b'"');
+            return Some(if doubtful || doubt::has_doubtful_quote(hint) {
                 self.unterminated(start)
             } else {
                 self.token(TokenKind::Hint, start, end)
@@ -397,6 +412,14 @@ impl<'a> Lexer<'a> {
         Some(self.token(TokenKind::Operator, start, start + length))
     }
 
+    /// Where one statement of several ends.
+    #[cold]
+    fn semicolon(&mut self, start: usize) -> Token {
+        self.doubtful = self.doubtful || doubt::may_change_reading(&self.sql[self.statement..start]);
+        self.statement = start + 1;
+        self.token(TokenKind::Operator, start, start + 1)
+    }
+
     /// A `.`: between two names, or before the digits of a number.
     fn dot(&mut self, start: usize) -> Token {
         match self.peek(start + 1) {
@@ -433,6 +456,7 @@ impl Iterator for Lexer<'_> {
                 class::IDENT => self.word(start, start + 1),
                 class::DOLLAR => self.dollar_word(start),
                 class::MARK => self.token(TokenKind::Operator, start, start + 1),
+                class::SEMICOLON => self.semicolon(start),
                 class::DIGIT => self.number_or_word(start),
                 class::QUOTED_NUMBER if self.peek(start + 1) == Some(b'\'') => self.quoted_number(start),
                 class::NATIONAL if self.peek(start + 1) == Some(b'\'') => {
@@ -458,31 +482,6 @@ impl Iterator for Lexer<'_> {
             return Some(token);
         }
     }
-}
-
-/// True if a text holds a byte that a foreign client character set may read as something else than ASCII does.
-#[cold]
-fn has_foreign_byte(sql: &[u8]) -> bool {
-    sql.iter().any(|b| !b.is_ascii() || b"@[\\]^`{|}~".contains(b))
-}
-
-/// True if an optimizer hint may end elsewhere for MySQL, whose own lexer for hints knows quotes, than for servers that see
-/// a comment: a quote stays open in it, or a backslash may hide one.
-#[cold]
-fn has_doubtful_quote(hint: &[u8]) -> bool {
-    let mut open = None;
-    let mut counts = [0usize; 3];
-    for &byte in hint {
-        let Some(kind) = b"`\"'".iter().position(|&quote| quote == byte) else { continue };
-        counts[kind] += 1;
-        match open {
-            None => open = Some(kind),
-            Some(quote) if quote == kind => open = None,
-            Some(_) => {}
-        }
-    }
-    let escaped = hint.contains(&b'\\') && counts.iter().any(|&count| count > 0);
-    escaped || open.is_some() || counts.iter().any(|count| count % 2 == 1)
 }
 
 /// What stands after `switchboard:` in the body of a comment (what is between `/*` and `*/`), if it is a routing hint.

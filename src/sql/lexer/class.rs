@@ -16,12 +16,14 @@ pub(super) const DOUBLE: u8 = 7;
 pub(super) const BACKTICK: u8 = 8;
 pub(super) const AT: u8 = 9;
 pub(super) const DOT: u8 = 10;
-/// A mark that stands alone whatever follows: `( ) , ;` and the like.
+/// A mark that stands alone whatever follows: `( ) ,` and the like.
 pub(super) const MARK: u8 = 11;
 pub(super) const HASH: u8 = 12;
 pub(super) const QUESTION: u8 = 13;
 /// `$`: an identifier, or a `$tag$` that opens a string in MySQL 9.
 pub(super) const DOLLAR: u8 = 14;
+/// `;`: a mark, and where a text of several statements may begin to be read in another way.
+pub(super) const SEMICOLON: u8 = 15;
 
 /// The class of every byte.
 pub(super) const TABLE: [u8; 256] = {
@@ -41,7 +43,8 @@ pub(super) const TABLE: [u8; 256] = {
             b'`' => BACKTICK,
             b'@' => AT,
             b'.' => DOT,
-            b'(' | b')' | b',' | b';' | b'+' | b'%' | b'^' | b'~' | b'{' | b'}' | b'[' | b']' => MARK,
+            b'(' | b')' | b',' | b'+' | b'%' | b'^' | b'~' | b'{' | b'}' | b'[' | b']' => MARK,
+            b';' => SEMICOLON,
             b'#' => HASH,
             b'?' => QUESTION,
             _ => OTHER,
