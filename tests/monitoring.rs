@@ -147,8 +147,9 @@ async fn every_panel_of_the_dashboard_shows_something_where_traffic_flows() {
         master.port()
     );
     let address = format!("address = \"127.0.0.1:{}\"\n", replica.port());
-    let text =
-        config(master.port(), replica.port(), &more).replace(&address, &format!("{address}max_replication_lag = 10\n"));
+    let text = config(master.port(), replica.port(), &more)
+        .replace(&address, &format!("{address}max_replication_lag = 10\n"))
+        .replacen("role = \"writer\"", "role = \"writer\"\ncheck_read_only = true", 1);
     let router = Router::with_config(&text, &[]);
     let prometheus = Prometheus::of(&router);
     let mut pinned = Conn::new(options(&router, None)).await.unwrap();
