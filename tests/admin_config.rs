@@ -299,6 +299,27 @@ async fn nobodys_work_is_lost_between_files_and_port() {
 }
 
 #[tokio::test]
+async fn taking_one_unit_from_a_file_does_not_undo_what_it_says_of_another() {
+    let router = without_servers("");
+    let mut conn = connect(&router, "admin").await;
+    run(&mut conn, &["UPDATE mysql_servers SET weight = 7", "LOAD MYSQL SERVERS TO RUNTIME"]).await;
+    let edited = "[[backend]]\nhostgroup = 20\naddress = \"127.0.0.1:3\"\n\n[[user]]\nusername = \"ed\"\n\
+                  password = \"x\"\ndefault_hostgroup = 10\n";
+    router.write_rules("estate.toml", &admin_support::estate(1, 2, edited));
+    wait_until("the refusal", Duration::from_secs(10), || router.log().contains("nothing was reloaded"));
+    run(&mut conn, &["LOAD MYSQL USERS FROM DISK"]).await;
+    let warnings = rows(&mut conn, "SHOW WARNINGS").await;
+    assert!(warnings[0].contains("the files have news of MYSQL SERVERS too"), "{warnings:?}");
+    let (_, message) = refused(&mut conn, "SAVE MYSQL SERVERS TO DISK").await;
+    assert!(message.contains("conflict: "), "{message}");
+    assert!(estate_file(&router).contains("127.0.0.1:3"), "the other server is still there");
+    run(&mut conn, &["LOAD MYSQL SERVERS FROM DISK", "UPDATE mysql_servers SET weight = 9 WHERE port = 2"]).await;
+    run(&mut conn, &["LOAD ALL TO RUNTIME", "SAVE ALL TO DISK"]).await;
+    assert_eq!(rows(&mut conn, "SELECT port, weight FROM disk.mysql_servers").await, ["1|1", "2|9", "3|1"]);
+    assert_eq!(rows(&mut conn, "SELECT username FROM runtime_mysql_users WHERE backend = 1").await, ["app", "ed"]);
+}
+
+#[tokio::test]
 async fn every_version_is_kept_and_can_come_back() {
     let router = without_servers("");
     let mut conn = connect(&router, "admin").await;

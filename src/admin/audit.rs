@@ -27,9 +27,15 @@ pub fn note(who: &Who, statement: &str, command: &Command, error: Option<&str>) 
 fn changes(statement: &str, command: &Command) -> bool {
     match command {
         Command::Sql => {
-            let word = statement.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
-            !["SELECT", "EXPLAIN", "PRAGMA", "VALUES", "WITH", "SHOW"].contains(&word.as_str())
-                || (word == "WITH" && !statement.to_ascii_uppercase().contains("SELECT"))
+            let words = pieces(statement);
+            match words.first().map_or("", |first| first.text.as_str()) {
+                "SELECT" | "EXPLAIN" | "PRAGMA" | "VALUES" | "SHOW" => false,
+                // What comes after the named queries says what it is; no function of that name is followed by such a word.
+                "WITH" => words.windows(2).any(|two| {
+                    ["INSERT", "UPDATE", "DELETE", "REPLACE"].iter().any(|verb| two[0].is(verb)) && !two[1].is("(")
+                }),
+                _ => true,
+            }
         }
         Command::Noise | Command::Use(_) | Command::Show(_) | Command::Checksum(_) | Command::ExplainRoute { .. } => {
             false
@@ -131,6 +137,28 @@ mod tests {
         }
         let hex = "UPDATE mysql_servers SET comment = x'68756e74657232'";
         assert!(!logged(hex).contains("6875"), "{}", logged(hex));
+    }
+
+    #[test]
+    fn what_changes_something_is_noted_however_it_begins() {
+        let noted = |statement: &str| changes(statement, &read(statement));
+        for statement in [
+            "WITH x AS (SELECT 1) UPDATE mysql_servers SET weight = 2",
+            "with x as (select 1) delete from mysql_query_rules",
+            "WITH x AS (SELECT 1) REPLACE INTO mysql_users (username) SELECT 'a' FROM x",
+            "/* SELECT */ DELETE FROM mysql_query_rules",
+            "LOAD MYSQL USERS TO RUNTIME",
+        ] {
+            assert!(noted(statement), "{statement}");
+        }
+        for statement in [
+            "/* c */ SELECT 1",
+            "WITH x AS (SELECT 1) SELECT * FROM x",
+            "WITH x AS (SELECT 1) SELECT replace('a', 'b', 'update it')",
+            "EXPLAIN DELETE FROM mysql_query_rules",
+        ] {
+            assert!(!noted(statement), "{statement}");
+        }
     }
 
     #[test]

@@ -17,13 +17,13 @@ use super::stats_history;
 use super::tables::{Unit, main, monitor, refill, stats};
 use super::wire::Answer;
 use crate::config::admin::{AdminRole, AdminSettings};
-use crate::config::{Loaded, load_documents};
+use crate::config::{Document, Loaded, load_documents};
 use crate::session::worker::Published;
 use crate::telemetry::unix_seconds;
 use rusqlite::types::Value;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -55,6 +55,8 @@ pub(super) struct Memory {
     pub base: Tables,
     /// Rows that were changed on both sides, by unit.
     pub conflicts: BTreeMap<Unit, Vec<String>>,
+    /// Files that somebody changed, and the units that were taken from them since.
+    pub taken: (Arc<[Document]>, BTreeSet<Unit>),
 }
 
 impl Memory {
@@ -224,8 +226,9 @@ impl Desk {
         Err(DeskError::Refused(format!("the files do not check out: {shown}")))
     }
 
-    /// Fills the tables that a statement names and that are made when somebody looks.
-    fn refill(&self, text: &str) -> Result<(), DeskError> {
+    /// Fills the tables that a statement names and that are made when somebody looks. Of those that begin anew only the ones
+    /// that it reads.
+    fn refill(&self, text: &str, resets: &BTreeSet<String>) -> Result<(), DeskError> {
         let lower = text.to_ascii_lowercase();
         let named = |name: &str| lower.contains(name);
         if named("runtime_") {
@@ -238,7 +241,8 @@ impl Desk {
             }
         }
         let feed = &*self.parts.feed;
-        for table in stats::TABLES.iter().filter(|t| named(t.name)) {
+        let wanted = |name: &str| named(name) && (!name.ends_with("_reset") || resets.contains(name));
+        for table in stats::TABLES.iter().filter(|t| wanted(t.name)) {
             if let Some(mut rows) = refill::stats(table.name, feed) {
                 if matches!(table.name, "stats_mysql_global" | "stats_memory_metrics") {
                     rows.push(refill::figure("SQLite3_memory_bytes", self.engine.bytes()));
@@ -304,11 +308,16 @@ impl Desk {
     /// [`DeskError`].
     pub(super) fn sql(&self, who: &Who, text: &str, parameters: &[Value]) -> Result<Answer, DeskError> {
         self.sync()?;
-        self.refill(text)?;
+        let translated = dialect::translate(text);
+        // What cannot be run, or may not, forgets nothing.
+        let resets = match text.to_ascii_lowercase().contains("_reset") {
+            true => self.engine.resets(who, &translated.sql, parameters.len())?,
+            false => BTreeSet::new(),
+        };
+        self.refill(text, &resets)?;
         if let Ok(mut greeting) = self.engine.greeting.lock() {
             *greeting = self.parts.published.load().frontend.server_version();
         }
-        let translated = dialect::translate(text);
         let outcome = self.engine.run(who, &translated.sql, parameters, self.bounds)?;
         if outcome.columns.is_empty() {
             // As ProxySQL has it: tools read the number of a rule that they gave none.

@@ -14,6 +14,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Statement};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -79,6 +80,8 @@ pub struct Engine {
     deadline: Arc<AtomicU64>,
     born: Instant,
     who: Arc<Mutex<Who>>,
+    /// Tables that begin anew when they are read, of the statement that was compiled last.
+    resets: Arc<Mutex<BTreeSet<String>>>,
     /// The version that clients of the traffic port are greeted with.
     pub greeting: Arc<Mutex<String>>,
     /// Passwords that statements brought in clear.
@@ -133,8 +136,18 @@ impl Engine {
         let until = Arc::clone(&deadline);
         db.progress_handler(1_000, Some(move || millis(born) > until.load(Relaxed)))?;
         let asking = Arc::clone(&caller);
-        db.authorizer(Some(move |context: AuthContext<'_>| authorize(asking.load(Relaxed), &context)))?;
-        Ok(Self { db, caller, deadline, born, who, greeting, vault })
+        let resets = Arc::new(Mutex::new(BTreeSet::new()));
+        let noted = Arc::clone(&resets);
+        db.authorizer(Some(move |context: AuthContext<'_>| {
+            if let AuthAction::Read { table_name, .. } = context.action
+                && table_name.ends_with("_reset")
+                && let Ok(mut names) = noted.lock()
+            {
+                names.insert(table_name.to_owned());
+            }
+            authorize(asking.load(Relaxed), &context)
+        }))?;
+        Ok(Self { db, caller, deadline, born, who, resets, greeting, vault })
     }
 
     /// Runs one statement for somebody.
@@ -162,10 +175,7 @@ impl Engine {
     fn attempt(&self, sql: &str, parameters: &[Value], bounds: Bounds) -> Result<Outcome, EngineError> {
         let before = self.db.total_changes();
         let mut statement = self.db.prepare(sql)?;
-        if statement.parameter_count() != parameters.len() {
-            let (wanted, given) = (statement.parameter_count(), parameters.len());
-            return Err(EngineError::Sql(format!("{wanted} parameters are wanted, {given} are given")));
-        }
+        wants(&statement, parameters.len())?;
         for (index, value) in parameters.iter().enumerate() {
             statement.raw_bind_parameter(index + 1, value)?;
         }
@@ -202,6 +212,21 @@ impl Engine {
         let described = self.db.prepare(sql).map(|statement| (statement.parameter_count(), names(&statement)));
         self.caller.store(OURSELVES, Relaxed);
         Ok(described?)
+    }
+
+    /// The tables that begin anew when a statement is run with so many parameters: those it reads whose names say so.
+    ///
+    /// # Errors
+    /// [`EngineError`]: it cannot be run, or may not.
+    pub fn resets(&self, who: &Who, sql: &str, parameters: usize) -> Result<BTreeSet<String>, EngineError> {
+        let taken = || self.resets.lock().map(|mut names| std::mem::take(&mut *names)).unwrap_or_default();
+        taken();
+        self.caller.store(caller_of(who.role), Relaxed);
+        let prepared = self.db.prepare(sql);
+        self.caller.store(OURSELVES, Relaxed);
+        let statement = prepared?;
+        wants(&statement, parameters)?;
+        Ok(if statement.is_explain() == 0 { taken() } else { BTreeSet::new() })
     }
 
     /// The columns of a table of the present schema whose names are like a pattern (all of them, where it is empty), each
@@ -297,7 +322,8 @@ impl Engine {
     }
 }
 
-/// A password in clear goes into the vault as soon as it is written, and a hash stands in the table.
+/// A password in clear goes into the vault as soon as it is written, and a hash stands in the table; a mark in that of the
+/// variables, which everybody reads, however the row came there and however its name is written.
 const CONCEAL: &str = "
     CREATE TRIGGER main.switchboard_conceal_new AFTER INSERT ON main.mysql_users WHEN NEW.password IS NOT NULL BEGIN
         UPDATE mysql_users SET password = switchboard_conceal(NEW.password) WHERE rowid = NEW.rowid;
@@ -306,9 +332,12 @@ const CONCEAL: &str = "
         WHEN NEW.password IS NOT NULL AND NEW.password <> switchboard_conceal(NEW.password) BEGIN
         UPDATE mysql_users SET password = switchboard_conceal(NEW.password) WHERE rowid = NEW.rowid;
     END;
-    CREATE TRIGGER main.switchboard_conceal_variable AFTER UPDATE OF variable_value ON main.global_variables
-        WHEN NEW.variable_name = 'mysql-monitor_password' AND NEW.variable_value <> switchboard_mark(NEW.variable_value)
-    BEGIN
+    CREATE TRIGGER main.switchboard_conceal_variable_new AFTER INSERT ON main.global_variables
+        WHEN NEW.variable_name LIKE '%password' AND NEW.variable_value <> switchboard_mark(NEW.variable_value) BEGIN
+        UPDATE global_variables SET variable_value = switchboard_mark(NEW.variable_value) WHERE rowid = NEW.rowid;
+    END;
+    CREATE TRIGGER main.switchboard_conceal_variable_changed AFTER UPDATE ON main.global_variables
+        WHEN NEW.variable_name LIKE '%password' AND NEW.variable_value <> switchboard_mark(NEW.variable_value) BEGIN
         UPDATE global_variables SET variable_value = switchboard_mark(NEW.variable_value) WHERE rowid = NEW.rowid;
     END;";
 
@@ -391,6 +420,14 @@ fn default(written: String) -> Option<String> {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A statement gets as many parameters as it wants.
+fn wants(statement: &Statement<'_>, given: usize) -> Result<(), EngineError> {
+    match statement.parameter_count() {
+        wanted if wanted == given => Ok(()),
+        wanted => Err(EngineError::Sql(format!("{wanted} parameters are wanted, {given} are given"))),
+    }
 }
 
 fn names(statement: &Statement<'_>) -> Vec<String> {

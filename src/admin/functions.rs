@@ -103,13 +103,11 @@ pub(super) fn register(db: &Connection, who: &Arc<Mutex<Who>>, vault: &Arc<Vault
     time_functions(db)?;
     let wholly = Arc::clone(vault);
     db.create_scalar_function("switchboard_mark", 1, FunctionFlags::SQLITE_UTF8, move |c| {
-        let written: Option<String> = c.get(0)?;
-        Ok(written.map(|text| wholly.conceal_wholly(&text)))
+        Ok(password(c)?.map(|text| wholly.conceal_wholly(&text)))
     })?;
     let vault = Arc::clone(vault);
     db.create_scalar_function("switchboard_conceal", 1, FunctionFlags::SQLITE_UTF8, move |c| {
-        let written: Option<String> = c.get(0)?;
-        Ok(written.map(|text| vault.conceal(&text)))
+        Ok(password(c)?.map(|text| vault.conceal(&text)))
     })?;
     db.create_scalar_function("switchboard_variable", 1, PURE, |c| {
         let name: String = c.get(0)?;
@@ -170,6 +168,17 @@ fn text(context: &Context<'_>, index: usize) -> Result<Option<String>> {
         Value::Text(text) => Some(text),
         Value::Blob(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
     })
+}
+
+/// A password as it was written: a hash of caching_sha2_password comes as `x'…'` or UNHEX('…') from MySQL's own tables.
+fn password(context: &Context<'_>) -> Result<Option<String>> {
+    match context.get::<Value>(0)? {
+        Value::Blob(bytes) => {
+            let text = String::from_utf8(bytes).map_err(|_| failure("a password is to be UTF-8".to_owned()))?;
+            Ok(Some(text))
+        }
+        _ => text(context, 0),
+    }
 }
 
 fn text_functions(db: &Connection) -> Result<()> {

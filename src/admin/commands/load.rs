@@ -12,6 +12,7 @@ use crate::admin::orders::{Order, Source};
 use crate::admin::tables::Unit;
 use crate::admin::wire::Answer;
 use crate::config::{Document, Loaded, load_documents};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,6 +43,19 @@ pub fn read_files(documents: &[Document]) -> Result<Vec<Document>, DeskError> {
     documents.iter().map(read).collect()
 }
 
+fn name_of(row: &[model::book::SqlValue]) -> String {
+    row.first().and_then(model::book::text_of).unwrap_or_default()
+}
+
+/// The rows of a unit's table; of the variables those that are its own.
+fn part(unit: Unit, table: &str, tables: &model::Tables) -> model::Rows {
+    let mut rows = tables.get(table).cloned().unwrap_or_default();
+    if table == "global_variables" {
+        rows.retain(|row| model::variables::unit_of(&name_of(row)) == unit);
+    }
+    rows
+}
+
 impl Desk {
     /// LOAD and SAVE.
     pub(in crate::admin) async fn carry(
@@ -65,8 +79,7 @@ impl Desk {
             Direction::DiskToMemory => {
                 let loaded = self.on_disk()?;
                 let answer = self.take(&units, &loaded)?;
-                // Seen: from here on a SAVE builds on it.
-                self.parts.versions.saved(Arc::clone(&loaded.documents));
+                warnings.extend(self.seen(&units, &loaded)?);
                 Ok(answer)
             }
         }
@@ -77,21 +90,41 @@ impl Desk {
         let rows = model::project(loaded, &self.engine.vault)?;
         for unit in units {
             for table in Self::tables_of(*unit) {
-                let mut wanted = rows.get(table).cloned().unwrap_or_default();
+                let mut wanted = part(*unit, table, &rows);
                 if table == "global_variables" {
                     // The rows of the other unit stay as they are edited.
-                    let name = |row: &Vec<model::book::SqlValue>| {
-                        row.first().and_then(model::book::text_of).unwrap_or_default()
-                    };
-                    wanted.retain(|row| model::variables::unit_of(&name(row)) == *unit);
                     let others = self.engine.rows("main.global_variables")?;
-                    wanted.extend(others.into_iter().filter(|row| model::variables::unit_of(&name(row)) != *unit));
+                    wanted.extend(others.into_iter().filter(|row| model::variables::unit_of(&name_of(row)) != *unit));
                 }
                 self.engine.refill(&format!("main.{table}"), &wanted)?;
             }
             self.memory.borrow_mut().conflicts.remove(unit);
         }
         Ok(Answer::ok())
+    }
+
+    /// From here on a SAVE builds on what the files say, if every unit of which they say something new was taken from them:
+    /// the SAVE of one that was not would undo the edit of whoever wrote there. What is still to be taken is said.
+    fn seen(&self, units: &[Unit], loaded: &Loaded) -> Result<Option<String>, DeskError> {
+        let known = load_documents(&self.parts.versions.disk(), &self.parts.versions.runtime().1.secrets);
+        let before = known.map(|known| model::project(&known, &self.engine.vault));
+        let (before, now) =
+            (before.unwrap_or_else(|_| Ok(model::Tables::new()))?, model::project(loaded, &self.engine.vault)?);
+        let news =
+            |unit: Unit| Self::tables_of(unit).any(|table| part(unit, table, &before) != part(unit, table, &now));
+        let mut memory = self.memory.borrow_mut();
+        if memory.taken.0 != loaded.documents {
+            memory.taken = (Arc::clone(&loaded.documents), BTreeSet::new());
+        }
+        memory.taken.1.extend(units);
+        let open = Unit::ALL.into_iter().filter(|unit| !memory.taken.1.contains(unit) && news(*unit));
+        let open: Vec<&str> = open.map(Unit::name).collect();
+        if open.is_empty() {
+            self.parts.versions.saved(Arc::clone(&loaded.documents));
+            return Ok(None);
+        }
+        let open = open.join(", ");
+        Ok(Some(format!("the files have news of {open} too: nothing is saved until LOAD … FROM DISK took that")))
     }
 
     /// True if nobody else changed what was edited here.
@@ -151,10 +184,9 @@ impl Desk {
     fn changed_variables(&self, unit: Unit, edited: &model::Tables) -> Vec<String> {
         let memory = self.memory.borrow();
         let base = memory.base.get("global_variables").cloned().unwrap_or_default();
-        let name = |row: &Vec<model::book::SqlValue>| row.first().and_then(model::book::text_of).unwrap_or_default();
         let rows = edited.get("global_variables").into_iter().flatten();
-        let changed = rows.filter(|row| model::variables::unit_of(&name(row)) == unit && !base.contains(row));
-        changed.filter_map(|row| model::variables::caveat(&name(row))).collect()
+        let changed = rows.filter(|row| model::variables::unit_of(&name_of(row)) == unit && !base.contains(row));
+        changed.filter_map(|row| model::variables::caveat(&name_of(row))).collect()
     }
 
     /// After a LOAD: the rows that were loaded are where later edits begin, and follow what is in effect from here on. `says` is

@@ -338,8 +338,10 @@ fn read_truncate(all: &[Piece<'_>]) -> Option<Command> {
     let rest = if all.get(1)?.is("TABLE") { &all[2..] } else { &all[1..] };
     let rest = if begins(rest, "STATS .") { &rest[2..] } else { rest };
     match rest {
-        [table] if ["stats_mysql_query_digest", "stats_mysql_query_digest_reset"].contains(&table.plain().as_str()) => {
-            Some(Command::ForgetDigests)
+        [table] => {
+            let digests = ["stats_mysql_query_digest", "stats_mysql_query_digest_reset"];
+            let named = digests.iter().any(|name| table.plain().eq_ignore_ascii_case(name));
+            named.then_some(Command::ForgetDigests)
         }
         _ => None,
     }

@@ -52,6 +52,7 @@ fn operations() {
         ("START TRANSACTION", Command::Noise),
         ("TRUNCATE TABLE stats.stats_mysql_query_digest", Command::ForgetDigests),
         ("TRUNCATE stats_mysql_query_digest_reset", Command::ForgetDigests),
+        ("truncate table STATS.STATS_MYSQL_QUERY_DIGEST", Command::ForgetDigests),
         ("save mysql digest to disk", Command::KeepDigests),
         ("TRUNCATE mysql_users", Command::Sql),
         ("SELECT CONFIG FILE", Command::ConfigFile),

@@ -157,6 +157,42 @@ fn a_variables_password_is_a_mark() {
     let shown = first(&engine, AdminRole::Stats, select).unwrap();
     assert!(shown.starts_with("*** "), "{shown}");
     assert_eq!(engine.vault.reveal(&shown), Some(crate::auth::Secret::from("secret")));
+    for written in [
+        "REPLACE INTO global_variables VALUES ('mysql-monitor_password', 'secret')",
+        "INSERT INTO global_variables VALUES ('mysql-Monitor_PASSWORD', x'736563726574')",
+        "INSERT INTO global_variables VALUES ('admin-cluster_password', 'secret')",
+        "UPDATE global_variables SET variable_name = 'x-password', variable_value = 'secret' WHERE variable_name = 'mysql-threads'",
+    ] {
+        run(&engine, AdminRole::Admin, written).unwrap();
+        let seen = "SELECT COUNT(*) FROM global_variables WHERE CAST(variable_value AS CHAR) = 'secret'";
+        assert_eq!(first(&engine, AdminRole::Stats, seen).as_deref(), Some("0"), "{written}");
+    }
+}
+
+#[test]
+fn a_users_password_may_come_as_bytes() {
+    let engine = Engine::open().unwrap();
+    run(&engine, AdminRole::Admin, "INSERT INTO mysql_users (username, password) VALUES ('a', x'736563726574')")
+        .unwrap();
+    let shown = first(&engine, AdminRole::Admin, "SELECT password FROM mysql_users").unwrap();
+    assert_eq!(engine.vault.reveal(&shown), Some(crate::auth::Secret::from("secret")));
+    assert!(run(&engine, AdminRole::Admin, "UPDATE mysql_users SET password = x'ff'").is_err());
+    assert_eq!(first(&engine, AdminRole::Admin, "SELECT password FROM mysql_users"), Some(shown));
+}
+
+#[test]
+fn what_begins_anew_is_what_a_statement_reads() {
+    let engine = Engine::open().unwrap();
+    let resets = |role, sql: &str, given| engine.resets(&who(role), sql, given);
+    let stats = AdminRole::Stats;
+    let read = resets(stats, "SELECT count(*) FROM stats_mysql_query_digest_reset", 0).unwrap();
+    assert_eq!(read.into_iter().collect::<Vec<_>>(), ["stats_mysql_query_digest_reset"]);
+    for sql in ["SELECT 'stats_mysql_query_digest_reset'", "EXPLAIN SELECT * FROM stats_mysql_query_digest_reset"] {
+        assert!(resets(stats, sql, 0).unwrap().is_empty(), "{sql}");
+    }
+    assert!(resets(stats, "SELECT absent FROM stats_mysql_query_digest_reset", 0).is_err());
+    assert!(resets(stats, "SELECT ? FROM stats_mysql_query_digest_reset", 0).is_err());
+    assert!(resets(AdminRole::Admin, "DELETE FROM stats_mysql_query_digest_reset", 0).is_err());
 }
 
 #[test]

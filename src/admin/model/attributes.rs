@@ -32,6 +32,9 @@ pub const FIELDS: &[Field] = &[
     Field::new("comment", Kind::Text, Text("")),
 ];
 
+/// How the loader's faults in one begin.
+pub const SECTION: &str = "[hostgroup.attributes]";
+
 /// How a row is named in an error.
 pub fn label(row: &[Sql]) -> String {
     format!("{TABLE} hostgroup_id={}", row.first().and_then(int_of).unwrap_or_default())

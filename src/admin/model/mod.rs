@@ -198,12 +198,19 @@ pub fn row_of(fault: &Fault, documents: &[Document], secrets: &[(String, Secret)
             }
         }
     }
-    let Some((_, key, table)) = nearest else { return plain() };
+    if let Some(variable) = variables::label(&fault.reason) {
+        return format!("{variable}: {}", fault.reason);
+    }
+    // A section of settings is no entry's, wherever it stands.
+    let sections = fault.reason.strip_prefix('[').filter(|rest| !rest.starts_with('['));
+    let attributes = fault.reason.starts_with(attributes::SECTION);
+    let Some((_, key, table)) = nearest.filter(|_| sections.is_none() || attributes) else { return plain() };
     let field = |fields: &[Field], place: usize| fields[place].read(table, &book);
     let number = |value: Sql| int_of(&value).unwrap_or_default();
     let row = match key {
         "rule" => format!("mysql_query_rules rule_id={}", number(field(rules::RULE, 0))),
         "user" => format!("mysql_users username='{}'", text_of(&field(users::USER, 0)).unwrap_or_default()),
+        "hostgroup" if attributes => attributes::label(&[field(servers::HOSTGROUP, 0)]),
         "hostgroup" => format!("switchboard_hostgroups hostgroup_id={}", number(field(servers::HOSTGROUP, 0))),
         "backend" => servers::label(table, &book),
         server_tls::KEY => server_tls::label(table, &book),

@@ -257,6 +257,17 @@ fn write_server(book: &Book, table: &mut Table, row: &[Sql]) -> Result<(), Strin
     Ok(())
 }
 
+/// No hostgroup is the writer of one pair and the reader of another.
+fn not_both(pairs: &[(i64, i64)]) -> Result<(), ModelError> {
+    let torn = pairs.iter().find_map(|(writer, reader)| {
+        let (above, _) = pairs.iter().find(|(_, other)| other == writer)?;
+        Some((*writer, *reader, *above))
+    });
+    let Some((writer, reader, above)) = torn else { return Ok(()) };
+    let row = format!("mysql_replication_hostgroups writer_hostgroup={writer} reader_hostgroup={reader}");
+    Err(ModelError::row(row, format!("hostgroup {writer} is a reader already, of hostgroup {above}")))
+}
+
 fn apply_hostgroups(book: &mut Book, groups: &Rows, pairs: &Rows, servers: &Rows) -> Result<(), ModelError> {
     let mut wanted: BTreeMap<i64, Vec<Sql>> =
         groups.iter().map(|row| (int_of(&row[0]).unwrap_or_default(), row.clone())).collect();
@@ -273,6 +284,7 @@ fn apply_hostgroups(book: &mut Book, groups: &Rows, pairs: &Rows, servers: &Rows
     project(book, &mut before);
     let known_pairs = before.remove("mysql_replication_hostgroups").unwrap_or_default();
     let pair = |row: &Vec<Sql>| (int_of(&row[0]).unwrap_or_default(), int_of(&row[1]).unwrap_or_default());
+    not_both(&pairs.iter().map(pair).collect::<Vec<_>>())?;
     let has = |list: &Rows, one: &Vec<Sql>| list.iter().any(|row| pair(row) == pair(one));
     for row in known_pairs.iter().filter(|row| !has(pairs, row)) {
         if let Some(reader) = wanted.get_mut(&pair(row).1)

@@ -185,6 +185,22 @@ fn replication_hostgroups_are_roles() {
 }
 
 #[test]
+fn no_hostgroup_is_writer_and_reader() {
+    let (base, vault) = (loaded(TEXT), Vault::default());
+    let mut tables = project(&base, &vault).unwrap();
+    let pairs = tables.get_mut("mysql_replication_hostgroups").unwrap();
+    pairs.clear();
+    for (writer, reader) in [(10, 20), (20, 10)] {
+        pairs.push(vec![Sql::Integer(writer), Sql::Integer(reader), text("read_only"), text("")]);
+    }
+    let error = apply(&base, &tables, &[Unit::Servers], &vault).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "mysql_replication_hostgroups writer_hostgroup=10 reader_hostgroup=20: hostgroup 10 is a reader already, of hostgroup 20"
+    );
+}
+
+#[test]
 fn passwords_are_shown_as_hashes_and_written_as_they_were_given() {
     let (base, vault) = (loaded(TEXT), Vault::default());
     let mut tables = project(&base, &vault).unwrap();
@@ -255,6 +271,18 @@ fn faults_name_rows() {
     let faults = load_documents(&documents, &[]).unwrap_err();
     let shown = row_of(&faults[0], &documents, &[]);
     assert!(shown.starts_with("mysql_query_rules rule_id=40: [[rule]] match_pattern: "), "{shown}");
+    // A setting is a variable's, wherever its section stands.
+    let mut tables = project(&base, &vault).unwrap();
+    let most =
+        tables.get_mut("global_variables").unwrap().iter_mut().find(|row| row[0] == text("mysql-max_connections"));
+    most.unwrap()[1] = text("0");
+    let documents = apply(&base, &tables, &[Unit::MysqlVariables], &vault).unwrap();
+    let faults = load_documents(&documents, &[]).unwrap_err();
+    let shown = row_of(&faults[0], &documents, &[]);
+    assert!(
+        shown.starts_with("global_variables variable_name='mysql-max_connections': [limits] max_clients: "),
+        "{shown}"
+    );
     let mut tables = project(&base, &vault).unwrap();
     tables.get_mut("switchboard_rules").unwrap()[0][0] = Sql::Integer(7);
     let error = apply(&base, &tables, &[Unit::Rules], &vault).unwrap_err();

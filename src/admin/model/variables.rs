@@ -274,6 +274,16 @@ pub fn caveat(name: &str) -> Option<String> {
     Some(format!("{} is settled when the router starts: it counts after SAVE … TO DISK and a restart", fixed.name))
 }
 
+/// The variable whose setting a fault of the loader begins with, as a row: `[limits] max_clients: …`.
+pub fn label(reason: &str) -> Option<String> {
+    let says = |variable: &&Variable| {
+        let Some((key, sections)) = variable.path.split_last() else { return false };
+        let section = if sections.is_empty() { String::new() } else { format!("[{}] ", sections.join(".")) };
+        reason.strip_prefix(&format!("{section}{key}")).is_some_and(|rest| rest.starts_with(':'))
+    };
+    VARIABLES.iter().find(says).map(|variable| format!("global_variables variable_name='{}'", variable.name))
+}
+
 /// The rows of a configuration, by name.
 pub fn project(book: &Book, loaded: &Loaded, vault: &Vault, tables: &mut Tables) {
     let mut rows: Rows = Vec::new();
