@@ -4,7 +4,7 @@
 //! another operator's LOAD): rows that nobody touched here follow, rows that were edited stay, and rows that both changed are
 //! conflicts that stand in the way of LOAD and SAVE until somebody decides.
 
-use super::commands::{Command, Operation, Show, first_word_is, show};
+use super::commands::{Command, Show, first_word_is, show};
 use super::dialect;
 use super::engine::{Bounds, Engine, EngineError, Field, SCHEMAS};
 use super::feed::Feed;
@@ -13,9 +13,9 @@ use super::history::Versions;
 use super::model::merge::{merge, places};
 use super::model::{self, Rows, Tables, variables};
 use super::orders::Order;
-use super::stats_history;
 use super::tables::{Unit, main, monitor, refill, stats};
 use super::wire::Answer;
+use super::{idle, rights, stats_history};
 use crate::config::admin::{AdminRole, AdminSettings};
 use crate::config::{Document, Loaded, load_documents};
 use crate::session::worker::Published;
@@ -274,16 +274,14 @@ impl Desk {
             let sums = super::commands::checksum::all(&rows, self.parts.versions.history().last().map(|e| &**e));
             self.engine.refill("main.runtime_checksums_values", &sums)?;
         }
-        if let Some(variables) = rows.get_mut("global_variables") {
-            variables::greet(variables, &self.parts.published.load().frontend.server_version());
-        }
         if let Some(users) = rows.get_mut("mysql_users") {
             *users = both_sides(users);
         }
         for (table, rows) in rows.iter().filter(|(table, _)| lower.contains(&format!("runtime_{table}"))) {
             self.engine.refill(&format!("main.runtime_{table}"), rows)?;
         }
-        Ok(())
+        let shown = "UPDATE main.runtime_global_variables SET variable_value = switchboard_shown(variable_name, variable_value)";
+        Ok(self.engine.whole(|tables| tables.execute(shown, []).map(drop))?)
     }
 
     fn history_rows(&self) -> Vec<Vec<Value>> {
@@ -308,6 +306,7 @@ impl Desk {
     /// [`DeskError`].
     pub(super) fn sql(&self, who: &Who, text: &str, parameters: &[Value]) -> Result<Answer, DeskError> {
         self.sync()?;
+        self.engine.greet(self.parts.published.load().frontend.server_version());
         let translated = dialect::translate(text);
         // What cannot be run, or may not, forgets nothing.
         let resets = match text.to_ascii_lowercase().contains("_reset") {
@@ -315,9 +314,6 @@ impl Desk {
             false => BTreeSet::new(),
         };
         self.refill(text, &resets)?;
-        if let Ok(mut greeting) = self.engine.greeting.lock() {
-            *greeting = self.parts.published.load().frontend.server_version();
-        }
         let outcome = self.engine.run(who, &translated.sql, parameters, self.bounds)?;
         if outcome.columns.is_empty() {
             // As ProxySQL has it: tools read the number of a rule that they gave none.
@@ -364,12 +360,12 @@ impl Desk {
         parameters: &[Value],
         warnings: &mut Vec<String>,
     ) -> Answer {
-        if let Err(reason) = may(who.role, command) {
+        if let Err(reason) = rights::may(who.role, command) {
             return Answer::refused(reason);
         }
         let done = match command {
             Command::Sql => {
-                warnings.extend(idle_columns(text));
+                warnings.extend(idle::columns(text));
                 self.sql(who, text, parameters)
             }
             Command::Noise | Command::Use(_) => Ok(Answer::ok()),
@@ -484,48 +480,4 @@ fn both_sides(users: &[Vec<Value>]) -> Vec<Vec<Value>> {
         row
     };
     users.iter().map(|row| side(row, 1)).chain(users.iter().map(|row| side(row, 0))).collect()
-}
-
-/// Columns without a meaning that a change names: a warning for each.
-fn idle_columns(text: &str) -> Vec<String> {
-    if !first_word_is(text, &["INSERT", "UPDATE", "REPLACE"]) {
-        return Vec::new();
-    }
-    let pieces = super::commands::pieces(text);
-    let names = |word: &str| pieces.iter().any(|p| p.plain().eq_ignore_ascii_case(word));
-    let tables = [
-        ("mysql_query_rules", model::rules::RULE),
-        ("mysql_users", model::users::USER),
-        ("mysql_servers", model::servers::SERVER),
-        (model::attributes::TABLE, model::attributes::FIELDS),
-        (model::server_tls::TABLE, model::server_tls::FIELDS),
-    ];
-    let mut out = Vec::new();
-    for (table, fields) in tables.into_iter().filter(|(table, _)| names(table)) {
-        let kept = fields.iter().filter(|field| field.kind == model::codec::Kind::Kept && names(field.column));
-        out.extend(kept.map(|field| format!("{table}.{} is kept and does nothing here", field.column)));
-    }
-    if names("mysql_replication_hostgroups") {
-        out.push(model::servers::NOT_MOVED.to_owned());
-    }
-    for (table, _) in model::KEPT_TABLES.iter().filter(|(table, _)| names(table)) {
-        out.push(format!("{table} is kept and does nothing here"));
-    }
-    out
-}
-
-/// Whether a role may do that. What SQL may touch is the engine's to say.
-fn may(role: AdminRole, command: &Command) -> Result<(), String> {
-    use super::commands::Direction;
-    let allowed = match (role, command) {
-        (AdminRole::Admin, _) => true,
-        (_, Command::Sql | Command::Noise | Command::Use(_) | Command::Show(_)) => true,
-        (AdminRole::Stats, _) => false,
-        (AdminRole::Operator, Command::Carry(unit, direction)) => {
-            *unit == Some(Unit::Servers) && *direction == Direction::MemoryToRuntime
-        }
-        (AdminRole::Operator, Command::Operate(operation)) => !matches!(operation, Operation::Shutdown { .. }),
-        (AdminRole::Operator, command) => !matches!(command, Command::Set(..) | Command::Rollback(_)),
-    };
-    if allowed { Ok(()) } else { Err(format!("the role `{}` may not do that", role.name())) }
 }

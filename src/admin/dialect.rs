@@ -75,7 +75,10 @@ pub fn translate(text: &str) -> Translated {
         }
         let quoted = name.replace('\'', "''");
         let new = if name.contains('-') {
-            format!("(SELECT variable_value FROM main.global_variables WHERE variable_name = '{quoted}')")
+            format!(
+                "(SELECT switchboard_shown(variable_name, variable_value) FROM main.global_variables \
+                 WHERE variable_name = '{quoted}')"
+            )
         } else {
             format!("switchboard_variable('{quoted}')")
         };
@@ -105,7 +108,8 @@ mod tests {
         assert_eq!(
             select.sql,
             "SELECT switchboard_variable('version'), \
-             (SELECT variable_value FROM main.global_variables WHERE variable_name = 'admin-version') AS v, \
+             (SELECT switchboard_shown(variable_name, variable_value) FROM main.global_variables \
+             WHERE variable_name = 'admin-version') AS v, \
              switchboard_variable('autocommit') FROM t WHERE a - 1"
         );
         assert_eq!(select.name("switchboard_variable('version')".into()), "@@version");

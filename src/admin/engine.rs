@@ -83,7 +83,7 @@ pub struct Engine {
     /// Tables that begin anew when they are read, of the statement that was compiled last.
     resets: Arc<Mutex<BTreeSet<String>>>,
     /// The version that clients of the traffic port are greeted with.
-    pub greeting: Arc<Mutex<String>>,
+    greeting: Arc<Mutex<String>>,
     /// Passwords that statements brought in clear.
     pub vault: Arc<Vault>,
 }
@@ -148,6 +148,13 @@ impl Engine {
             authorize(asking.load(Relaxed), &context)
         }))?;
         Ok(Self { db, caller, deadline, born, who, resets, greeting, vault })
+    }
+
+    /// Takes note of the version that clients of the traffic port are greeted with.
+    pub fn greet(&self, version: String) {
+        if let Ok(mut greeting) = self.greeting.lock() {
+            *greeting = version;
+        }
     }
 
     /// Runs one statement for somebody.

@@ -119,14 +119,17 @@ pub(super) fn register(db: &Connection, who: &Arc<Mutex<Who>>, vault: &Arc<Vault
     })
 }
 
-/// Registers what says the version that clients of the traffic port are greeted with.
+/// Registers what says how a variable's value is shown: the version that nobody configured is the one that clients of the
+/// traffic port are greeted with.
 ///
 /// # Errors
 /// SQLite's.
 pub(super) fn register_greeting(db: &Connection, greeting: &Arc<Mutex<String>>) -> Result<()> {
     let greeting = Arc::clone(greeting);
-    db.create_scalar_function("switchboard_greeting", 0, FunctionFlags::SQLITE_UTF8, move |_| {
-        Ok(greeting.lock().map(|version| version.clone()).unwrap_or_default())
+    db.create_scalar_function("switchboard_shown", 2, FunctionFlags::SQLITE_UTF8, move |c| {
+        let (name, value) = (text(c, 0)?, text(c, 1)?);
+        let open = name.as_deref() == Some(SERVER_VERSION) && value.as_deref() == Some("");
+        Ok(if open { greeting.lock().ok().map(|version| version.clone()) } else { value })
     })
 }
 

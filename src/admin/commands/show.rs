@@ -109,9 +109,8 @@ fn condition(statement: &str, rest: &[Piece<'_>]) -> String {
     }
 }
 
-/// A variable's value: the version that nobody configured is the one that clients are greeted with.
-const VALUE: &str =
-    "IIF(variable_name = 'mysql-server_version' AND variable_value = '', switchboard_greeting(), variable_value)";
+/// A variable's value.
+const VALUE: &str = "switchboard_shown(variable_name, variable_value)";
 
 /// SHOW VARIABLES: the settings; and where somebody asks for certain ones, what connectors ask for.
 fn variables(statement: &str, rest: &[Piece<'_>]) -> String {

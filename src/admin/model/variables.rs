@@ -303,17 +303,6 @@ pub fn project(book: &Book, loaded: &Loaded, vault: &Vault, tables: &mut Tables)
     tables.insert("global_variables", rows);
 }
 
-/// Puts the version that clients are greeted with in the place of one that nobody configured.
-pub fn greet(rows: &mut Rows, greeting: &str) {
-    let is_open = |row: &&mut Vec<Sql>| {
-        row.first().and_then(text_of).as_deref() == Some(SERVER_VERSION)
-            && row.get(1).and_then(text_of).as_deref() == Some("")
-    };
-    if let Some(value) = rows.iter_mut().find(is_open).and_then(|row| row.get_mut(1)) {
-        *value = Sql::Text(greeting.to_owned());
-    }
-}
-
 /// Brings the rows of one unit onto the text. `present` are the text's own.
 ///
 /// # Errors

@@ -1,0 +1,23 @@
+//! Which commands a role may give. What its SQL may read and write is settled by the engine.
+
+use super::commands::{Command, Direction, Operation};
+use super::tables::Unit;
+use crate::config::admin::AdminRole;
+
+/// Whether a role may do that.
+///
+/// # Errors
+/// What to tell whoever may not.
+pub(super) fn may(role: AdminRole, command: &Command) -> Result<(), String> {
+    let allowed = match (role, command) {
+        (AdminRole::Admin, _) => true,
+        (_, Command::Sql | Command::Noise | Command::Use(_) | Command::Show(_)) => true,
+        (AdminRole::Stats, _) => false,
+        (AdminRole::Operator, Command::Carry(unit, direction)) => {
+            *unit == Some(Unit::Servers) && *direction == Direction::MemoryToRuntime
+        }
+        (AdminRole::Operator, Command::Operate(operation)) => !matches!(operation, Operation::Shutdown { .. }),
+        (AdminRole::Operator, command) => !matches!(command, Command::Set(..) | Command::Rollback(_)),
+    };
+    if allowed { Ok(()) } else { Err(format!("the role `{}` may not do that", role.name())) }
+}
