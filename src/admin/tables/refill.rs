@@ -147,11 +147,25 @@ fn errors(feed: &dyn Feed, reset: bool) -> Vec<Row> {
                 number(e.count),
                 number(e.first_seen),
                 number(e.last_seen),
-                text(e.text),
+                text(without_statement(e.code, e.text)),
             ]
         })
         .collect()
 }
+
+/// A syntax error, as the server has it, ends in a piece of the statement: a password may stand there.
+fn without_statement(code: u16, mut error: String) -> String {
+    if code == SYNTAX
+        && let Some(quote) = error.find('\'')
+    {
+        error.truncate(quote);
+        error.push('…');
+    }
+    error
+}
+
+/// ER_PARSE_ERROR.
+const SYNTAX: u16 = 1064;
 
 /// The rows of a table of `monitor`; none for one that nothing fills.
 pub fn monitor(table: &str, feed: &dyn Feed) -> Option<Vec<Row>> {
@@ -180,4 +194,17 @@ fn health(feed: &dyn Feed) -> Vec<Row> {
         .into_iter()
         .map(|h| vec![text(h.host), number(h.port.into()), micros(h.at), text(h.from), text(h.to), text(h.cause)])
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_syntax_error_is_shown_without_the_statement() {
+        let error = "for the right syntax to use near ''hunter2' AND it's' at line 1".to_owned();
+        assert_eq!(without_statement(SYNTAX, error), "for the right syntax to use near …");
+        let other = "Table 'nowhere.nothing' doesn't exist";
+        assert_eq!(without_statement(1146, other.to_owned()), other);
+    }
 }
