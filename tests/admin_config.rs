@@ -173,6 +173,18 @@ async fn a_load_is_whole_or_not_at_all_and_names_the_row() {
             "mysql_servers hostgroup_id=20 hostname='127.0.0.1' port=2: [[backend]] max_connections: ",
         ),
         (
+            "INSERT INTO mysql_servers (hostgroup_id, hostname, port) VALUES (20, 'no host', 3307)",
+            "DELETE FROM mysql_servers WHERE port = 3307",
+            "MYSQL SERVERS",
+            "mysql_servers hostgroup_id=20 hostname='no host' port=3307: [[backend]] address: ",
+        ),
+        (
+            "UPDATE switchboard_hostgroups SET check_read_only = 1 WHERE hostgroup_id = 20",
+            "UPDATE switchboard_hostgroups SET check_read_only = NULL",
+            "MYSQL SERVERS",
+            "switchboard_hostgroups hostgroup_id=20: [[hostgroup]] check_read_only: is for writers",
+        ),
+        (
             "UPDATE global_variables SET variable_value = 'x' WHERE variable_name = 'mysql-max_connections'",
             "UPDATE global_variables SET variable_value = '100000' WHERE variable_name = 'mysql-max_connections'",
             "MYSQL VARIABLES",

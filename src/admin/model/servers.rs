@@ -39,6 +39,7 @@ pub const HOSTGROUP: &[Field] = &[
     Field { column: "writer_hostgroup", key: "writer", kind: Kind::Int, absent: Null },
     Field::new("horizon", Kind::Text, Null),
     Field::new("policy", Kind::Raw, Text("least_outstanding")),
+    Field::new("check_read_only", Kind::Flag, Null),
 ];
 
 /// What a pair of replication hostgroups says beside its numbers; kept with the readers.
@@ -99,7 +100,11 @@ pub(super) fn place_of(table: &dyn TableLike, book: &Book) -> (String, i64) {
     match address_of(&text) {
         Ok(Address::Tcp(host, port)) => (host.to_string(), port.into()),
         Ok(Address::Unix(path)) => (path.display().to_string(), 0),
-        Err(_) => (text, 0),
+        // What is no address is named as it was written all the same.
+        Err(_) => {
+            let parts = text.rsplit_once(':').and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+            parts.unwrap_or((text, 0))
+        }
     }
 }
 
@@ -278,7 +283,7 @@ fn apply_hostgroups(book: &mut Book, groups: &Rows, pairs: &Rows, servers: &Rows
     let new = |id: i64| {
         let role = if defaults.contains(&id) { "writer" } else { "reader" };
         let text = |t: &str| Sql::Text(t.to_owned());
-        vec![Sql::Integer(id), text(""), text(role), Sql::Null, Sql::Null, text("least_outstanding")]
+        vec![Sql::Integer(id), text(""), text(role), Sql::Null, Sql::Null, text("least_outstanding"), Sql::Null]
     };
     let mut before = Tables::new();
     project(book, &mut before);

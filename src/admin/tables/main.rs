@@ -242,7 +242,8 @@ pub const TABLES: &[Table] = &[
                role VARCHAR CHECK (role IN ('writer','reader')) NOT NULL DEFAULT 'reader', \
                writer_hostgroup INT, \
                horizon VARCHAR, \
-               policy VARCHAR NOT NULL DEFAULT 'least_outstanding'",
+               policy VARCHAR NOT NULL DEFAULT 'least_outstanding', \
+               check_read_only INT CHECK (check_read_only IN (0,1))",
     },
     // Ours: the conditions of a rule that ProxySQL has not. Lists are separated by commas.
     Table {
