@@ -224,12 +224,16 @@ impl Reception {
         let reception = Rc::clone(self);
         let seat = LoadSeat { gate: Arc::clone(&self.gate), worker: self.worker.id };
         let client = addresses.map(|(peer, _)| (peer.ip(), peer.port()));
-        self.registry.spawn(connection_id, client, move |ticket| {
-            let sign_in = Box::pin(reception.sign_in(plain, connection_id, addresses, ticket));
+        self.registry.spawn(connection_id, client, move |ticket, place| {
+            let sign_in = Box::pin(async move {
+                let (mut session, sequence, before_ok) =
+                    reception.sign_in(plain, connection_id, addresses, ticket).await?;
+                session.admit(sequence, before_ok).await.then_some(session)
+            });
             async move {
-                let _seat = seat;
-                if let Some((session, sequence, before_ok)) = sign_in.await {
-                    session.run(sequence, before_ok).await;
+                let _until_the_end = (seat, place);
+                if let Some(session) = sign_in.await {
+                    session.run().await;
                 }
             }
         });

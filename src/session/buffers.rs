@@ -110,24 +110,37 @@ pub fn poll_write_now(stream: &mut Stream, cx: &mut Context<'_>, bytes: &[u8]) -
     Ok(written)
 }
 
-/// Writes all of `bytes`, and what TLS holds back. Not cancel safe.
+/// Writes what is left of `bytes` behind the first `written`, and what TLS holds back.
 ///
 /// # Errors
 /// Those of the stream, with the number of bytes that had left before.
+pub fn poll_write_all(
+    stream: &mut Stream,
+    cx: &mut Context<'_>,
+    bytes: &[u8],
+    written: &mut usize,
+) -> Poll<Result<(), WriteError>> {
+    let error = |source, written| Poll::Ready(Err(WriteError { written, source }));
+    while *written < bytes.len() {
+        match ready!(Pin::new(&mut *stream).poll_write(cx, &bytes[*written..])) {
+            Ok(0) => return error(io::ErrorKind::WriteZero.into(), *written),
+            Ok(n) => *written += n,
+            Err(e) => return error(e, *written),
+        }
+    }
+    match stream.is_tls() {
+        true => Pin::new(stream).poll_flush(cx).map_err(|source| WriteError { written: *written, source }),
+        false => Poll::Ready(Ok(())),
+    }
+}
+
+/// Writes all of `bytes`, and what TLS holds back. Not cancel safe.
+///
+/// # Errors
+/// See [`poll_write_all`].
 pub async fn write_all(stream: &mut Stream, bytes: &[u8]) -> Result<(), WriteError> {
     let mut written = 0;
-    let result = poll_fn(|cx| {
-        while written < bytes.len() {
-            match ready!(Pin::new(&mut *stream).poll_write(cx, &bytes[written..])) {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(n) => written += n,
-                Err(e) => return Poll::Ready(Err(e)),
-            }
-        }
-        if stream.is_tls() { Pin::new(&mut *stream).poll_flush(cx) } else { Poll::Ready(Ok(())) }
-    })
-    .await;
-    result.map_err(|source| WriteError { written, source })
+    poll_fn(|cx| poll_write_all(stream, cx, bytes, &mut written)).await
 }
 
 /// A write that failed.

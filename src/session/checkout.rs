@@ -4,6 +4,7 @@ use super::Session;
 use super::base::{ask_base, why_not};
 use super::error::StatementError;
 use super::link::Link;
+use super::relay::Relay;
 use super::snapshot::Snapshot;
 use super::state::{Portable, transition};
 use super::sync::{TalkError, talk};
@@ -237,6 +238,7 @@ impl Session {
         backend.record.connected();
         let mut link = Box::new(Link {
             stream: connected.stream,
+            relay: Relay::default(),
             key: self.key(&backend),
             lease,
             hostgroup: hostgroup.id,

@@ -1,11 +1,13 @@
 //! The commands that are neither statements nor executions.
 
 use super::Session;
+use super::checkout::Tried;
 use super::error::{SessionEnd, StatementError};
+use super::flight::Planned;
 use super::link::Link;
 use super::pin::Pins;
 use super::state::Portable;
-use super::statement::Request;
+use super::statement::UNPLACED;
 use super::sync::talk;
 use crate::frontend::login::{self, LoginContext};
 use crate::protocol::capabilities::Capabilities;
@@ -80,14 +82,10 @@ impl Session {
                 _ => self.answered_by_rule(&plan, &route).await,
             };
         }
-        let request = Request {
-            frames: Vec::new(),
-            sequence: self.inbox.sequence(),
-            expect: command.expect(),
-            statement_id: None,
-            effects,
-        };
-        self.run_request(&snapshot, &plan, &route, request).await
+        let request = self.as_it_came(command.expect(), effects);
+        let mut planned = Planned { snapshot, plan, route, request, executing: None, placed: UNPLACED };
+        self.locate(&mut planned);
+        self.run_with(planned, None, Tried::default()).await
     }
 
     /// What the present command means, as a statement: rules see the schema or the table that it names.

@@ -11,11 +11,12 @@
 use super::Session;
 use super::buffers::write_all;
 use super::error::{SessionEnd, StatementError};
+use super::exchange::{Failed, Request};
 use super::link::Link;
 use super::pin::Pins;
 use super::place::Place;
 use super::relay::Outcome;
-use super::statement::{Failed, From, Request, command_frame};
+use super::statement::{From, command_frame};
 use crate::protocol::command::Command;
 use crate::protocol::prepared::STATEMENT_ID;
 use crate::protocol::status::Status;
@@ -202,7 +203,7 @@ impl Session {
             statement_id: None,
             effects: Effects::READ,
         };
-        match self.exchange(&mut link, &request, &mut None).await {
+        match self.exchange(&mut link, &request).await {
             Ok(outcome) => {
                 if let Some(status) = outcome.status {
                     self.status = status;
@@ -227,7 +228,7 @@ impl Session {
                 }
                 let backend = link.backend().name.to_string();
                 self.discard(link);
-                if failure.delivered != super::statement::Delivered::Nothing {
+                if failure.delivered != super::exchange::Delivered::Nothing {
                     return Err(SessionEnd::HalfAnswered { backend, why: failure.why });
                 }
                 Err(lost.into())

@@ -9,8 +9,11 @@ use super::error::SessionEnd;
 use crate::protocol::codec::{HEADER, Header, MAX_FRAME};
 use crate::protocol::command::Command;
 use crate::telemetry::WorkerCounters;
+use std::future::poll_fn;
 use std::io;
 use std::ops::Range;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 /// The request that is being served, and what the client sent after it.
 #[derive(Default)]
@@ -31,6 +34,16 @@ enum Progress {
     /// A request; it ends there, in so many frames.
     Whole { end: usize, frames: u8 },
     /// The client breaks the protocol.
+    Bad(&'static str),
+}
+
+/// What the client wants next.
+pub(super) enum Next {
+    /// This; `None` for a command byte that means nothing here, and for none at all.
+    Command(Option<Command>),
+    /// It has not said all of it.
+    More,
+    /// It breaks the protocol.
     Bad(&'static str),
 }
 
@@ -122,29 +135,23 @@ impl Inbox {
 }
 
 impl Session {
-    /// Waits for the client's next command. `None` for a command byte that means nothing here, and for none at all.
-    ///
-    /// # Errors
-    /// The session's end.
-    pub(super) async fn next_command(&mut self) -> Result<Option<Command>, SessionEnd> {
-        loop {
-            if !self.inbox.is_empty() {
-                let limit = self.worker.snapshot().settings.max_allowed_packet;
-                match self.inbox.look(limit) {
-                    Progress::Whole { end, frames } => {
-                        self.inbox.accept(end, frames);
-                        return Ok(self.inbox.payload().first().and_then(|byte| Command::from_byte(*byte)));
-                    }
-                    Progress::More => {}
-                    Progress::Bad(why) => return Err(self.turn_away(why).await),
-                }
+    /// The client's next command, if all of it has come.
+    pub(super) fn command_at_hand(&mut self) -> Next {
+        if self.inbox.is_empty() {
+            return Next::More;
+        }
+        match self.inbox.look(self.worker.snapshot().settings.max_allowed_packet) {
+            Progress::Whole { end, frames } => {
+                self.inbox.accept(end, frames);
+                Next::Command(self.inbox.payload().first().and_then(|byte| Command::from_byte(*byte)))
             }
-            self.read_more().await?;
+            Progress::More => Next::More,
+            Progress::Bad(why) => Next::Bad(why),
         }
     }
 
     /// Tells a client that breaks the protocol, once, before it is cut off.
-    async fn turn_away(&mut self, why: &'static str) -> SessionEnd {
+    pub(super) async fn turn_away(&mut self, why: &'static str) -> SessionEnd {
         let (code, state) = if why.contains("max_allowed_packet") { (1153, b"08S01") } else { (1156, b"08S01") };
         let text = if code == 1153 {
             "Got a packet bigger than 'max_allowed_packet' bytes"
@@ -158,25 +165,30 @@ impl Session {
         }
     }
 
-    /// Reads once from the client; meanwhile gives back what the session holds for too long.
-    async fn read_more(&mut self) -> Result<(), SessionEnd> {
-        let patience = self.holds_for_a_while().then(|| self.worker.snapshot().settings.hold_results);
-        let worker = &*self.worker;
-        let inbox = &mut self.inbox.bytes;
-        let read = worker.buffers.read(&mut self.client, |bytes| {
-            worker.buffers.fill(inbox).extend_from_slice(bytes);
+    /// How long the session may keep what it holds just for what the client may ask next; none if it holds nothing such.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.holds_for_a_while().then(|| self.worker.snapshot().settings.hold_results)
+    }
+
+    /// Reads once from the client.
+    pub(super) fn poll_read_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SessionEnd>> {
+        let Self { worker, inbox, client, .. } = self;
+        let read = ready!(worker.buffers.poll_read(cx, client, |bytes, _| {
+            worker.buffers.fill(&mut inbox.bytes).extend_from_slice(bytes);
             bytes.len()
-        });
-        let counters = &worker.stats.counters;
-        match patience {
-            None => came(read.await, counters),
-            Some(patience) => match tokio::time::timeout(patience, read).await {
-                Ok(read) => came(read, counters),
-                Err(_) => {
-                    Box::pin(self.let_go()).await;
-                    Ok(())
-                }
-            },
+        }));
+        Poll::Ready(came(read, &worker.stats.counters))
+    }
+
+    /// The same, for so long; then gives back what the session holds.
+    pub(super) async fn read_for(&mut self, patience: Duration) -> Result<(), SessionEnd> {
+        let read = tokio::time::timeout(patience, poll_fn(|cx| self.poll_read_more(cx)));
+        match read.await {
+            Ok(read) => read,
+            Err(_) => {
+                Box::pin(self.let_go()).await;
+                Ok(())
+            }
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::Session;
 use super::buffers::write_all;
 use super::error::SessionEnd;
+use super::exchange::{Delivered, Failed, Failure};
 use super::link::Link;
-use super::statement::{Delivered, Failed, Failure};
 use crate::protocol::codec::{HEADER, Header, MAX_FRAME};
 
 /// Follows the client's file: packets until an empty one.

@@ -1,6 +1,7 @@
 //! A link: a backend connection and what the sessions that used it have left on it.
 
 use super::display::Text;
+use super::relay::Relay;
 use super::state::State;
 use crate::backend::pool::Key;
 use crate::backend::server::{Backend, Lease};
@@ -27,6 +28,8 @@ pub struct Remote {
 pub struct Link {
     /// The connection.
     pub stream: Stream,
+    /// The request that is on its way over it, if one is.
+    pub relay: Relay,
     /// Its room at the backend; given back when the link is dropped.
     pub lease: Lease,
     /// Whom it is fit for.

@@ -14,7 +14,9 @@
 //! | [`worker`] | what the sessions of one thread share |
 //! | [`snapshot`] | one version of the configuration |
 //! | [`inbox`] | commands off the client's socket |
-//! | [`statement`] | COM_QUERY: plan, place, run, again elsewhere if that is safe |
+//! | [`flight`] | the way of nearly every statement: no wait but that for its answer |
+//! | [`statement`] | the others: a wait for a link, a second try elsewhere |
+//! | [`exchange`] | a request over a link, and its answer |
 //! | [`prepared`] | prepared statements, which belong to the session and not to a backend |
 //! | [`remote`] | preparing them on a backend's connection |
 //! | [`cursor`] | their cursors, which belong to a connection |
@@ -42,7 +44,9 @@ pub mod commands;
 pub mod cursor;
 pub mod display;
 pub mod error;
+mod exchange;
 pub mod explain;
+mod flight;
 pub mod inbox;
 pub mod infile;
 pub mod kill;
@@ -71,10 +75,13 @@ use crate::protocol::command::Command;
 use crate::protocol::status::Status;
 use crate::rules::Subject;
 use error::{SessionEnd, StatementError};
+use flight::Departure;
+use inbox::Next;
 use link::Link;
 use pin::Pins;
 use registry::{Activity, Ticket};
 use state::{Portable, State};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -148,6 +155,8 @@ pub struct Session {
     /// The user and the schema by number, for the statistics.
     names: (u32, u32),
     inbox: inbox::Inbox,
+    /// The statement that is under way, where it went the short way.
+    departure: Departure,
     prepared: Option<Box<prepared::Statements>>,
 }
 
@@ -216,19 +225,79 @@ impl Session {
             readied: Duration::ZERO,
             names,
             inbox: inbox::Inbox::default(),
+            departure: Departure::default(),
             prepared: None,
         }
     }
 
-    /// Serves the client until it leaves or cannot be served any more. Sends the OK of the sign-in first, after making
-    /// sure that the schema it asked for exists.
-    pub async fn run(mut self: Box<Self>, sequence: u8, before_ok: Option<Vec<u8>>) {
-        let end = match Box::pin(self.open(sequence, before_ok)).await {
-            Ok(()) => self.serve().await,
-            Err(end) => end,
+    /// Sends the OK of the sign-in, after making sure that the schema it asked for exists. False if the session ends there.
+    pub async fn admit(&mut self, sequence: u8, before_ok: Option<Vec<u8>>) -> bool {
+        let opened = self.open(sequence, before_ok).await;
+        if let Err(end) = &opened {
+            self.log_end(end);
+            self.close();
+        }
+        opened.is_ok()
+    }
+
+    /// Serves the client until it leaves or cannot be served any more.
+    ///
+    /// The two waits of an ordinary statement, for its request and for its answer, are made here and not in functions of their
+    /// own: see [`flight`].
+    pub async fn run(mut self: Box<Self>) {
+        let end = 'served: loop {
+            self.rest();
+            let command = loop {
+                match self.command_at_hand() {
+                    Next::Command(command) => break command,
+                    Next::Bad(why) => break 'served Box::pin(self.turn_away(why)).await,
+                    Next::More => {}
+                }
+                let read = match self.patience() {
+                    None => poll_fn(|cx| self.poll_read_more(cx)).await,
+                    Some(patience) => self.read_for(patience).await,
+                };
+                if let Err(end) = read {
+                    break 'served end;
+                }
+            };
+            self.begin_command();
+            let served = match self.set_out(command) {
+                true => match poll_fn(|cx| self.poll_flight(cx)).await {
+                    Ok(()) if self.may_land() => {
+                        self.land();
+                        Ok(())
+                    }
+                    flown => Box::pin(self.divert(flown)).await,
+                },
+                false => self.go_the_long_way(command).await,
+            };
+            if let Err(end) = served
+                && let Err(end) = Box::pin(self.apologise(end)).await
+            {
+                break end;
+            }
+            self.inbox.done(&self.worker.buffers);
         };
         self.log_end(&end);
         self.close();
+    }
+
+    /// Shows others that the session waits for its client.
+    fn rest(&self) {
+        let parked = if self.has_parked() { Pins::CURSOR } else { Pins::empty() };
+        let holds = self.home.is_some() || !parked.is_empty();
+        let waits = if holds { Activity::Holding } else { Activity::Idle };
+        self.ticket.waits(waits, self.home_pins | self.last_pins | parked, self.worker.ticks());
+    }
+
+    /// Shows others that it serves a command, whose time counts from here.
+    fn begin_command(&mut self) {
+        self.ticket.begins(self.worker.ticks());
+        self.began = Instant::now();
+        self.waited = Duration::ZERO;
+        self.readied = Duration::ZERO;
+        self.worker.stats.counters.statements.inc();
     }
 
     /// One line for an end that somebody may want to know of.
@@ -241,44 +310,30 @@ impl Session {
         }
     }
 
-    async fn serve(&mut self) -> SessionEnd {
-        loop {
-            let parked = if self.has_parked() { Pins::CURSOR } else { Pins::empty() };
-            let holds = self.home.is_some() || !parked.is_empty();
-            let waits = if holds { Activity::Holding } else { Activity::Idle };
-            self.ticket.waits(waits, self.home_pins | self.last_pins | parked, self.worker.ticks());
-            let command = match self.next_command().await {
-                Ok(command) => command,
-                Err(end) => return end,
-            };
-            self.ticket.begins(self.worker.ticks());
-            self.began = Instant::now();
-            self.waited = Duration::ZERO;
-            self.readied = Duration::ZERO;
-            self.worker.stats.counters.statements.inc();
-            if let Err(end) = self.obey(command).await {
-                return end;
-            }
-            self.inbox.done(&self.worker.buffers);
+    /// Runs a command that did not get away at once.
+    async fn go_the_long_way(&mut self, command: Option<Command>) -> Result<(), SessionEnd> {
+        match std::mem::take(&mut self.departure) {
+            Departure::Held(planned, at_hand) => self.run_planned(planned, at_hand).await,
+            _ => self.obey(command).await,
         }
     }
 
-    /// Runs one command. An error that the session outlives is answered here.
+    /// Runs a command that is no plain statement.
     async fn obey(&mut self, command: Option<Command>) -> Result<(), SessionEnd> {
-        let result = match command {
-            Some(Command::Query) => self.query().await,
+        match command {
+            Some(Command::Query) => Box::pin(self.explain_route()).await,
             Some(Command::Execute) => self.execute().await,
-            Some(Command::Quit) => return Err(SessionEnd::Left),
+            Some(Command::Quit) => Err(SessionEnd::Left),
             Some(other) => Box::pin(self.other_command(other)).await,
             None => Err(StatementError::UnknownCommand.into()),
-        };
-        match result {
-            Err(SessionEnd::Statement(error)) => {
-                self.tally_own_error(&error);
-                self.send_error(&error, self.inbox.sequence().wrapping_add(1)).await?;
-                if error.ends_session() { Err(error.into()) } else { Ok(()) }
-            }
-            other => other,
         }
+    }
+
+    /// Answers an error that the session outlives; gives back any other.
+    async fn apologise(&mut self, end: SessionEnd) -> Result<(), SessionEnd> {
+        let SessionEnd::Statement(error) = end else { return Err(end) };
+        self.tally_own_error(&error);
+        self.send_error(&error, self.inbox.sequence().wrapping_add(1)).await?;
+        if error.ends_session() { Err(error.into()) } else { Ok(()) }
     }
 }

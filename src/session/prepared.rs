@@ -12,12 +12,14 @@ use super::buffers::write_all;
 use super::cursor::Cursors;
 use super::display::{Text, Told};
 use super::error::{SessionEnd, StatementError};
+use super::exchange::{Delivered, Failed, Request};
+use super::flight::Planned;
 use super::link::Link;
 use super::pin::Pins;
 use super::relay::Outcome;
 use super::snapshot::Snapshot;
 use super::state::State;
-use super::statement::Request;
+use super::statement::UNPLACED;
 use crate::protocol::codec::{HEADER, put_packet};
 use crate::protocol::command::Command;
 use crate::protocol::prepared::{CURSOR_FLAGS, Execute, STATEMENT_ID, Value, read_values};
@@ -146,7 +148,7 @@ impl Session {
             };
             self.make_room(&mut link, number, limit).await;
             self.worker.stats.counters.behind.prepare.inc();
-            match self.exchange(&mut link, &request, &mut None).await {
+            match self.exchange(&mut link, &request).await {
                 Ok(outcome) => {
                     if let Some((remote, columns, parameters)) = outcome.prepared {
                         link.remember(remote, number, &known);
@@ -180,16 +182,16 @@ impl Session {
                     }
                     return Ok(());
                 }
-                Err(super::statement::Failed::Client(end)) => {
+                Err(Failed::Client(end)) => {
                     self.discard(link);
                     return Err(end);
                 }
-                Err(super::statement::Failed::Backend(failure)) => {
+                Err(Failed::Backend(failure)) => {
                     let backend = std::sync::Arc::clone(link.backend());
                     backend.failed(crate::backend::health::Cause::Connection(failure.why.clone()));
                     let mut lost = self.lost(&link, &failure.why);
                     self.discard(link);
-                    if failure.delivered != super::statement::Delivered::Nothing {
+                    if failure.delivered != Delivered::Nothing {
                         return Err(SessionEnd::HalfAnswered { backend: backend.name.to_string(), why: failure.why });
                     }
                     if held {
@@ -236,7 +238,7 @@ impl Session {
         (found.plan, route)
     }
 
-    /// COM_STMT_EXECUTE. What was sent ahead for it is used up, served or not: a client that tries again sends it again.
+    /// COM_STMT_EXECUTE, with whatever stands beside it. What was sent ahead for it is used up, served or not: a client that tries again sends it again.
     pub(super) async fn execute(&mut self) -> Result<(), SessionEnd> {
         self.worker.stats.counters.front.execute.inc();
         let id = self.requested_id()?;
@@ -248,28 +250,33 @@ impl Session {
     }
 
     async fn execute_statement(&mut self, id: u32) -> Result<(), SessionEnd> {
-        let snapshot = self.worker.snapshot();
-        let mut executing = self.keep_types(id)?;
+        let executing = self.keep_types(id)?;
         if self.prepared.as_ref().is_some_and(|p| !p.cursors.is_empty()) {
             Box::pin(self.make_way(id)).await?;
         }
-        let (plan, route) = self.plan_execution(&snapshot, id)?;
-        if self.is_answered(&route) {
-            return Box::pin(self.answered_by_rule(&plan, &route)).await;
+        let planned = self.plan_with_values(executing)?;
+        self.run_planned(planned, None).await
+    }
+
+    /// The plan of a COM_STMT_EXECUTE that has nothing beside it: nothing was sent ahead, no cursor is open. None for others, and
+    /// for those that are wrong: [`Session::execute`] says what is.
+    #[inline]
+    pub(super) fn plan_plain_execution(&mut self) -> Option<Planned> {
+        let statements = self.prepared.as_ref()?;
+        if statements.long_data_bytes > 0 || !statements.cursors.is_empty() {
+            return None;
         }
-        if executing.cursor && !Box::pin(self.may_open_cursor(plan.facts.effects)).await {
-            // A server, too, may answer with all rows at once.
-            self.inbox.patch(FLAGS, &[0]);
-            executing.cursor = false;
-        }
-        let request = Request {
-            frames: Vec::new(),
-            sequence: self.inbox.sequence(),
-            expect: Expect::Results,
-            statement_id: None,
-            effects: plan.facts.effects,
-        };
-        self.run_with(&snapshot, &plan, &route, request, Some(executing)).await
+        let executing = self.keep_types(self.requested_id().ok()?).ok()?;
+        let planned = self.plan_with_values(executing).ok()?;
+        self.worker.stats.counters.front.execute.inc();
+        Some(planned)
+    }
+
+    fn plan_with_values(&mut self, executing: Executing) -> Result<Planned, StatementError> {
+        let snapshot = self.worker.snapshot();
+        let (plan, route) = self.plan_execution(&snapshot, executing.id)?;
+        let request = self.as_it_came(Expect::Results, plan.facts.effects);
+        Ok(Planned { snapshot, plan, route, request, executing: Some(executing), placed: UNPLACED })
     }
 
     /// Keeps the types that an execution brings.
@@ -468,7 +475,7 @@ impl Session {
 /// A server's error for a statement number that it does not have.
 const UNKNOWN_STATEMENT: u16 = 1243;
 /// Where an execution's payload has its cursor flags.
-const FLAGS: usize = STATEMENT_ID + 4;
+pub(super) const FLAGS: usize = STATEMENT_ID + 4;
 
 /// Preparing runs nothing: it needs a server that knows the tables, and any hostgroup of the route does, those too that a
 /// horizon takes out until the values are known, and the writer last. What may not run on a reader is prepared on the

@@ -213,21 +213,18 @@ impl Registry {
         Self { entries: RefCell::default(), roll }
     }
 
-    /// Runs a session's task, registered for as long as it lives.
+    /// Runs a session's task, which is registered for as long as it keeps the place that `make` gets. The task is what `make`
+    /// returns and nothing around it: an idle session costs its size, and a statement each layer of it.
     pub fn spawn<F, T>(self: &Rc<Self>, connection_id: u32, client: Option<(IpAddr, u16)>, make: F)
     where
-        F: FnOnce(Ticket) -> T,
+        F: FnOnce(Ticket, Place) -> T,
         T: Future<Output = ()> + 'static,
     {
         let card = Ticket::new(Card { connection_id, client, ..Card::default() });
         let shown = self.roll.cards().insert(Arc::clone(&card));
         let key = self.entries.borrow_mut().insert(Entry { card: Arc::clone(&card), task: None, shown });
         let place = Place { registry: Rc::clone(self), key };
-        let session = make(card);
-        let task = tokio::task::spawn_local(async move {
-            let _place = place;
-            session.await;
-        });
+        let task = tokio::task::spawn_local(make(card, place));
         if let Some(entry) = self.entries.borrow_mut().get_mut(key) {
             entry.task = Some(task.abort_handle());
         }
@@ -276,7 +273,8 @@ impl Registry {
     }
 }
 
-struct Place {
+/// A session's place in the registry, given up when it is dropped.
+pub struct Place {
     registry: Rc<Registry>,
     key: usize,
 }

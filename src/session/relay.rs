@@ -3,16 +3,14 @@
 //! What it refuses: to wait for a whole packet before passing it on, to read rows, and to guess. It hands on what the
 //! [`Tracker`] has decided, keeps back what is undecided, and reports what the response did.
 
-use super::buffers::{Buffers, poll_write_now};
-use super::link::Link;
+use super::buffers::{Buffers, WriteError, poll_write_all, poll_write_now};
 use crate::net::Stream;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::{HEADER, put_packet};
 use crate::protocol::response::{ErrPacket, OkPacket};
 use crate::protocol::response::{StateChange, without_session_track};
 use crate::protocol::status::Status;
-use crate::protocol::tracker::{Desync, Packet, Step, Summary, Tracker};
-use std::future::poll_fn;
+use crate::protocol::tracker::{Desync, Expect, Packet, Step, Summary, Tracker};
 use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -122,9 +120,19 @@ pub struct Manner {
     pub statement_id: Option<u32>,
 }
 
-/// A response on its way.
-pub struct Relay<'a> {
-    buffers: &'a Buffers,
+/// A request on its way to a server, and its response on its way back. Each link has one, used for one request after the
+/// other: a session that waits for its client holds nothing of it.
+///
+/// ```text
+///   begin ─▶ poll_send ─▶ poll_answer ─┬─▶ finish
+///                              ▲       │
+///                              └─ file_sent: the server has asked for a file
+/// ```
+pub struct Relay {
+    /// Bytes of the request that have left.
+    written: usize,
+    /// All of it has.
+    is_sent: bool,
     tracker: Tracker,
     manner: Manner,
     /// Undecided bytes: the head of a packet that must be read whole.
@@ -140,13 +148,13 @@ pub struct Relay<'a> {
     in_part: bool,
 }
 
-impl<'a> Relay<'a> {
-    /// A relay for the response that `tracker` expects.
-    pub fn new(buffers: &'a Buffers, tracker: Tracker, manner: Manner) -> Self {
+impl Default for Relay {
+    fn default() -> Self {
         Self {
-            buffers,
-            tracker,
-            manner,
+            written: 0,
+            is_sent: false,
+            tracker: Tracker::new(Expect::Results, true, 0),
+            manner: Manner::default(),
             carry: Vec::new(),
             out: Vec::new(),
             outcome: Outcome::default(),
@@ -155,22 +163,50 @@ impl<'a> Relay<'a> {
             in_part: false,
         }
     }
+}
 
-    /// Carries the response to the client until it ends, or until the server asks for a file
-    /// ([`Tracker::wants_file`]; call again after [`Relay::file_sent`]).
+impl Relay {
+    /// Another request, whose response `tracker` expects. The one before has finished.
+    pub fn begin(&mut self, tracker: Tracker, manner: Manner) {
+        debug_assert!(
+            self.carry.is_empty() && self.out.is_empty(),
+            "a connection is closed in the middle of a response"
+        );
+        self.written = 0;
+        self.is_sent = false;
+        self.tracker = tracker;
+        self.manner = manner;
+        self.client_is_early = false;
+        self.at_file = None;
+        self.in_part = false;
+    }
+
+    /// Sends the request, the same bytes at each poll; then always ready.
     ///
     /// # Errors
-    /// See [`RelayError`]; in every case the link is of no more use. Not cancel safe.
-    pub async fn run(&mut self, link: &mut Link, client: &mut Stream) -> Result<(), RelayError> {
-        let result = poll_fn(|cx| self.poll(cx, link, client)).await;
-        self.outcome.rows = self.tracker.rows();
-        result
+    /// [`WriteError`], with what had left before.
+    pub fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: &[u8],
+        server: &mut Stream,
+    ) -> Poll<Result<(), WriteError>> {
+        if !self.is_sent {
+            ready!(poll_write_all(server, cx, request, &mut self.written))?;
+            self.is_sent = true;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// The client's file has been passed on; the last frame had the sequence number `sent`.
     pub fn file_sent(&mut self, sent: u8) {
         self.tracker.file_sent(sent);
         self.at_file = Some(self.outcome.bytes);
+    }
+
+    /// What the response has done so far; of its rows nothing yet.
+    pub fn so_far(&self) -> &Outcome {
+        &self.outcome
     }
 
     /// Bytes that have gone to the client so far.
@@ -189,13 +225,25 @@ impl<'a> Relay<'a> {
     }
 
     /// What the response did.
-    pub fn finish(mut self) -> Outcome {
-        self.buffers.give(std::mem::take(&mut self.carry));
-        self.buffers.give(std::mem::take(&mut self.out));
-        self.outcome
+    pub fn finish(&mut self, buffers: &Buffers) -> Outcome {
+        buffers.give(std::mem::take(&mut self.carry));
+        buffers.give(std::mem::take(&mut self.out));
+        self.outcome.rows = self.tracker.rows();
+        std::mem::take(&mut self.outcome)
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, link: &mut Link, client: &mut Stream) -> Poll<Result<(), RelayError>> {
+    /// Carries the response to the client until it ends, or until the server asks for a file
+    /// ([`Relay::wants_file`]; poll again after [`Relay::file_sent`]).
+    ///
+    /// # Errors
+    /// See [`RelayError`]; in every case the connection is of no more use.
+    pub fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        server: &mut Stream,
+        client: &mut Stream,
+        buffers: &Buffers,
+    ) -> Poll<Result<(), RelayError>> {
         loop {
             if !self.out.is_empty() {
                 let written = poll_write_now(client, cx, &self.out).map_err(RelayError::Client)?;
@@ -212,8 +260,7 @@ impl<'a> Relay<'a> {
                 }
                 return Poll::Ready(Ok(()));
             }
-            let buffers = self.buffers;
-            match buffers.poll_read(cx, &mut link.stream, |bytes, cx| self.take(bytes, client, cx)) {
+            match buffers.poll_read(cx, server, |bytes, cx| self.take(bytes, client, cx, buffers)) {
                 Poll::Ready(Ok(taken)) => {
                     taken?;
                     if self.outcome.began.is_none() && !(self.tracker.is_done() && self.out.is_empty()) {
@@ -244,21 +291,33 @@ impl<'a> Relay<'a> {
     }
 
     /// Deals with what one read brought.
-    fn take(&mut self, bytes: &[u8], client: &mut Stream, cx: &mut Context<'_>) -> Result<(), RelayError> {
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        client: &mut Stream,
+        cx: &mut Context<'_>,
+        buffers: &Buffers,
+    ) -> Result<(), RelayError> {
         if bytes.is_empty() {
             return Err(self.backend(BackendFault::Closed));
         }
         if self.carry.is_empty() {
-            return self.pass_on(bytes, client, cx);
+            return self.pass_on(bytes, client, cx, buffers);
         }
         let mut joined = std::mem::take(&mut self.carry);
         joined.extend_from_slice(bytes);
-        let result = self.pass_on(&joined, client, cx);
-        self.buffers.give(joined);
+        let result = self.pass_on(&joined, client, cx, buffers);
+        buffers.give(joined);
         result
     }
 
-    fn pass_on(&mut self, bytes: &[u8], client: &mut Stream, cx: &mut Context<'_>) -> Result<(), RelayError> {
+    fn pass_on(
+        &mut self,
+        bytes: &[u8],
+        client: &mut Stream,
+        cx: &mut Context<'_>,
+        buffers: &Buffers,
+    ) -> Result<(), RelayError> {
         // bytes[from..to] is decided, goes out as it is, and has not gone yet.
         let (mut from, mut to) = (0, 0);
         loop {
@@ -276,8 +335,8 @@ impl<'a> Relay<'a> {
                     }
                     to = whole.end;
                     if self.note(packet, &bytes[whole.start + HEADER..whole.end])? {
-                        self.buffers.fill(&mut self.out).extend_from_slice(&bytes[from..whole.start]);
-                        self.rewrite(packet, &bytes[whole])?;
+                        buffers.fill(&mut self.out).extend_from_slice(&bytes[from..whole.start]);
+                        self.rewrite(packet, &bytes[whole], buffers)?;
                         from = to;
                     }
                     if self.tracker.is_done() || self.tracker.wants_file() {
@@ -296,10 +355,10 @@ impl<'a> Relay<'a> {
             plain = &plain[written..];
         }
         if !plain.is_empty() {
-            self.buffers.fill(&mut self.out).extend_from_slice(plain);
+            buffers.fill(&mut self.out).extend_from_slice(plain);
         }
         if to < bytes.len() {
-            self.buffers.fill(&mut self.carry).extend_from_slice(&bytes[to..]);
+            buffers.fill(&mut self.carry).extend_from_slice(&bytes[to..]);
         }
         Ok(())
     }
@@ -342,7 +401,7 @@ impl<'a> Relay<'a> {
     }
 
     /// Puts the client's version of a packet into `out`. `whole` is the packet with its header.
-    fn rewrite(&mut self, packet: Packet, whole: &[u8]) -> Result<(), RelayError> {
+    fn rewrite(&mut self, packet: Packet, whole: &[u8], buffers: &Buffers) -> Result<(), RelayError> {
         let sequence = whole[HEADER - 1];
         let payload = &whole[HEADER..];
         let before = self.out.len();
@@ -350,10 +409,10 @@ impl<'a> Relay<'a> {
             self.out.extend_from_slice(whole);
             self.out[before + HEADER + 1..before + HEADER + 5].copy_from_slice(&id.to_le_bytes());
         } else {
-            let mut plain = self.buffers.take();
+            let mut plain = buffers.take();
             let rewritten = without_session_track(payload, &mut plain);
             put_packet(&mut self.out, &plain, sequence);
-            self.buffers.give(plain);
+            buffers.give(plain);
             rewritten.map_err(|_| self.backend(Desync::Malformed("an OK packet").into()))?;
         }
         self.outcome.bytes += (self.out.len() - before) as u64;

@@ -47,18 +47,27 @@ pub(super) const MAY_WRITE: Effects = Effects::WRITE
     .union(Effects::ADMIN);
 
 impl Session {
-    /// Brings the session up to date after a response, and gives the link to whoever keeps it.
-    pub(super) async fn settle(
-        &mut self,
-        mut link: Box<Link>,
-        from: From,
-        plan: &Plan,
-        mut outcome: Outcome,
-    ) -> Result<(), SessionEnd> {
-        let effects = plan.facts.effects;
-        if outcome.ended_by_eof && effects.intersects(OUT_OF_SIGHT) && link.backend().engine() != Engine::MariaDb {
-            Box::pin(self.hear_changes(&mut link, &mut outcome)).await;
+    /// True if a server must be asked before a response can be settled: what it has changed, or whether a transaction is open.
+    #[inline]
+    pub(super) fn must_ask(&self, effects: Effects, outcome: &Outcome, link: &Link) -> bool {
+        has_more_to_tell(effects, outcome, link) || is_uncertain(effects, outcome)
+    }
+
+    /// Asks it.
+    pub(super) async fn ask_server(&mut self, effects: Effects, outcome: &mut Outcome, link: &mut Link) {
+        if has_more_to_tell(effects, outcome, link) {
+            Box::pin(self.hear_changes(link, outcome)).await;
         }
+        if is_uncertain(effects, outcome)
+            && let Ok(reply) = Box::pin(talk(&self.worker.buffers, link, Command::Ping, b"")).await
+        {
+            outcome.status = Some(reply.summary.status);
+        }
+    }
+
+    /// Brings the session up to date after a response, and gives the link to whoever keeps it.
+    pub(super) fn settle_link(&mut self, mut link: Box<Link>, from: From, plan: &Plan, outcome: &Outcome) {
+        let effects = plan.facts.effects;
         if let Some(status) = outcome.status {
             self.status = status;
             link.status = status;
@@ -68,27 +77,15 @@ impl Session {
         }
         self.previous = link.serial;
         self.previous_at_home = from == From::Home;
-        if outcome.error.is_some() && effects.intersects(UNCERTAIN_AFTER_ERROR) {
-            Box::pin(self.ask_status(&mut link)).await;
-        }
         if outcome.error.is_none() {
             link.backend().health.passive_success();
         }
         let simple = Effects::READER_SAFE.contains(effects) && outcome.changes.is_none();
-        let applied = if simple { Applied::default() } else { self.apply_state(&mut link, plan, &outcome) };
-        self.note_write(effects, &outcome, &link);
-        let lasting = self.lasting_pins(from, effects, &outcome, applied) | self.cursor_pin(&link);
-        let fleeting = fleeting_pins(effects, &outcome, simple);
+        let applied = if simple { Applied::default() } else { self.apply_state(&mut link, plan, outcome) };
+        self.note_write(effects, outcome, &link);
+        let lasting = self.lasting_pins(from, effects, outcome, applied) | self.cursor_pin(&link);
+        let fleeting = fleeting_pins(effects, outcome, simple);
         self.keep_or_release(link, from, lasting, fleeting);
-        Ok(())
-    }
-
-    /// Asks the server for its status flags, after an error that did not tell.
-    async fn ask_status(&mut self, link: &mut Link) {
-        if let Ok(reply) = talk(&self.worker.buffers, link, Command::Ping, b"").await {
-            self.status = reply.summary.status;
-            link.status = reply.summary.status;
-        }
     }
 
     /// Asks what a statement has changed that ended with an EOF packet: MySQL keeps its report for the next OK packet, which
@@ -158,7 +155,8 @@ impl Session {
             self.wrote_at = Some(self.worker.now_ms());
         } else if self.wrote_at.is_some() && !effects.intersects(MAY_WRITE) && outcome.error.is_none() {
             let window = self.worker.snapshot().settings.read_your_writes.as_millis();
-            if self.wrote_at.is_some_and(|at| u128::from(self.worker.now_ms().saturating_sub(at)) >= window) {
+            let now = self.worker.ms_at(self.began);
+            if self.wrote_at.is_some_and(|at| u128::from(now.saturating_sub(at)) >= window) {
                 self.wrote_at = None;
             }
         }
@@ -382,6 +380,16 @@ impl Session {
             }
         }
     }
+}
+
+/// True if a server keeps back what a statement has changed: an EOF packet has no room for it.
+fn has_more_to_tell(effects: Effects, outcome: &Outcome, link: &Link) -> bool {
+    outcome.ended_by_eof && effects.intersects(OUT_OF_SIGHT) && link.backend().engine() != Engine::MariaDb
+}
+
+/// True if an error does not tell whether a transaction is open.
+fn is_uncertain(effects: Effects, outcome: &Outcome) -> bool {
+    outcome.error.is_some() && effects.intersects(UNCERTAIN_AFTER_ERROR)
 }
 
 /// What the next statement may ask of this one's connection.

@@ -1,42 +1,28 @@
-//! COM_QUERY: plan it, place it, run it; and again elsewhere, where that is safe.
+//! Statements that may have to wait: for a link, for a link to be made ready, for another server. [`super::flight`] is the short
+//! way, which most take; whatever it meets is taken up here, in the same order of steps.
 
 use super::Session;
-use super::buffers::write_all;
 use super::checkout::{Tried, name_hostgroups};
 use super::error::{SessionEnd, StatementError};
+use super::exchange::{Delivered, Failure, Request};
+use super::flight::{Flight, Planned};
 use super::link::Link;
 use super::pin::Pins;
-use super::place::{Held, Place, Standing, Why, place};
-use super::prepared::Executing;
-use super::relay::{Manner, Outcome, Relay, RelayError};
-use super::settings::Scope;
+use super::place::{Held, Place, Standing, Why};
+use super::prepared::{Executing, FLAGS};
 use super::snapshot::Snapshot;
-use super::tally::Decided;
-use super::writing::Writing;
 use crate::backend::Engine;
 use crate::backend::health::Cause;
-use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::HEADER;
 use crate::protocol::command::Command;
-use crate::protocol::tracker::{Expect, Tracker};
+use crate::protocol::tracker::Expect;
 use crate::rules::{Holds, Plan, Reason, Route};
 use crate::sql::effects::{Effects, Verb};
 use std::rc::Rc;
 use std::time::Instant;
 
-/// A request ready to be run: what to send, and what is known of it.
-pub(super) struct Request {
-    /// The bytes, headers included.
-    pub frames: Vec<u8>,
-    /// The sequence number of the last frame.
-    pub sequence: u8,
-    /// How it is answered.
-    pub expect: Expect,
-    /// How the answer is passed on.
-    pub statement_id: Option<u32>,
-    /// What it does.
-    pub effects: Effects,
-}
+/// Where a statement goes before its session has been asked: nowhere yet.
+pub(super) const UNPLACED: (Place, Why) = (Place::Refuse, Why::Route);
 
 /// Where a link for a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,28 +36,23 @@ pub(super) enum From {
 }
 
 impl Session {
-    /// COM_QUERY.
-    pub(super) async fn query(&mut self) -> Result<(), SessionEnd> {
-        let payload = self.inbox.payload();
-        let text = payload.get(1..).unwrap_or_default();
+    /// The plan of a COM_QUERY; none for one that asks what a plan would be.
+    #[inline]
+    pub(super) fn plan_query(&self) -> Option<Planned> {
+        let text = self.inbox.payload().get(1..).unwrap_or_default();
         if super::explain::is_explain_route(text) {
-            return Box::pin(self.explain_route()).await;
+            return None;
         }
         let snapshot = self.worker.snapshot();
         let (plan, route) = self.plan(&snapshot, text);
-        if self.is_answered(&route) {
-            return Box::pin(self.answered_by_rule(&plan, &route)).await;
-        }
-        if plan.facts.verb == Verb::Kill {
-            return Box::pin(self.kill()).await;
-        }
-        if plan.facts.effects.contains(Effects::SERVER_BOUND) && super::kill::asks_connection_id(&plan.digest) {
-            return Box::pin(self.tell_connection_id()).await;
-        }
-        let expect = Expect::Results;
-        let sequence = self.inbox.sequence();
-        let request = Request { frames: Vec::new(), sequence, expect, statement_id: None, effects: plan.facts.effects };
-        self.run_request(&snapshot, &plan, &route, request).await
+        let request = self.as_it_came(Expect::Results, plan.facts.effects);
+        Some(Planned { snapshot, plan, route, request, executing: None, placed: UNPLACED })
+    }
+
+    /// The client's request as it came.
+    #[inline]
+    pub(super) fn as_it_came(&self, expect: Expect, effects: Effects) -> Request {
+        Request { frames: Vec::new(), sequence: self.inbox.sequence(), expect, statement_id: None, effects }
     }
 
     /// The plan and the route of a statement as text.
@@ -122,110 +103,114 @@ impl Session {
         }
     }
 
-    /// Runs a request that is no execution.
-    pub(super) async fn run_request(
+    /// Runs a statement that did not get away at once: answers it if that is the router's to do, and else has it run. A link
+    /// may be at hand, if only it were ready.
+    pub(super) async fn run_planned(
         &mut self,
-        snapshot: &Snapshot,
-        plan: &Rc<Plan>,
-        route: &Rc<Route>,
-        request: Request,
+        mut planned: Planned,
+        at_hand: Option<(Box<Link>, From)>,
     ) -> Result<(), SessionEnd> {
-        self.run_with(snapshot, plan, route, request, None).await
+        if at_hand.is_none() && planned.placed == UNPLACED {
+            if self.is_answered(&planned.route) {
+                return Box::pin(self.answered_by_rule(&planned.plan, &planned.route)).await;
+            }
+            let facts = &planned.plan.facts;
+            if planned.executing.is_none() && facts.verb == Verb::Kill {
+                return Box::pin(self.kill()).await;
+            }
+            if planned.executing.is_none() && super::kill::asks_connection_id(&planned.plan.digest) {
+                return Box::pin(self.tell_connection_id()).await;
+            }
+            if let Some(executing) = planned.executing.as_mut().filter(|e| e.cursor)
+                && !Box::pin(self.may_open_cursor(facts.effects)).await
+            {
+                // A server, too, may answer with all rows at once.
+                self.inbox.patch(FLAGS, &[0]);
+                executing.cursor = false;
+            }
+            self.locate(&mut planned);
+        }
+        self.run_with(planned, at_hand, Tried::default()).await
     }
 
-    /// Finds a link for the request, runs it there, and settles what it did.
+    /// Finds a link for a statement, runs it there, and settles what it did; and again elsewhere, where that is safe.
     pub(super) async fn run_with(
         &mut self,
-        snapshot: &Snapshot,
-        plan: &Rc<Plan>,
-        route: &Rc<Route>,
-        mut request: Request,
-        executing: Option<Executing>,
+        mut planned: Planned,
+        mut at_hand: Option<(Box<Link>, From)>,
+        mut tried: Tried,
     ) -> Result<(), SessionEnd> {
-        self.ticket.set_digest(plan.hash);
-        let effects = request.effects;
-        let stands_alone = self.home.is_none() && self.last.is_none() && self.wrote_at.is_none();
-        let (place, why) = if stands_alone && snapshot.settings.read_your_writes_scope == Scope::Session {
-            simple_place(effects)
-        } else {
-            place(route, effects, &self.standing(snapshot, route))
-        };
-        if !effects.intersects(Effects::NEEDS_PREVIOUS) && place != Place::Home {
-            self.end_until_next();
-        }
-        let cursor = executing.is_some_and(|e| e.cursor);
-        let mut tried = Tried::default();
         loop {
-            let parked = if cursor && tried.backends.is_empty() { self.parked_for(place, route) } else { None };
-            let at_hand = parked.or_else(|| self.link_at_hand(place, effects, route, snapshot, &tried));
-            let (mut link, from) = match at_hand {
+            let mut flight = self.board(planned, at_hand.take(), &mut tried).await?;
+            let Flight { link, planned: Planned { request, .. }, writing, .. } = &mut flight;
+            let flown = self.see_through(link, request, writing).await;
+            match self.conclude(flight, flown, &mut tried).await? {
+                Some(again) => planned = again,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Finds a link for a statement and makes it ready.
+    async fn board(
+        &mut self,
+        mut planned: Planned,
+        mut at_hand: Option<(Box<Link>, From)>,
+        tried: &mut Tried,
+    ) -> Result<Flight, SessionEnd> {
+        loop {
+            let (mut link, from) = match at_hand.take().or_else(|| self.look_for_link(&planned, tried)) {
                 Some(at_hand) => at_hand,
                 None => {
                     let from = Instant::now();
-                    let link = Box::pin(self.link_for(place, snapshot, plan, route, &mut tried)).await;
-                    let link = link.map_err(|end| self.tally_unserved(route, end))?;
+                    let link = Box::pin(self.link_for(&planned, tried)).await;
+                    let link = link.map_err(|end| self.tally_unserved(&planned.route, end))?;
                     self.waited += from.elapsed();
                     link
                 }
             };
-            if let Some(executing) = &executing
-                && !self.is_ready(&mut link, executing, &mut request)
-                && let Err(end) = self.ready_timed(&mut link, executing, &mut request).await
-            {
-                // Nothing of the execution has left: a link that broke while it was made ready is no verdict on it.
-                if let SessionEnd::Statement(StatementError::Lost { why, .. }) = end {
-                    let failure = Failure { sent: false, delivered: Delivered::Nothing, why };
-                    Box::pin(self.after_failure(link, from, route, failure, &mut tried)).await?;
-                    continue;
-                }
-                return Err(self.give_back(link, from, end));
+            let Some(executing) = planned.executing else { return Ok(self.take_off(link, from, planned)) };
+            if self.is_ready(&mut link, &executing, &mut planned.request) {
+                return Ok(self.take_off(link, from, planned));
             }
-            let mut writing = self.writing(snapshot, effects, &link);
-            match self.exchange(&mut link, &request, &mut writing).await {
-                Ok(outcome) => {
-                    if let Some(executing) = &executing {
-                        self.note_execution(executing, &mut link, &outcome);
-                    }
-                    let sent = if request.frames.is_empty() { self.inbox.frames() } else { &request.frames };
-                    self.tally(snapshot, Decided { plan, route, why }, &link, &outcome, sent.len());
-                    let settled = self.settle(link, from, plan, outcome).await;
-                    if let Some(writing) = writing {
-                        writing.end(!self.transaction_wrote);
-                    }
-                    return settled;
+            match self.ready_timed(&mut link, &executing, &mut planned.request).await {
+                Ok(()) => return Ok(self.take_off(link, from, planned)),
+                // Nothing of the execution has left: a link that broke while it was made ready is no verdict on it.
+                Err(SessionEnd::Statement(StatementError::Lost { why, .. })) => {
+                    let failure = Failure { sent: false, delivered: Delivered::Nothing, why };
+                    self.after_failure(link, from, &planned.route, failure, tried)?;
                 }
-                Err(Failed::Client(end)) => {
-                    self.discard(link);
-                    return Err(end);
-                }
-                Err(Failed::Backend(failure)) => {
-                    // Writes that a dead writer does not take must not send it all the user's reads.
-                    if let Some(writing) = writing {
-                        writing.end(false);
-                    }
-                    Box::pin(self.after_failure(link, from, route, failure, &mut tried)).await?;
-                }
+                Err(end) => return Err(self.give_back(link, from, end)),
             }
         }
     }
 
+    /// A link that is there and needs no talk, though it may not be the first that is tried.
+    fn look_for_link(&mut self, planned: &Planned, tried: &Tried) -> Option<(Box<Link>, From)> {
+        let Planned { snapshot, route, request, executing, placed: (place, _), .. } = planned;
+        let is_first = tried.backends.is_empty();
+        let parked =
+            if is_first && executing.is_some_and(|e| e.cursor) { self.parked_for(*place, route) } else { None };
+        let at_home = *place == Place::Home;
+        parked.or_else(|| {
+            (is_first || at_home).then(|| self.link_at_hand(*place, request.effects, route, snapshot)).flatten()
+        })
+    }
+
     /// The link that a place means, where it needs no talk and no wait: the way of nearly every statement.
-    fn link_at_hand(
+    pub(super) fn link_at_hand(
         &mut self,
         place: Place,
         effects: Effects,
         route: &Route,
         snapshot: &Snapshot,
-        tried: &Tried,
     ) -> Option<(Box<Link>, From)> {
         let unclean = effects.intersects(Effects::NEEDS_INSERT_ID);
         match place {
-            Place::Route if tried.backends.is_empty() && !effects.intersects(ONE_ENGINE) => {
+            Place::Route if !effects.intersects(ONE_ENGINE) => {
                 self.ready_link(&route.tiers, snapshot).map(|link| (link, From::Pool))
             }
-            Place::Writer if tried.backends.is_empty() && !unclean => {
-                self.ready_link(&[route.writer], snapshot).map(|link| (link, From::Pool))
-            }
+            Place::Writer if !unclean => self.ready_link(&[route.writer], snapshot).map(|link| (link, From::Pool)),
             Place::Home if !unclean => self.home.take().map(|link| (link, From::Home)),
             _ => None,
         }
@@ -254,15 +239,9 @@ impl Session {
     }
 
     /// The link that a place means.
-    async fn link_for(
-        &mut self,
-        place: Place,
-        snapshot: &Snapshot,
-        plan: &Rc<Plan>,
-        route: &Rc<Route>,
-        tried: &mut Tried,
-    ) -> Result<(Box<Link>, From), SessionEnd> {
-        match place {
+    async fn link_for(&mut self, planned: &Planned, tried: &mut Tried) -> Result<(Box<Link>, From), SessionEnd> {
+        let Planned { snapshot, plan, route, .. } = planned;
+        match planned.placed.0 {
             Place::Home => {
                 let mut link = self.home.take().ok_or(StatementError::ResultGone("its state"))?;
                 self.clean_insert_id(plan.facts.effects, &mut link).await?;
@@ -301,69 +280,8 @@ impl Session {
         }
     }
 
-    /// Sends the request and carries the answer; between the two, a write that others are to see is announced to them.
-    pub(super) async fn exchange(
-        &mut self,
-        link: &mut Link,
-        request: &Request,
-        writing: &mut Option<Writing>,
-    ) -> Result<Outcome, Failed> {
-        let frames = if request.frames.is_empty() { self.inbox.frames() } else { &request.frames };
-        if let Err(error) = write_all(&mut link.stream, frames).await {
-            return Err(Failed::Backend(Failure {
-                sent: error.written > 0,
-                delivered: Delivered::Nothing,
-                why: error.source.to_string(),
-            }));
-        }
-        let tracker = Tracker::new(request.expect, link.deprecate_eof, request.sequence);
-        let manner = Manner {
-            client_tracks: self.capabilities.contains(Capabilities::SESSION_TRACK),
-            statement_id: request.statement_id,
-        };
-        let worker = Rc::clone(&self.worker);
-        self.ticket.runs(link.backend().id, link.thread_id, link.hostgroup);
-        if let Some(writing) = writing {
-            writing.wait_for_answer(link, &self.client).await;
-        }
-        let mut relay = Relay::new(&worker.buffers, tracker, manner);
-        loop {
-            match relay.run(link, &mut self.client).await {
-                Ok(()) if relay.wants_file() => {
-                    let sent = Box::pin(self.pass_file(link)).await?;
-                    relay.file_sent(sent);
-                }
-                Ok(()) => {
-                    self.ticket.rests();
-                    let outcome = relay.finish();
-                    worker.stats.counters.client_bytes_sent.add(outcome.bytes);
-                    return Ok(outcome);
-                }
-                Err(RelayError::Client(error)) => {
-                    worker.stats.counters.client_bytes_sent.add(relay.sent());
-                    super::kill::end_query(&worker, link.backend(), link.thread_id, self.account.credentials());
-                    return Err(Failed::Client(SessionEnd::ClientBroke(error)));
-                }
-                Err(RelayError::Backend { why, delivered: any }) => {
-                    worker.stats.counters.client_bytes_sent.add(relay.sent());
-                    let delivered = match any {
-                        true => Delivered::Part,
-                        false if relay.had_file() => Delivered::File,
-                        false => Delivered::Nothing,
-                    };
-                    let desync = matches!(why, super::relay::BackendFault::Desync(_));
-                    let why = why.to_string();
-                    if desync {
-                        tracing::error!(backend = &*link.backend().name, why, "a backend broke the protocol");
-                    }
-                    return Err(Failed::Backend(Failure { sent: true, delivered, why }));
-                }
-            }
-        }
-    }
-
     /// A backend failed during a request. `Ok` means: try the next one.
-    async fn after_failure(
+    pub(super) fn after_failure(
         &mut self,
         link: Box<Link>,
         from: From,
@@ -414,49 +332,6 @@ fn speakers(effects: Effects, route: &Route, snapshot: &Snapshot, tried: &mut Tr
         tiers.push(route.writer);
     }
     tiers
-}
-
-/// Why an exchange failed.
-pub(super) enum Failed {
-    /// The client's side.
-    Client(SessionEnd),
-    /// The backend's side.
-    Backend(Failure),
-}
-
-/// What a client has got of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delivered {
-    /// Nothing: another backend may still answer, and so may the router.
-    Nothing,
-    /// All up to the server's request for a file, and the file has been taken from the client: the router may still answer, no
-    /// other backend.
-    File,
-    /// A part. Nobody can answer any more.
-    Part,
-}
-
-/// What a backend's failure left.
-#[derive(Debug)]
-pub(super) struct Failure {
-    /// At least one byte of the request had left.
-    pub sent: bool,
-    /// What of the answer had gone to the client.
-    pub delivered: Delivered,
-    /// What happened.
-    pub why: String,
-}
-
-/// [`place`] for a session that holds nothing and has not written: two outcomes, no state to gather.
-#[inline]
-fn simple_place(effects: Effects) -> (Place, Why) {
-    if !effects.intersects(Effects::NEEDS_PREVIOUS) {
-        (Place::Route, Why::Route)
-    } else if (effects & Effects::NEEDS_PREVIOUS) == Effects::NEEDS_INSERT_ID {
-        (Place::Writer, Why::NeedsPrevious)
-    } else {
-        (Place::Previous, Why::NeedsPrevious)
-    }
 }
 
 /// The error for a result that is no more.

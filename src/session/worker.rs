@@ -148,7 +148,12 @@ impl Worker {
 
     /// The present moment for the read-your-writes window, in milliseconds since the router started: the same on all workers.
     pub fn now_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.ms_at(Instant::now())
+    }
+
+    /// The same for a moment that is known.
+    pub fn ms_at(&self, moment: Instant) -> u64 {
+        u64::try_from(moment.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// A number that no other link or session of this worker has.

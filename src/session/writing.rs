@@ -13,10 +13,9 @@ use super::worker::Worker;
 use crate::auth::Writes;
 use crate::net::Stream;
 use crate::sql::effects::Effects;
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 /// A write that the user's other sessions are to see once it is answered. Dropped before it is known what became of it, it
 /// counts as done.
@@ -24,26 +23,29 @@ pub(super) struct Writing {
     worker: Rc<Worker>,
     writes: Arc<Writes>,
     is_answered: bool,
+    client_is_early: bool,
     can_be_read: bool,
 }
 
 impl Writing {
-    /// To be awaited once it has been sent, and before anything of its answer goes out. A write that waits for a lock, or
-    /// for a server that is stuck, has not been done yet, and takes no reads away from the readers.
-    pub async fn wait_for_answer(&mut self, link: &Link, client: &Stream) {
-        let mut client_is_early = false;
-        poll_fn(|cx| {
-            let mut over = link.stream.poll_socket_ready(cx).is_ready();
-            // A client that has left is the relay's affair; it is asked once, as there.
-            if !client_is_early && client.poll_socket_ready(cx).is_ready() {
-                client_is_early = true;
-                over |= client.is_closed_by_peer();
-            }
-            if over { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+    /// To be polled once it has been sent, and before anything of its answer goes out; then always ready. A write that waits
+    /// for a lock, or for a server that is stuck, has not been done yet, and takes no reads away from the readers.
+    pub fn poll_answer(&mut self, cx: &mut Context<'_>, server: &Stream, client: &Stream) -> Poll<()> {
+        if self.is_answered {
+            return Poll::Ready(());
+        }
+        let mut over = server.poll_socket_ready(cx).is_ready();
+        // A client that has left is the relay's affair; it is asked once, as there.
+        if !self.client_is_early && client.poll_socket_ready(cx).is_ready() {
+            self.client_is_early = true;
+            over |= client.is_closed_by_peer();
+        }
+        if !over {
+            return Poll::Pending;
+        }
         self.is_answered = true;
         self.writes.begin();
+        Poll::Ready(())
     }
 
     /// What became of it: whether others could read it now.
@@ -64,12 +66,14 @@ impl Session {
     /// Whose write of a moment ago the session's reads must see, where `writer` is who would take them.
     pub(super) fn wrote_lately(&self, snapshot: &Snapshot, writer: u32) -> Wrote {
         let window = snapshot.settings.read_your_writes;
-        let within = |at| u128::from(self.worker.now_ms().saturating_sub(at)) < window.as_millis();
+        // As the statement began: the clock has been looked at for that, and the window is a little longer for it, never shorter.
+        let now = || self.worker.ms_at(self.began);
+        let within = |at| u128::from(now().saturating_sub(at)) < window.as_millis();
         if self.wrote_at.is_some_and(within) {
             return Wrote::Itself;
         }
         let reads_others = snapshot.settings.read_your_writes_scope == Scope::User;
-        if reads_others && self.account.writes().are_recent(|| self.worker.now_ms(), window) {
+        if reads_others && self.account.writes().are_recent(now, window) {
             let writer = snapshot.rules.hostgroups().get(writer);
             return Wrote::User { writer_is_whole: writer.is_none_or(|hostgroup| hostgroup.horizon.is_none()) };
         }
@@ -88,6 +92,7 @@ impl Session {
             worker: Rc::clone(&self.worker),
             writes: Arc::clone(self.account.writes()),
             is_answered: false,
+            client_is_early: false,
             can_be_read: true,
         })
     }

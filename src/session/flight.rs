@@ -1,0 +1,245 @@
+//! The way of nearly every statement: planned, sent over a link that is at hand, answered, settled.
+//!
+//! ```text
+//!  set_out ─┬─▶ Gone ──(the loop waits for the answer)─┬─▶ land
+//!           │                                          └─▶ divert: a file, a failure, a server to be asked ──┐
+//!           ├─▶ Held: an answer of the router's own, a link to be had or made ready first ───────────────────┼─▶ statement
+//!           └─▶ Other: no statement, or one with something beside it ──▶ obey                                ┘
+//! ```
+//!
+//! Plain functions, and one wait, which the session's loop does itself. The general way ([`super::statement`]) waits in many
+//! places, and each async function between the loop and a wait is one more state to be found again when the answer comes, in
+//! memory that other sessions have pushed out of the caches meanwhile. Both do the same in the same order: what does
+//! not fit here goes on there from where it is.
+
+use super::Session;
+use super::checkout::Tried;
+use super::error::SessionEnd;
+use super::exchange::{Broken, Ends, Failed, Request};
+use super::link::Link;
+use super::place::{Place, Why, place};
+use super::prepared::Executing;
+use super::relay::Outcome;
+use super::settings::Scope;
+use super::statement::From;
+use super::tally::Decided;
+use super::worker::Current;
+use super::writing::Writing;
+use crate::protocol::command::Command;
+use crate::rules::{Plan, Route};
+use crate::sql::effects::{Effects, Verb};
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+/// A statement with its plan.
+pub(super) struct Planned {
+    pub snapshot: Rc<Current>,
+    pub plan: Rc<Plan>,
+    pub route: Rc<Route>,
+    pub request: Request,
+    /// It executes a prepared statement.
+    pub executing: Option<Executing>,
+    /// Where it goes, and why, once the session's state has had its say.
+    pub placed: (Place, Why),
+}
+
+/// A statement on its way over a link.
+pub(super) struct Flight {
+    pub link: Box<Link>,
+    /// Where the link came from.
+    pub from: From,
+    pub planned: Planned,
+    pub writing: Option<Writing>,
+}
+
+/// How far a command got at once. The session keeps it, so that its loop has nothing to keep.
+#[derive(Default)]
+pub(super) enum Departure {
+    /// To a link; the answer is to be waited for.
+    Gone(Flight),
+    /// To a plan. Some link may be at hand that has to be made ready.
+    Held(Planned, Option<(Box<Link>, From)>),
+    /// Nowhere.
+    #[default]
+    Other,
+}
+
+impl Session {
+    /// Takes a command as far as it goes without a wait. True if its answer is all that is to be waited for.
+    pub(super) fn set_out(&mut self, command: Option<Command>) -> bool {
+        let planned = match command {
+            Some(Command::Query) => self.plan_query(),
+            Some(Command::Execute) => self.plan_plain_execution(),
+            _ => None,
+        };
+        if let Some(planned) = planned {
+            self.departure = self.depart(planned);
+        }
+        matches!(self.departure, Departure::Gone(_))
+    }
+
+    #[inline]
+    fn depart(&mut self, mut planned: Planned) -> Departure {
+        if !self.is_ordinary(&planned) {
+            return Departure::Held(planned, None);
+        }
+        self.locate(&mut planned);
+        let Planned { snapshot, route, request, placed, .. } = &planned;
+        let Some((mut link, from)) = self.link_at_hand(placed.0, request.effects, route, snapshot) else {
+            return Departure::Held(planned, None);
+        };
+        if let Some(executing) = planned.executing
+            && !self.is_ready(&mut link, &executing, &mut planned.request)
+        {
+            return Departure::Held(planned, Some((link, from)));
+        }
+        Departure::Gone(self.take_off(link, from, planned))
+    }
+
+    /// True if a statement is neither the router's to answer nor asks for a connection of its own.
+    fn is_ordinary(&self, planned: &Planned) -> bool {
+        let facts = &planned.plan.facts;
+        let ours = match planned.executing {
+            Some(executing) => executing.cursor,
+            None => facts.verb == Verb::Kill || facts.effects.contains(Effects::SERVER_BOUND),
+        };
+        !ours && !self.is_answered(&planned.route)
+    }
+
+    /// Settles where a statement goes, and gives back what the session held for another that has not come.
+    pub(super) fn locate(&mut self, planned: &mut Planned) {
+        self.ticket.set_digest(planned.plan.hash);
+        let effects = planned.request.effects;
+        let stands_alone = self.home.is_none() && self.last.is_none() && self.wrote_at.is_none();
+        planned.placed = if stands_alone && planned.snapshot.settings.read_your_writes_scope == Scope::Session {
+            simple_place(effects)
+        } else {
+            place(&planned.route, effects, &self.standing(&planned.snapshot, &planned.route))
+        };
+        if !effects.intersects(Effects::NEEDS_PREVIOUS) && planned.placed.0 != Place::Home {
+            self.end_until_next();
+        }
+    }
+
+    /// A statement whose link is ready.
+    #[inline]
+    pub(super) fn take_off(&mut self, mut link: Box<Link>, from: From, planned: Planned) -> Flight {
+        self.launch(&mut link, &planned.request);
+        let writing = self.writing(&planned.snapshot, planned.request.effects, &link);
+        Flight { link, from, planned, writing }
+    }
+
+    /// Waits for the answer of the statement that is under way.
+    pub(super) fn poll_flight(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        let Self { departure: Departure::Gone(flight), inbox, client, worker, .. } = self else {
+            return Poll::Ready(Ok(()));
+        };
+        let Flight { link, planned, writing, .. } = flight;
+        match ready!(Ends { inbox, client, buffers: &worker.buffers }.poll(cx, link, &planned.request, writing)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(self.flight_failed(error))),
+        }
+    }
+
+    #[cold]
+    fn flight_failed(&self, error: Broken) -> Failed {
+        match &self.departure {
+            Departure::Gone(flight) => self.failed(&flight.link, error),
+            _ => Failed::Client(SessionEnd::Left),
+        }
+    }
+
+    /// True if it has been answered in full, and nothing more has to be asked of the server.
+    pub(super) fn may_land(&self) -> bool {
+        let Departure::Gone(flight) = &self.departure else { return true };
+        let relay = &flight.link.relay;
+        !relay.wants_file() && !self.must_ask(flight.planned.plan.facts.effects, relay.so_far(), &flight.link)
+    }
+
+    /// Counts and settles such a statement.
+    pub(super) fn land(&mut self) {
+        let Departure::Gone(mut flight) = std::mem::take(&mut self.departure) else { return };
+        let outcome = self.outcome(&mut flight.link);
+        self.record(&mut flight, &outcome);
+        self.settle(flight, &outcome);
+    }
+
+    /// Goes on with a statement that cannot simply be settled.
+    pub(super) async fn divert(&mut self, flown: Result<(), Failed>) -> Result<(), SessionEnd> {
+        let Departure::Gone(mut flight) = std::mem::take(&mut self.departure) else { return Ok(()) };
+        let flown = match flown {
+            Ok(()) if flight.link.relay.wants_file() => {
+                let Flight { link, planned, writing, .. } = &mut flight;
+                self.see_through(link, &planned.request, writing).await
+            }
+            flown => flown,
+        };
+        let mut tried = Tried::default();
+        match self.conclude(flight, flown, &mut tried).await? {
+            Some(again) => self.run_with(again, None, tried).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Counts and settles a statement, or sees whether it may be tried elsewhere: then it is given back.
+    pub(super) async fn conclude(
+        &mut self,
+        mut flight: Flight,
+        flown: Result<(), Failed>,
+        tried: &mut Tried,
+    ) -> Result<Option<Planned>, SessionEnd> {
+        match flown {
+            Ok(()) => {
+                let mut outcome = self.outcome(&mut flight.link);
+                self.record(&mut flight, &outcome);
+                self.ask_server(flight.planned.plan.facts.effects, &mut outcome, &mut flight.link).await;
+                self.settle(flight, &outcome);
+                Ok(None)
+            }
+            Err(Failed::Client(end)) => {
+                self.discard(flight.link);
+                Err(end)
+            }
+            Err(Failed::Backend(failure)) => {
+                let Flight { link, from, planned, writing } = flight;
+                // Writes that a dead writer does not take must not send it all the user's reads.
+                if let Some(writing) = writing {
+                    writing.end(false);
+                }
+                self.after_failure(link, from, &planned.route, failure, tried)?;
+                Ok(Some(planned))
+            }
+        }
+    }
+
+    /// Counts a statement that has been answered.
+    fn record(&mut self, flight: &mut Flight, outcome: &Outcome) {
+        let Flight { link, planned, .. } = flight;
+        let Planned { snapshot, plan, route, request, executing, placed } = planned;
+        if let Some(executing) = executing {
+            self.note_execution(executing, link, outcome);
+        }
+        let sent = if request.frames.is_empty() { self.inbox.frames() } else { &request.frames };
+        self.tally(snapshot, Decided { plan, route, why: placed.1 }, link, outcome, sent.len());
+    }
+
+    fn settle(&mut self, flight: Flight, outcome: &Outcome) {
+        let Flight { link, from, planned, writing } = flight;
+        self.settle_link(link, from, &planned.plan, outcome);
+        if let Some(writing) = writing {
+            writing.end(!self.transaction_wrote);
+        }
+    }
+}
+
+/// [`place`] for a session that holds nothing and has not written: two outcomes, no state to gather.
+#[inline]
+fn simple_place(effects: Effects) -> (Place, Why) {
+    if !effects.intersects(Effects::NEEDS_PREVIOUS) {
+        (Place::Route, Why::Route)
+    } else if (effects & Effects::NEEDS_PREVIOUS) == Effects::NEEDS_INSERT_ID {
+        (Place::Writer, Why::NeedsPrevious)
+    } else {
+        (Place::Previous, Why::NeedsPrevious)
+    }
+}
