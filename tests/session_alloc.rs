@@ -1,5 +1,5 @@
 //! In the steady state a statement allocates nothing on its way through the router: from the client's socket to the server's
-//! and back, with planning, routing, pooling, prepared statements and transactions.
+//! and back, with planning, routing, pooling, prepared statements and transactions. And what an idle session keeps.
 //!
 //! The router's worker runs in this process, on a thread whose allocations are counted; the client's are not.
 
@@ -12,7 +12,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use switchboard::app::{Router, Setup, publish, setup};
 use switchboard::config;
 
@@ -20,32 +20,41 @@ struct Counting;
 
 static COUNTING: AtomicBool = AtomicBool::new(false);
 static COUNT: AtomicU64 = AtomicU64::new(0);
+/// Bytes that are allocated, less those that are given back.
+static BYTES: AtomicI64 = AtomicI64::new(0);
 
 thread_local! {
     /// The client's thread turns this off for itself.
     static COUNTED: Cell<bool> = const { Cell::new(true) };
 }
 
-fn count() {
+fn count(bytes: i64) {
     if COUNTING.load(Relaxed) && COUNTED.with(Cell::get) {
-        COUNT.fetch_add(1, Relaxed);
+        COUNT.fetch_add(u64::from(bytes > 0), Relaxed);
+        BYTES.fetch_add(bytes, Relaxed);
     }
+}
+
+fn signed(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
 }
 
 // SAFETY: every call goes to the system's allocator unchanged; counting touches an atomic and a thread-local without a
 // destructor, neither of which allocates.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(signed(layout.size()));
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        count(-signed(layout.size()));
         unsafe { System.dealloc(ptr, layout) }
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(-signed(layout.size()));
+        count(signed(size));
         unsafe { System.realloc(ptr, layout, size) }
     }
 }
@@ -57,6 +66,9 @@ static ALLOCATOR: Counting = Counting;
 const STATEMENTS: u64 = 2_000;
 /// What the worker's housekeeping (once a second, whatever the load) may allocate meanwhile.
 const HOUSEKEEPING: u64 = 50;
+
+/// What an idle session may keep, by the allocator's count: its task of 2.1 KiB, its state, and what the event loop has of it.
+const IDLE_BYTES: i64 = 3_600;
 
 fn router(writer: u16, reader: u16, scope: &str) -> Router {
     let text = format!(
@@ -109,18 +121,41 @@ async fn statements_allocate_nothing_in_the_steady_state() {
     for scope in ["session", "user"] {
         let router = router(master.port(), replica.port(), scope);
         count_each_kind(&router, &format!("{schema}.t")).await;
+        weigh_idle_sessions(&router).await;
         router.drain(std::time::Duration::from_secs(5));
     }
 }
 
-async fn count_each_kind(router: &Router, table: &str) {
+async fn connect(router: &Router) -> Conn {
     let options = OptsBuilder::default()
         .ip_or_hostname("127.0.0.1")
         .tcp_port(router.addresses[0].port())
         .user(Some("app"))
         .pass(Some("app-secret"))
         .prefer_socket(false);
-    let mut conn = Conn::new(options).await.unwrap();
+    Conn::new(options).await.unwrap()
+}
+
+/// What a session keeps while its client is silent: its task, its state, its places in lists. Sign-in keeps nothing.
+async fn weigh_idle_sessions(router: &Router) {
+    const SESSIONS: i64 = 200;
+    let _first = connect(router).await;
+    let before = BYTES.load(Relaxed);
+    COUNTING.store(true, Relaxed);
+    let mut open = Vec::new();
+    for _ in 0..SESSIONS {
+        let mut conn = connect(router).await;
+        conn.query_drop("SELECT 1").await.unwrap();
+        open.push(conn);
+    }
+    COUNTING.store(false, Relaxed);
+    let each = (BYTES.load(Relaxed) - before) / SESSIONS;
+    println!("an idle session keeps {each} bytes");
+    assert!((1_000..IDLE_BYTES).contains(&each), "an idle session keeps {each} bytes");
+}
+
+async fn count_each_kind(router: &Router, table: &str) {
+    let mut conn = connect(router).await;
 
     // The positive control: what does allocate is counted.
     let parsed_anew = allocations(async |i| {

@@ -225,9 +225,7 @@ impl PlanCache {
             }
             None => {
                 self.counters.misses += 1;
-                let mut plan = rules.plan(sql, &self.digest, subject);
-                plan.subject = Some(id);
-                let plan = Rc::new(plan);
+                let plan = Rc::new(rules.plan(sql, &self.digest, subject));
                 if plan.digest.len() <= self.limits.digest_bytes && self.limits.plans > 0 {
                     self.plans.insert(id, Rc::clone(&plan), &self.limits, &mut self.counters);
                 }

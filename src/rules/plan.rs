@@ -4,7 +4,6 @@ use super::decide::{Grounds, Outcome};
 use super::hostgroup::ReachClass;
 use super::route::{HostgroupId, Route};
 use super::rule::Rule;
-use super::subject::SubjectId;
 use crate::sql::LexMode;
 use crate::sql::digest::Digest;
 use crate::sql::effects::Facts;
@@ -36,7 +35,6 @@ pub struct Execution<'a> {
 #[derive(Debug)]
 pub struct Plan {
     pub(super) version: u64,
-    pub(super) subject: Option<SubjectId>,
     /// The digest's text.
     pub digest: Box<[u8]>,
     /// The digest's hash, as rules and statistics name it.
@@ -147,11 +145,10 @@ impl Plan {
         }
     }
 
-    /// True if the plan was made by these rules for this subject, as both are now. A plan that is kept beside the cache (with a
-    /// prepared statement) must be asked this before each use, and looked up again where the answer is no.
-    pub fn is_for(&self, rules: &super::RuleSet, subject: &super::Subject) -> bool {
+    /// True if the plan was made by these rules. A plan that is kept beside the cache (with a prepared statement, and the
+    /// subject that it was made for) must be asked this before each use, and looked up again where the answer is no.
+    pub fn is_of(&self, rules: &super::RuleSet) -> bool {
         self.version == rules.version()
-            && subject.stamp().is_some_and(|s| Some(s.id) == self.subject && s.version == self.version)
     }
 
     /// About how many bytes the plan takes, for the cache's bound.

@@ -233,7 +233,6 @@ impl RuleSet {
         let decision = self.settle(rules, timeless, &facts, &grounds);
         Plan {
             version: self.version,
-            subject: None,
             digest: digest.text.as_slice().into(),
             hash: digest.hash,
             facts,

@@ -7,7 +7,7 @@
 use super::worker::Worker;
 use crate::backend::server::BackendId;
 use crate::protocol::status::Status;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -108,12 +108,23 @@ pub struct Told {
 pub struct Text {
     told: OnceCell<Told>,
     on_servers: Rc<()>,
+    /// The parameter types that somebody executed it with last.
+    types: RefCell<Option<Rc<[u8]>>>,
 }
 
 impl Text {
     /// Notes what is known of it, if nothing is.
     pub fn tell(&self, told: impl FnOnce() -> Told) {
         self.told.get_or_init(told);
+    }
+
+    /// These parameter types, for all who agree on them in one place: who compares them finds that out without a look at them.
+    pub fn types(&self, types: &[u8]) -> Rc<[u8]> {
+        let mut last = self.types.borrow_mut();
+        match &*last {
+            Some(same) if **same == *types => Rc::clone(same),
+            _ => Rc::clone(last.insert(types.into())),
+        }
     }
 
     /// A count of the servers that have it prepared: held for each connection on which one has.

@@ -47,6 +47,9 @@ pub(super) enum Next {
     Bad(&'static str),
 }
 
+/// The lowest that `max_allowed_packet` can be set to.
+const LEAST_LIMIT: usize = 1_024;
+
 impl Inbox {
     /// The sequence number of the client's last frame.
     pub fn sequence(&self) -> u8 {
@@ -99,7 +102,7 @@ impl Inbox {
     }
 
     /// Looks whether the bytes at hand are a request.
-    fn look(&self, limit: usize) -> Progress {
+    fn look(&self, limit: impl Fn() -> usize) -> Progress {
         let (mut at, mut total, mut frames) = (0usize, 0usize, 0u8);
         loop {
             let Some(header) = self.bytes.get(at..).and_then(Header::read) else { return Progress::More };
@@ -107,7 +110,8 @@ impl Inbox {
                 return Progress::Bad("packet out of order");
             }
             total = total.saturating_add(header.length);
-            if total > limit {
+            // The limit is never lower than that, and seldom worth a look.
+            if total > LEAST_LIMIT && total > limit() {
                 return Progress::Bad("packet larger than max_allowed_packet");
             }
             at += HEADER + header.length;
@@ -140,7 +144,7 @@ impl Session {
         if self.inbox.is_empty() {
             return Next::More;
         }
-        match self.inbox.look(self.worker.snapshot().settings.max_allowed_packet) {
+        match self.inbox.look(|| self.worker.snapshot().settings.max_allowed_packet) {
             Progress::Whole { end, frames } => {
                 self.inbox.accept(end, frames);
                 Next::Command(self.inbox.payload().first().and_then(|byte| Command::from_byte(*byte)))

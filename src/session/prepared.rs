@@ -40,10 +40,10 @@ pub struct Statement {
     pub(super) known: Rc<Text>,
     /// What the session had set when it was prepared: names in it resolve by that.
     pub(super) state: Rc<State>,
-    /// Whom and under what it is planned for: the session as it was then.
-    subject: Subject,
+    /// Whom and under what it is planned for: the session as it was then. Boxed: needed once for each version of the rules.
+    subject: Box<Subject>,
     parameters: u16,
-    /// The types of the last execution that sent some.
+    /// The types of the last execution that sent some; the same allocation for all statements of this text that agree.
     types: Option<Rc<[u8]>>,
     /// Parameters sent ahead: the payloads of COM_STMT_SEND_LONG_DATA after the statement number, in order.
     long_data: Vec<Vec<u8>>,
@@ -166,7 +166,7 @@ impl Session {
                             number,
                             known,
                             state: Rc::clone(&self.state),
-                            subject: self.subject.clone(),
+                            subject: Box::new(self.subject.clone()),
                             parameters,
                             types: None,
                             long_data: Vec::new(),
@@ -290,7 +290,7 @@ impl Session {
             Execute::read(self.inbox.payload(), statement.parameters).map_err(|_| StatementError::Malformed)?;
         match (execute.types, &statement.types) {
             (Some(new), Some(old)) if **old == *new => {}
-            (Some(new), _) => statement.types = Some(new.into()),
+            (Some(new), _) => statement.types = Some(statement.known.types(new)),
             (None, None) if statement.parameters > 0 => return Err(StatementError::Malformed),
             (None, _) => {}
         }
@@ -303,7 +303,7 @@ impl Session {
     fn plan_execution(&mut self, snapshot: &Snapshot, id: u32) -> Result<(Rc<Plan>, Rc<Route>), StatementError> {
         let statement = self.statement(id, "mysqld_stmt_execute")?;
         if let Some(route) = &statement.settled
-            && statement.plan.is_for(&snapshot.rules, &statement.subject)
+            && statement.plan.is_of(&snapshot.rules)
         {
             return Ok((Rc::clone(&statement.plan), Rc::clone(route)));
         }
