@@ -32,6 +32,7 @@ pub mod view;
 
 pub use control::run;
 
+use crate::net::outbox;
 use crate::session::registry::Activity;
 use crate::session::worker::{Published, Worker};
 use crate::session::{display, kill};
@@ -99,12 +100,12 @@ impl Router {
         for (id, ends) in ends.into_iter().enumerate() {
             let gate = Arc::clone(&gate);
             let listeners = listeners.take();
-            let limits = setup.caches;
+            let (limits, io_uring) = (setup.caches, setup.io_uring);
             let thread = std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
                 let runtime =
                     tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
                 match runtime {
-                    Ok(runtime) => runtime.block_on(work(id, gate, ends, limits, listeners)),
+                    Ok(runtime) => runtime.block_on(work(id, gate, ends, limits, io_uring, listeners)),
                     Err(error) => tracing::error!(%error, "a worker has no runtime"),
                 }
             })?;
@@ -163,10 +164,14 @@ async fn work(
     gate: Arc<Gate>,
     ends: gate::Ends,
     limits: crate::rules::CacheLimits,
+    io_uring: bool,
     listeners: Option<(Vec<std::net::TcpListener>, Option<std::os::unix::net::UnixListener>)>,
 ) {
     let worker = Rc::new(Worker::new(id, &gate.published, limits, gate.shared.clone(), Arc::clone(&gate.stats[id])));
     let reception = Rc::new(Reception::new(Rc::clone(&worker), Arc::clone(&gate)));
+    if io_uring {
+        tokio::task::spawn_local(send_together(id));
+    }
     tokio::task::spawn_local(Rc::clone(&reception).work(ends.mailbox));
     tokio::task::spawn_local(kill::listen(Rc::clone(&worker), Rc::clone(&reception.registry), ends.kills));
     tokio::task::spawn_local(display::listen(Rc::clone(&worker), ends.looks));
@@ -203,6 +208,15 @@ async fn work(
                 return;
             }
         }
+    }
+}
+
+/// Sends what a worker's sessions post in a turn together, where the system can.
+async fn send_together(id: usize) {
+    let Err(error) = outbox::serve().await;
+    // All workers would say the same.
+    if id == 0 {
+        tracing::info!(%error, "io_uring is not to be had: every message is sent with a system call of its own");
     }
 }
 

@@ -83,7 +83,7 @@ async fn over_tcp_and_unix() {
         assert_eq!(on_tcp.status & Status::AUTOCOMMIT, Status::AUTOCOMMIT);
         let Stream::Tcp(socket) = &on_tcp.stream else { panic!("{:?}", on_tcp.stream) };
         assert!(socket.nodelay().unwrap());
-        assert!(socket2::SockRef::from(socket).keepalive().unwrap());
+        assert!(socket2::SockRef::from(&**socket).keepalive().unwrap());
         let id = on_tcp.server.thread_id;
         holds(&mut on_tcp, &format!("CONNECTION_ID() = {id}")).await;
         let by_name = works(&Target::tcp("localhost", server.port()), &app(), &ConnectOptions::default()).await;

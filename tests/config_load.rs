@@ -25,6 +25,7 @@ fn load_text(text: &str) -> Loaded {
 
 const EVERYTHING: &str = r#"
 workers = 3
+io_uring = false
 pid_file = "/run/sb.pid"
 server_version = "10.11.6-MariaDB"
 read_your_writes = "5s"
@@ -172,6 +173,7 @@ error_msg = "no"
 fn every_key() {
     let c = load_text(EVERYTHING);
     assert_eq!(c.process.workers, Some(3));
+    assert!(!c.process.io_uring && load_text(&EVERYTHING.replace("io_uring = false\n", "")).process.io_uring);
     assert_eq!(c.process.pid_file.as_deref(), Some(Path::new("/run/sb.pid")));
     assert_eq!(c.process.admin.map(|a| a.address.port()), Some(6032));
     assert_eq!(c.process.http.map(|a| a.to_string()).as_deref(), Some("0.0.0.0:6070"));

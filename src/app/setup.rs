@@ -28,6 +28,8 @@ pub struct Setup {
     pub socket: Option<PathBuf>,
     /// Worker threads.
     pub workers: usize,
+    /// What sessions send in a turn goes out together, where the system has io_uring.
+    pub io_uring: bool,
     /// Connections that the system may hold before they are accepted.
     pub backlog: i32,
     /// Bounds of the plan caches.
@@ -50,6 +52,7 @@ impl Setup {
             listen: loaded.listen.addresses.clone(),
             socket: loaded.listen.socket.clone(),
             workers: loaded.process.workers.unwrap_or(cores),
+            io_uring: loaded.process.io_uring,
             backlog: i32::try_from(loaded.listen.backlog).unwrap_or(i32::MAX),
             caches: loaded.cache,
             drain: loaded.process.drain_timeout,

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub struct ProcessSettings {
     /// Worker threads. None: one per core.
     pub workers: Option<usize>,
+    /// What sessions send in a turn goes out together, where the system has io_uring.
+    pub io_uring: bool,
     /// The admin port.
     pub admin: Option<AdminSettings>,
     /// The HTTP port: metrics, health and the status page.
@@ -31,6 +33,7 @@ impl Default for ProcessSettings {
     fn default() -> Self {
         Self {
             workers: None,
+            io_uring: true,
             admin: None,
             http: None,
             http_password: None,

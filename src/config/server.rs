@@ -37,6 +37,7 @@ impl Server {
     /// Reads what a file says of it. `root` is the file's top table; [[tables]] in it are not looked at here.
     pub fn read(&mut self, root: &Section<'_>) {
         set(&mut self.process.workers, root.small("workers", 1..=1_024).map(|n| usize::try_from(n).ok()));
+        set(&mut self.process.io_uring, root.flag("io_uring"));
         set(&mut self.process.pid_file, root.path("pid_file").map(Some));
         set(&mut self.listen.server_version, root.parsed("server_version", server_version).map(Some));
         set(&mut self.session.read_your_writes, root.duration("read_your_writes"));

@@ -3,6 +3,8 @@
 //! Knows nothing of MySQL beyond its frame header, and nothing of the rest of the router.
 
 pub mod frame;
+pub mod outbox;
+pub mod socket;
 pub mod stream;
 pub mod tls;
 

@@ -1,7 +1,10 @@
 //! One byte stream, whatever carries it: TCP, a unix socket, or TLS over either.
 //!
-//! The relay speaks to this type alone, so that another I/O backend (io_uring) can take its place later.
+//! The relay speaks to this type alone. What is posted to a plain socket goes out with what others have posted
+//! ([`super::outbox`]).
 
+use super::outbox::WriteError;
+use super::socket::Socket;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -13,9 +16,9 @@ use tokio::net::{TcpStream, UnixStream};
 #[derive(Debug)]
 pub enum Stream {
     /// Plain TCP, with `TCP_NODELAY`.
-    Tcp(TcpStream),
+    Tcp(Socket<TcpStream>),
     /// A unix domain socket.
-    Unix(UnixStream),
+    Unix(Socket<UnixStream>),
     /// TLS, we being the server. Boxed: a TLS state is a hundred times the size of a socket.
     TlsServer(Box<tokio_rustls::server::TlsStream<Plain>>),
     /// TLS, we being the client.
@@ -59,19 +62,7 @@ impl AsyncRead for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        // A plain socket nearly always takes what it is given; who wants to be woken is asked only where it does not.
-        let at_once = match this {
-            Stream::Tcp(s) => s.try_write(buf),
-            Stream::Unix(s) => s.try_write(buf),
-            _ => Err(io::ErrorKind::WouldBlock.into()),
-        };
-        match at_once {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                each_stream!(Pin::new(this), s => Pin::new(s).poll_write(cx, buf))
-            }
-            done => Poll::Ready(done),
-        }
+        each_stream!(self, s => Pin::new(s).poll_write(cx, buf))
     }
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         each_stream!(self, s => Pin::new(s).poll_flush(cx))
@@ -142,14 +133,47 @@ impl Stream {
     pub fn is_closed_by_peer(&self) -> bool {
         let mut byte = [std::mem::MaybeUninit::uninit()];
         let peeked = match self {
-            Stream::Tcp(s) => socket2::SockRef::from(s).peek(&mut byte),
-            Stream::Unix(s) => socket2::SockRef::from(s).peek(&mut byte),
+            Stream::Tcp(s) => socket2::SockRef::from(&**s).peek(&mut byte),
+            Stream::Unix(s) => socket2::SockRef::from(&**s).peek(&mut byte),
             Stream::TlsServer(s) => s.get_ref().0.peek(&mut byte),
             Stream::TlsClient(s) => s.get_ref().0.peek(&mut byte),
         };
         match peeked {
             Ok(n) => n == 0,
             Err(e) => e.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Takes a message to be sent at the end of the event loop's turn, together with those of other sockets of the thread. False:
+    /// it is not taken, and has to be written. The task is woken if the socket does not take it in full ([`Stream::is_owing`]).
+    #[inline]
+    pub fn post(&self, message: &[u8], cx: &Context<'_>) -> bool {
+        match self {
+            Stream::Tcp(s) => s.post(message, cx),
+            Stream::Unix(s) => s.post(message, cx),
+            Stream::TlsServer(_) | Stream::TlsClient(_) => false,
+        }
+    }
+
+    /// True if a message that was posted has not been taken in full: [`Stream::poll_settle`] says what became of it.
+    #[inline]
+    pub fn is_owing(&self) -> bool {
+        match self {
+            Stream::Tcp(s) => s.is_owing(),
+            Stream::Unix(s) => s.is_owing(),
+            Stream::TlsServer(_) | Stream::TlsClient(_) => false,
+        }
+    }
+
+    /// Sends what was posted, all of it.
+    ///
+    /// # Errors
+    /// [`WriteError`], with how much of the message had left.
+    pub fn poll_settle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        match self {
+            Stream::Tcp(s) => s.poll_settle(cx),
+            Stream::Unix(s) => s.poll_settle(cx),
+            Stream::TlsServer(_) | Stream::TlsClient(_) => Poll::Ready(Ok(())),
         }
     }
 
@@ -193,8 +217,8 @@ impl Plain {
 impl From<Plain> for Stream {
     fn from(plain: Plain) -> Self {
         match plain {
-            Plain::Tcp(s) => Stream::Tcp(s),
-            Plain::Unix(s) => Stream::Unix(s),
+            Plain::Tcp(s) => Stream::Tcp(s.into()),
+            Plain::Unix(s) => Stream::Unix(s.into()),
         }
     }
 }

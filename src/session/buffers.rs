@@ -5,6 +5,7 @@
 //! copied into a buffer from the spares, which goes back when it is empty.
 
 use crate::net::Stream;
+use crate::net::outbox::WriteError;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
@@ -141,14 +142,4 @@ pub fn poll_write_all(
 pub async fn write_all(stream: &mut Stream, bytes: &[u8]) -> Result<(), WriteError> {
     let mut written = 0;
     poll_fn(|cx| poll_write_all(stream, cx, bytes, &mut written)).await
-}
-
-/// A write that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{source} after {written} bytes")]
-pub struct WriteError {
-    /// Bytes that the socket had taken. With 0, the peer has seen nothing.
-    pub written: usize,
-    /// Why.
-    pub source: io::Error,
 }

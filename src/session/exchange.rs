@@ -5,13 +5,14 @@
 //! another ([`super::statement`]).
 
 use super::Session;
-use super::buffers::{Buffers, WriteError};
+use super::buffers::Buffers;
 use super::error::SessionEnd;
 use super::inbox::Inbox;
 use super::link::Link;
 use super::relay::{BackendFault, Manner, Outcome, RelayError};
 use super::writing::Writing;
 use crate::net::Stream;
+use crate::net::outbox::WriteError;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::tracker::{Expect, Tracker};
 use crate::sql::effects::Effects;

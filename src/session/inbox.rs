@@ -176,12 +176,24 @@ impl Session {
 
     /// Reads once from the client.
     pub(super) fn poll_read_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SessionEnd>> {
+        if self.client.is_owing() {
+            ready!(self.poll_deliver(cx))?;
+        }
         let Self { worker, inbox, client, .. } = self;
         let read = ready!(worker.buffers.poll_read(cx, client, |bytes, _| {
             worker.buffers.fill(&mut inbox.bytes).extend_from_slice(bytes);
             bytes.len()
         }));
         Poll::Ready(came(read, &worker.stats.counters))
+    }
+
+    /// Sends what the client's socket has not taken of the last answer. The session is not at rest before that.
+    #[cold]
+    fn poll_deliver(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SessionEnd>> {
+        self.ticket.begins(self.worker.ticks());
+        let delivered = ready!(self.client.poll_settle(cx));
+        self.rest();
+        Poll::Ready(delivered.map_err(|error| lost(error.source)))
     }
 
     /// The same, for so long; then gives back what the session holds.
@@ -204,7 +216,14 @@ fn came(read: io::Result<usize>, counters: &WorkerCounters) -> Result<(), Sessio
             counters.client_bytes_received.add(bytes as u64);
             Ok(())
         }
-        Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Err(SessionEnd::Left),
-        Err(e) => Err(SessionEnd::ClientBroke(e)),
+        Err(e) => Err(lost(e)),
+    }
+}
+
+/// How a client leaves whose connection breaks between two commands.
+fn lost(error: io::Error) -> SessionEnd {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => SessionEnd::Left,
+        _ => SessionEnd::ClientBroke(error),
     }
 }

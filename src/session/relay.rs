@@ -3,8 +3,9 @@
 //! What it refuses: to wait for a whole packet before passing it on, to read rows, and to guess. It hands on what the
 //! [`Tracker`] has decided, keeps back what is undecided, and reports what the response did.
 
-use super::buffers::{Buffers, WriteError, poll_write_all, poll_write_now};
+use super::buffers::{Buffers, poll_write_all, poll_write_now};
 use crate::net::Stream;
+use crate::net::outbox::WriteError;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::{HEADER, put_packet};
 use crate::protocol::response::{ErrPacket, OkPacket};
@@ -191,10 +192,14 @@ impl Relay {
         request: &[u8],
         server: &mut Stream,
     ) -> Poll<Result<(), WriteError>> {
-        if !self.is_sent {
-            ready!(poll_write_all(server, cx, request, &mut self.written))?;
-            self.is_sent = true;
+        if self.is_sent {
+            // It was posted, and the server's socket did not take it.
+            return if server.is_owing() { server.poll_settle(cx) } else { Poll::Ready(Ok(())) };
         }
+        if self.written > 0 || !server.post(request, cx) {
+            ready!(poll_write_all(server, cx, request, &mut self.written))?;
+        }
+        self.is_sent = true;
         Poll::Ready(Ok(()))
     }
 
@@ -351,7 +356,11 @@ impl Relay {
         self.outcome.bytes += (to - from) as u64;
         let mut plain = &bytes[from..to];
         if self.out.is_empty() {
-            let written = poll_write_now(client, cx, plain).map_err(RelayError::Client)?;
+            // What comes in one piece is nearly always an answer that is over; more of one would only send the first part.
+            let written = match self.tracker.is_done() && client.post(plain, cx) {
+                true => plain.len(),
+                false => poll_write_now(client, cx, plain).map_err(RelayError::Client)?,
+            };
             plain = &plain[written..];
         }
         if !plain.is_empty() {

@@ -153,8 +153,8 @@ fn greeting(context: &LoginContext<'_>, offered: Capabilities, scramble: &Scramb
 async fn start_tls(talk: &mut Talk<Stream>, config: &Arc<rustls::ServerConfig>) -> Result<(), LoginError> {
     let (stream, reader) = talk.take().ok_or(LoginError::Protocol("no connection"))?;
     let plain = match stream {
-        Stream::Tcp(stream) => Plain::Tcp(stream),
-        Stream::Unix(stream) => Plain::Unix(stream),
+        Stream::Tcp(socket) => Plain::Tcp(socket.into_inner()),
+        Stream::Unix(socket) => Plain::Unix(socket.into_inner()),
         Stream::TlsServer(_) | Stream::TlsClient(_) => return Err(LoginError::Protocol("TLS asked for inside TLS")),
     };
     let stream = tls::accept(plain, config, reader.rest()).await.map_err(LoginError::Tls)?;

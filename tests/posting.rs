@@ -1,0 +1,103 @@
+//! What sessions send in one turn goes out together (docs/adr/0015): many at once get their own answers, whole and in order, and one
+//! that does not read its answers keeps nobody else waiting. The same where messages are sent one by one.
+
+mod common;
+mod traffic_support;
+
+use common::{MariaDb, Router};
+use std::time::Duration;
+use switchboard::protocol::codec::put_packet;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use traffic_support::config;
+use traffic_support::raw::{Bind, MODERN, Raw};
+
+/// Routers of one worker, so that all sessions share what there is to share; with io_uring and without.
+fn routers() -> [(&'static str, Router); 2] {
+    let port = MariaDb::shared().port();
+    [("together", ""), ("one by one", "io_uring = false")]
+        .map(|(name, line)| (name, Router::with_config(&config(port, port, &format!("workers = 1\n{line}")), &[])))
+}
+
+/// Lengths around what is posted at all (16 KiB), and what one read brings.
+const LENGTHS: [usize; 10] = [0, 1, 100, 5_000, 16_100, 16_300, 16_384, 16_500, 65_000, 200_000];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_get_their_own_answers() {
+    for (name, router) in &routers() {
+        let mut clients = Vec::new();
+        for number in 0..40usize {
+            let mut client = Raw::connect(router, "mysql", MODERN).await;
+            clients.push(tokio::spawn(async move {
+                let prepared = client.prepare("SELECT ?, ?").await;
+                for round in 0..60 {
+                    let length = LENGTHS[(number + round) % LENGTHS.len()];
+                    let mine = format!("{number}-{round}-{}", "x".repeat(length));
+                    let answer = client.query(&format!("SELECT '{mine}', {number}")).await;
+                    assert_eq!(answer.rows(), [[mine.as_str(), &number.to_string()]]);
+                    let answer = client.execute(&prepared, &[Bind::Text(&mine), Bind::Int(number as i64)]).await;
+                    assert_eq!(answer.rows(), [[mine.as_str(), &number.to_string()]]);
+                }
+            }));
+        }
+        for client in clients {
+            client.await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_does_not_read_gets_everything_in_the_end_and_holds_up_nobody() {
+    const REQUESTS: usize = 3_000;
+    for (name, router) in &routers() {
+        let lazy = Raw::connect(router, "mysql", MODERN).await;
+        let (mut from, mut to) = tokio::io::split(lazy.stream);
+        // Far more than sockets hold: at some point the router can neither send an answer nor take another request.
+        let padding = "p".repeat(4_000);
+        let asks = tokio::spawn(async move {
+            for number in 0..REQUESTS {
+                let mut request = Vec::new();
+                put_packet(&mut request, format!("\x03SELECT {number}, REPEAT('s', 8000) -- {padding}").as_bytes(), 0);
+                to.write_all(&request).await.unwrap();
+            }
+            to
+        });
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert!(!asks.is_finished(), "{name}: nothing was held up");
+        let mut others = Vec::new();
+        for number in 0..10 {
+            let mut other = Raw::connect(router, "mysql", MODERN).await;
+            others.push(tokio::spawn(async move {
+                for _ in 0..20 {
+                    let own = format!("SELECT {number}");
+                    let value = tokio::time::timeout(Duration::from_secs(20), other.value(&own));
+                    let value = value.await.expect("is kept waiting");
+                    assert_eq!(value, number.to_string());
+                }
+            }));
+        }
+        for other in others {
+            other.await.unwrap();
+        }
+        // Columns, two definitions, a row, and the end: with DEPRECATE_EOF these are five packets.
+        for number in 0..REQUESTS {
+            let mut packets = Vec::new();
+            for _ in 0..5 {
+                let packet = tokio::time::timeout(Duration::from_secs(20), read_packet(&mut from)).await;
+                packets.push(packet.unwrap_or_else(|_| panic!("{name}: nothing comes after {number} answers")));
+            }
+            let own = number.to_string();
+            assert_eq!(packets[3][1..=own.len()], *own.as_bytes(), "{name}");
+            assert_eq!(packets[3].len(), 1 + own.len() + 3 + 8_000, "{name}");
+        }
+        asks.await.unwrap();
+    }
+}
+
+async fn read_packet(from: &mut (impl tokio::io::AsyncRead + Unpin)) -> Vec<u8> {
+    let mut header = [0; 4];
+    from.read_exact(&mut header).await.unwrap();
+    let length = u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize;
+    let mut payload = vec![0; length];
+    from.read_exact(&mut payload).await.unwrap();
+    payload
+}
