@@ -4,7 +4,8 @@
 mod common;
 mod traffic_support;
 
-use common::{MariaDb, Router};
+use common::http::metrics;
+use common::{MariaDb, Router, wait_until};
 use std::time::Duration;
 use switchboard::protocol::codec::put_packet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,8 +15,10 @@ use traffic_support::raw::{Bind, MODERN, Raw};
 /// Routers of one worker, so that all sessions share what there is to share; with io_uring and without.
 fn routers() -> [(&'static str, Router); 2] {
     let port = MariaDb::shared().port();
-    [("together", ""), ("one by one", "io_uring = false")]
-        .map(|(name, line)| (name, Router::with_config(&config(port, port, &format!("workers = 1\n{line}")), &[])))
+    [("together", ""), ("one by one", "io_uring = false")].map(|(name, line)| {
+        let text = config(port, port, &format!("workers = 1\n{line}"));
+        (name, Router::with_config(&format!("{text}\n[http]\naddress = \"{{http}}\"\n"), &[]))
+    })
 }
 
 /// Lengths around what is posted at all (16 KiB), and what one read brings.
@@ -41,6 +44,14 @@ async fn many_at_once_get_their_own_answers() {
         }
         for client in clients {
             client.await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        let together = || metrics(router)["switchboard_batched_messages_total"];
+        if *name == "together" && !router.log().contains("io_uring is not to be had") {
+            wait_until("it is counted", Duration::from_secs(10), || together() > 0.0);
+        } else {
+            // Longer than the figures take to be shown.
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            assert!(together() == 0.0, "{name}");
         }
     }
 }

@@ -77,7 +77,7 @@ impl std::fmt::Debug for Page {
 type Labels = Vec<(&'static str, String)>;
 
 /// Counters of the workers that need no label.
-const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 15] = [
+const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 17] = [
     ("sign_ins", "Clients that signed in", |c| &c.sign_ins),
     ("sign_in_failures", "Clients that were turned away", |c| &c.sign_in_failures),
     ("statements", "Statements, executions and other commands received", |c| &c.statements),
@@ -93,6 +93,8 @@ const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 15] = [
     ("plan_digest_hits", "Plans found by digest", |c| &c.plan_digest_hits),
     ("plan_misses", "Statements planned anew", |c| &c.plan_misses),
     ("plan_evictions", "Plans that went to make room", |c| &c.plan_evicted),
+    ("batches", "System calls that sent more than one message", |c| &c.batches),
+    ("batched_messages", "Messages to clients and servers that went out together with others", |c| &c.batched_messages),
 ];
 
 impl Collector for Page {

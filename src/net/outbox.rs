@@ -68,6 +68,16 @@ struct Outbox {
     debts: Vec<Debt>,
     /// Whoever sends the batch at the end of the turn.
     sender: Option<Waker>,
+    counts: Counts,
+}
+
+/// What a thread has sent together: how much that spares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// System calls that sent more than one message.
+    pub batches: u64,
+    /// The messages that they sent.
+    pub messages: u64,
 }
 
 struct Message {
@@ -134,6 +144,11 @@ pub async fn serve() -> io::Result<Infallible> {
 /// Calls `use_it` with the thread's outbox, if it has one. Nothing that others wrote may run in it: it is borrowed.
 fn with<R>(use_it: impl FnOnce(&mut Outbox) -> R) -> Option<R> {
     OUTBOX.try_with(|outbox| outbox.borrow_mut().as_mut().map(use_it)).ok().flatten()
+}
+
+/// What this thread's outbox has sent together so far; nothing where it has none.
+pub fn counts() -> Counts {
+    with(|outbox| outbox.counts).unwrap_or_default()
 }
 
 /// Sends the batch.
@@ -288,6 +303,7 @@ impl Outbox {
             first: FIRST.get(),
             debts: Vec::new(),
             sender: None,
+            counts: Counts::default(),
         })
     }
 
@@ -325,10 +341,13 @@ impl Outbox {
         // One alone is sent as ever: that costs less.
         if messages.len() > 1
             && let Some(ring) = &mut self.ring
-            && let Err(error) = ring.send(messages.iter().map(|m| (m.descriptor, m.of(bytes))), FLAGS.bits(), results)
         {
-            tracing::warn!(%error, "io_uring has failed: messages are sent one by one from now on");
-            self.ring = None;
+            self.counts.batches += 1;
+            self.counts.messages += messages.len() as u64;
+            if let Err(error) = ring.send(messages.iter().map(|m| (m.descriptor, m.of(bytes))), FLAGS.bits(), results) {
+                tracing::warn!(%error, "io_uring has failed: messages are sent one by one from now on");
+                self.ring = None;
+            }
         }
         let mut wake = Vec::new();
         for (message, result) in messages.iter().zip(results) {

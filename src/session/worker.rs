@@ -13,6 +13,7 @@ use crate::auth::{Account, Credentials, Offload, RsaKey};
 use crate::backend::Hostgroup;
 use crate::backend::pool::Pool;
 use crate::backend::server::BackendId;
+use crate::net::outbox;
 use crate::rules::{CacheLimits, PlanCache};
 use crate::sql::LexMode;
 use crate::telemetry::log::Budget;
@@ -212,6 +213,9 @@ impl Worker {
         counters.plans.set(plans.len() as u64);
         counters.pool_idle.set(self.pool.borrow().len() as u64);
         counters.buffer_bytes.set(self.buffers.bytes() as u64);
+        let sent = outbox::counts();
+        counters.batches.set(sent.batches);
+        counters.batched_messages.set(sent.messages);
         let (mut texts, mut clients, mut server_texts, mut servers) = (0, 0, 0, 0);
         self.each_text(|number, text, users| {
             texts += 1;

@@ -121,6 +121,10 @@ pub struct WorkerCounters {
     pub text_number: Counter,
     /// Bytes of buffers, in use or spare.
     pub buffer_bytes: Counter,
+    /// System calls that sent more than one message.
+    pub batches: Counter,
+    /// The messages that they sent.
+    pub batched_messages: Counter,
 }
 
 /// Commands that are counted apart from statements.

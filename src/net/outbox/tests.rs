@@ -98,6 +98,11 @@ fn messages_wait_for_the_end_of_the_turn_and_go_out_together() {
             assert!(!ours.is_owing());
             settle(ours).await.unwrap();
         }
+        assert_eq!(counts(), Counts { batches: 1, messages: 5 });
+        assert!(post(&pairs[0].0, b"alone").await);
+        yield_now().await;
+        assert_eq!(read(&mut pairs[0].1, 5), b"alone");
+        assert_eq!(counts(), Counts { batches: 1, messages: 5 }, "one alone is no batch");
     });
 }
 
