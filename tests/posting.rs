@@ -112,3 +112,51 @@ async fn read_packet(from: &mut (impl tokio::io::AsyncRead + Unpin)) -> Vec<u8> 
     from.read_exact(&mut payload).await.unwrap();
     payload
 }
+
+/// A client that waits for nothing but the room to get its last answer: it asks for no more, and is not at rest either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_finds_the_socket_full_comes_without_being_asked_for_again() {
+    let (_, router) = &routers()[0];
+    if router.log().contains("io_uring is not to be had") {
+        eprintln!("NOT TESTED: io_uring is not to be had on this machine");
+        return;
+    }
+    let client = Raw::connect(router, "mysql", MODERN).await;
+    let (mut from, mut to) = tokio::io::split(client.stream);
+    let mut request = Vec::new();
+    put_packet(&mut request, b"\x03SELECT REPEAT('s', 16000)", 0);
+    // Whether so many statements have been answered, and whether their session is busy all the same.
+    let state = |answered: usize| {
+        let figures = metrics(router);
+        let busy = figures["switchboard_sessions{state=\"busy\"}"] > 0.0;
+        let count: f64 = figures.iter().filter(|(name, _)| name.starts_with(COUNT)).map(|(_, count)| count).sum();
+        (count == answered as f64, busy)
+    };
+    let mut sent = 0;
+    'full: loop {
+        to.write_all(&request).await.unwrap();
+        sent += 1;
+        assert!(sent < 5_000, "no socket holds so much");
+        wait_until("it is answered", Duration::from_secs(10), || state(sent).0);
+        // At rest for more than a moment, or busy for long.
+        let (mut rests, mut looks) = (0, 0);
+        while looks < 20 {
+            (rests, looks) = if state(sent).1 { (0, looks + 1) } else { (rests + 1, looks) };
+            if rests == 4 {
+                continue 'full;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        break;
+    }
+    for answer in 0..sent {
+        for _ in 0..4 {
+            let packet = tokio::time::timeout(Duration::from_secs(20), read_packet(&mut from)).await;
+            packet.unwrap_or_else(|_| panic!("{answer} of {sent} answers came"));
+        }
+    }
+    wait_until("it rests again", Duration::from_secs(10), || state(sent) == (true, false));
+}
+
+/// How many statements have been answered, by command.
+const COUNT: &str = "switchboard_statement_duration_seconds_count";
