@@ -7,8 +7,8 @@ mod traffic_support;
 use common::http::metrics;
 use common::{MariaDb, Router, wait_until};
 use std::time::Duration;
-use switchboard::protocol::codec::put_packet;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use switchboard::net::frame::{PacketReader, put_packet};
+use tokio::io::AsyncWriteExt;
 use traffic_support::config;
 use traffic_support::raw::{Bind, MODERN, Raw};
 
@@ -90,11 +90,13 @@ async fn a_client_that_does_not_read_gets_everything_in_the_end_and_holds_up_nob
             other.await.unwrap();
         }
         // Columns, two definitions, a row, and the end: with DEPRECATE_EOF these are five packets.
+        let mut reader = PacketReader::new();
         for number in 0..REQUESTS {
             let mut packets = Vec::new();
             for _ in 0..5 {
-                let packet = tokio::time::timeout(Duration::from_secs(20), read_packet(&mut from)).await;
-                packets.push(packet.unwrap_or_else(|_| panic!("{name}: nothing comes after {number} answers")));
+                let packet = tokio::time::timeout(Duration::from_secs(20), reader.read(&mut from, 10_000)).await;
+                let packet = packet.unwrap_or_else(|_| panic!("{name}: nothing comes after {number} answers"));
+                packets.push(packet.unwrap().payload.to_vec());
             }
             let own = number.to_string();
             assert_eq!(packets[3][1..=own.len()], *own.as_bytes(), "{name}");
@@ -102,15 +104,6 @@ async fn a_client_that_does_not_read_gets_everything_in_the_end_and_holds_up_nob
         }
         asks.await.unwrap();
     }
-}
-
-async fn read_packet(from: &mut (impl tokio::io::AsyncRead + Unpin)) -> Vec<u8> {
-    let mut header = [0; 4];
-    from.read_exact(&mut header).await.unwrap();
-    let length = u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize;
-    let mut payload = vec![0; length];
-    from.read_exact(&mut payload).await.unwrap();
-    payload
 }
 
 /// A client that waits for nothing but the room to get its last answer: it asks for no more, and is not at rest either.
@@ -121,10 +114,7 @@ async fn an_answer_that_finds_the_socket_full_comes_without_being_asked_for_agai
         eprintln!("NOT TESTED: io_uring is not to be had on this machine");
         return;
     }
-    let client = Raw::connect(router, "mysql", MODERN).await;
-    let (mut from, mut to) = tokio::io::split(client.stream);
-    let mut request = Vec::new();
-    put_packet(&mut request, b"\x03SELECT REPEAT('s', 16000)", 0);
+    let mut client = Raw::connect(router, "mysql", MODERN).await;
     // Whether so many statements have been answered, and whether their session is busy all the same.
     let state = |answered: usize| {
         let figures = metrics(router);
@@ -134,7 +124,7 @@ async fn an_answer_that_finds_the_socket_full_comes_without_being_asked_for_agai
     };
     let mut sent = 0;
     'full: loop {
-        to.write_all(&request).await.unwrap();
+        client.send(0x03, b"SELECT REPEAT('s', 16000)").await;
         sent += 1;
         assert!(sent < 5_000, "no socket holds so much");
         wait_until("it is answered", Duration::from_secs(10), || state(sent).0);
@@ -150,10 +140,10 @@ async fn an_answer_that_finds_the_socket_full_comes_without_being_asked_for_agai
         break;
     }
     for answer in 0..sent {
-        for _ in 0..4 {
-            let packet = tokio::time::timeout(Duration::from_secs(20), read_packet(&mut from)).await;
-            packet.unwrap_or_else(|_| panic!("{answer} of {sent} answers came"));
-        }
+        client.expect_fresh_answer();
+        let came = tokio::time::timeout(Duration::from_secs(20), client.answer(false)).await;
+        let came = came.unwrap_or_else(|_| panic!("{answer} of {sent} answers came"));
+        assert_eq!(came.rows()[0][0].len(), 16_000);
     }
     wait_until("it rests again", Duration::from_secs(10), || state(sent) == (true, false));
 }

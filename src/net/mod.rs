@@ -7,5 +7,6 @@ pub mod outbox;
 pub mod socket;
 pub mod stream;
 pub mod tls;
+pub mod write;
 
 pub use stream::Stream;

@@ -19,6 +19,7 @@
 
 mod ring;
 
+use super::write::{WriteError, poll_write_all};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use ring::Ring;
@@ -27,7 +28,8 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::RawFd;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
+use tokio::io::AsyncWrite;
 
 /// Bytes of the longest message that is taken. Copying one costs less than what is saved.
 pub const LONGEST: usize = 16 << 10;
@@ -37,16 +39,6 @@ const MESSAGES: usize = 64;
 const BYTES: usize = 256 << 10;
 /// Sent at once or not at all, and no signal where the peer has gone.
 const FLAGS: MsgFlags = MsgFlags::MSG_DONTWAIT.union(MsgFlags::MSG_NOSIGNAL);
-
-/// A message that the socket did not take, or not all of it.
-#[derive(Debug, thiserror::Error)]
-#[error("{source} after {written} bytes")]
-pub struct WriteError {
-    /// Bytes that the socket had taken. With 0, the peer has seen nothing.
-    pub written: usize,
-    /// Why.
-    pub source: io::Error,
-}
 
 thread_local! {
     static OUTBOX: RefCell<Option<Outbox>> = const { RefCell::new(None) };
@@ -100,8 +92,10 @@ enum Taken {
 
 struct Debt {
     number: u64,
+    /// The message; nothing where there is an error.
+    message: Vec<u8>,
+    /// How much of it the socket has taken.
     written: usize,
-    rest: Vec<u8>,
     error: Option<io::Error>,
 }
 
@@ -175,9 +169,9 @@ impl Posted {
         if message.len() > LONGEST {
             return false;
         }
-        if self.number.get() != 0 {
+        if self.is_some() {
             self.send();
-            if self.number.get() != 0 {
+            if self.is_some() {
                 return false;
             }
         }
@@ -223,16 +217,16 @@ impl Posted {
         self.is_owing();
     }
 
-    /// Sends the message if it has not been, and then by `write` what the socket did not take.
+    /// Sends the message if it has not been, and then writes to `socket` what that did not take.
     ///
     /// # Errors
     /// [`WriteError`], with what had been taken of the message; after it, nothing is posted.
     pub fn poll_settle(
         &self,
         cx: &mut Context<'_>,
-        mut write: impl FnMut(&mut Context<'_>, &[u8]) -> Poll<io::Result<usize>>,
+        socket: &mut (impl AsyncWrite + Unpin),
     ) -> Poll<Result<(), WriteError>> {
-        if self.number.get() == 0 {
+        if !self.is_some() {
             return Poll::Ready(Ok(()));
         }
         self.send();
@@ -241,15 +235,15 @@ impl Posted {
             return Poll::Ready(Ok(()));
         };
         let paid = match debt.error.take() {
-            Some(source) => Poll::Ready(Err(source)),
-            None => debt.poll_pay(cx, &mut write),
+            Some(source) => Poll::Ready(Err(WriteError { written: debt.written, source })),
+            None => poll_write_all(socket, cx, &debt.message, &mut debt.written),
         };
         if paid.is_pending() {
             with(|outbox| outbox.debts.push(debt));
-            return Poll::Pending;
+        } else {
+            self.number.set(0);
         }
-        self.number.set(0);
-        paid.map_err(|source| WriteError { written: debt.written, source })
+        paid
     }
 }
 
@@ -271,25 +265,8 @@ impl Debt {
             Err(ring::LOST) => (message.len(), Some(ring::LOST.into())),
             Err(error) => (0, Some(error.into())),
         };
-        let rest = if error.is_none() { message[written..].to_vec() } else { Vec::new() };
-        Self { number, written, rest, error }
-    }
-
-    fn poll_pay(
-        &mut self,
-        cx: &mut Context<'_>,
-        write: &mut impl FnMut(&mut Context<'_>, &[u8]) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<()>> {
-        while !self.rest.is_empty() {
-            match ready!(write(cx, &self.rest))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                taken => {
-                    self.written += taken;
-                    self.rest.drain(..taken);
-                }
-            }
-        }
-        Poll::Ready(Ok(()))
+        let message = if error.is_none() { message.to_vec() } else { Vec::new() };
+        Self { number, message, written, error }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A plain socket that a stream's bytes go through, and what it has posted ([`super::outbox`]).
 
-use super::outbox::{Posted, WriteError};
+use super::outbox::Posted;
+use super::write::WriteError;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::AsRawFd;
@@ -18,7 +19,7 @@ pub struct Socket<S> {
 }
 
 /// A socket that can be written to without asking who is to be woken.
-pub trait Plain: AsyncRead + AsyncWrite + AsRawFd + Unpin {
+pub trait WriteNow: AsyncRead + AsyncWrite + AsRawFd + Unpin {
     /// Writes what the socket takes at once.
     ///
     /// # Errors
@@ -26,13 +27,13 @@ pub trait Plain: AsyncRead + AsyncWrite + AsRawFd + Unpin {
     fn write_now(&self, bytes: &[u8]) -> io::Result<usize>;
 }
 
-impl Plain for TcpStream {
+impl WriteNow for TcpStream {
     fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
         self.try_write(bytes)
     }
 }
 
-impl Plain for UnixStream {
+impl WriteNow for UnixStream {
     fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
         self.try_write(bytes)
     }
@@ -60,7 +61,7 @@ impl<S> Socket<S> {
     }
 }
 
-impl<S: Plain> Socket<S> {
+impl<S: WriteNow> Socket<S> {
     /// See [`Posted::post`].
     #[inline]
     pub fn post(&self, message: &[u8], cx: &Context<'_>) -> bool {
@@ -76,7 +77,7 @@ impl<S: Plain> Socket<S> {
     /// See [`Posted::poll_settle`].
     pub fn poll_settle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
         let Self { posted, inner } = self;
-        posted.poll_settle(cx, |cx, rest| Pin::new(&mut *inner).poll_write(cx, rest))
+        posted.poll_settle(cx, inner)
     }
 
     fn poll_in_order(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -87,13 +88,13 @@ impl<S: Plain> Socket<S> {
     }
 }
 
-impl<S: Plain> AsyncRead for Socket<S> {
+impl<S: WriteNow> AsyncRead for Socket<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }
 
-impl<S: Plain> AsyncWrite for Socket<S> {
+impl<S: WriteNow> AsyncWrite for Socket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         ready!(self.poll_in_order(cx))?;
         // A socket nearly always takes what it is given; who wants to be woken is asked only where it does not.

@@ -3,8 +3,8 @@
 //! The relay speaks to this type alone. What is posted to a plain socket goes out with what others have posted
 //! ([`super::outbox`]).
 
-use super::outbox::WriteError;
 use super::socket::Socket;
+use super::write::WriteError;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;

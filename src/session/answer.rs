@@ -1,8 +1,8 @@
 //! The router's own answers: OK, ERR, and small results.
 
-use super::buffers::write_all;
 use super::error::{SessionEnd, StatementError};
 use super::{LASTING, Session};
+use crate::net::write::write_all;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::{put_lenenc, put_lenenc_bytes, put_packet};
 use crate::protocol::response::{OkPacket, put_end, put_text_column};

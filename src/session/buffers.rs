@@ -5,13 +5,12 @@
 //! copied into a buffer from the spares, which goes back when it is empty.
 
 use crate::net::Stream;
-use crate::net::outbox::WriteError;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// Bytes that one read may bring.
 pub const SCRATCH: usize = 64 << 10;
@@ -95,51 +94,4 @@ impl Buffers {
         })
         .await?
     }
-}
-
-/// Writes what the socket takes without waiting; returns how much that was.
-pub fn poll_write_now(stream: &mut Stream, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
-    let mut written = 0;
-    while written < bytes.len() {
-        match Pin::new(&mut *stream).poll_write(cx, &bytes[written..]) {
-            Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-            Poll::Ready(Ok(n)) => written += n,
-            Poll::Ready(Err(e)) => return Err(e),
-            Poll::Pending => break,
-        }
-    }
-    Ok(written)
-}
-
-/// Writes what is left of `bytes` behind the first `written`, and what TLS holds back.
-///
-/// # Errors
-/// Those of the stream, with the number of bytes that had left before.
-pub fn poll_write_all(
-    stream: &mut Stream,
-    cx: &mut Context<'_>,
-    bytes: &[u8],
-    written: &mut usize,
-) -> Poll<Result<(), WriteError>> {
-    let error = |source, written| Poll::Ready(Err(WriteError { written, source }));
-    while *written < bytes.len() {
-        match ready!(Pin::new(&mut *stream).poll_write(cx, &bytes[*written..])) {
-            Ok(0) => return error(io::ErrorKind::WriteZero.into(), *written),
-            Ok(n) => *written += n,
-            Err(e) => return error(e, *written),
-        }
-    }
-    match stream.is_tls() {
-        true => Pin::new(stream).poll_flush(cx).map_err(|source| WriteError { written: *written, source }),
-        false => Poll::Ready(Ok(())),
-    }
-}
-
-/// Writes all of `bytes`, and what TLS holds back. Not cancel safe.
-///
-/// # Errors
-/// See [`poll_write_all`].
-pub async fn write_all(stream: &mut Stream, bytes: &[u8]) -> Result<(), WriteError> {
-    let mut written = 0;
-    poll_fn(|cx| poll_write_all(stream, cx, bytes, &mut written)).await
 }

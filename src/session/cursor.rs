@@ -9,7 +9,6 @@
 //! with its rows, as a server may do too.
 
 use super::Session;
-use super::buffers::write_all;
 use super::error::{SessionEnd, StatementError};
 use super::exchange::{Failed, Request};
 use super::link::Link;
@@ -17,6 +16,7 @@ use super::pin::Pins;
 use super::place::Place;
 use super::relay::Outcome;
 use super::statement::{From, command_frame};
+use crate::net::write::write_all;
 use crate::protocol::command::Command;
 use crate::protocol::prepared::STATEMENT_ID;
 use crate::protocol::status::Status;

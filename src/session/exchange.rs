@@ -12,7 +12,7 @@ use super::link::Link;
 use super::relay::{BackendFault, Manner, Outcome, RelayError};
 use super::writing::Writing;
 use crate::net::Stream;
-use crate::net::outbox::WriteError;
+use crate::net::write::WriteError;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::tracker::{Expect, Tracker};
 use crate::sql::effects::Effects;

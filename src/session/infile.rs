@@ -1,10 +1,10 @@
 //! LOAD DATA LOCAL: the one moment when a client answers a server.
 
 use super::Session;
-use super::buffers::write_all;
 use super::error::SessionEnd;
 use super::exchange::{Delivered, Failed, Failure};
 use super::link::Link;
+use crate::net::write::write_all;
 use crate::protocol::codec::{HEADER, Header, MAX_FRAME};
 
 /// Follows the client's file: packets until an empty one.

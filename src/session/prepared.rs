@@ -8,7 +8,6 @@
 //! again under the same schema and modes, and it is planned as the session was then. Cursors are in [`cursor`](super::cursor).
 
 use super::Session;
-use super::buffers::write_all;
 use super::cursor::Cursors;
 use super::display::{Text, Told};
 use super::error::{SessionEnd, StatementError};
@@ -20,6 +19,7 @@ use super::relay::Outcome;
 use super::snapshot::Snapshot;
 use super::state::State;
 use super::statement::UNPLACED;
+use crate::net::write::write_all;
 use crate::protocol::codec::{HEADER, put_packet};
 use crate::protocol::command::Command;
 use crate::protocol::prepared::{CURSOR_FLAGS, Execute, STATEMENT_ID, Value, read_values};

@@ -3,9 +3,9 @@
 //! What it refuses: to wait for a whole packet before passing it on, to read rows, and to guess. It hands on what the
 //! [`Tracker`] has decided, keeps back what is undecided, and reports what the response did.
 
-use super::buffers::{Buffers, poll_write_all, poll_write_now};
+use super::buffers::Buffers;
 use crate::net::Stream;
-use crate::net::outbox::WriteError;
+use crate::net::write::{WriteError, poll_write_all, poll_write_now};
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::{HEADER, put_packet};
 use crate::protocol::response::{ErrPacket, OkPacket};

@@ -4,7 +4,6 @@
 //! It refuses to leave a connection in another state than it found it in: if the way back is barred, the connection is lost.
 
 use super::Session;
-use super::buffers::write_all;
 use super::error::{SessionEnd, StatementError};
 use super::link::Link;
 use super::relay::BackendFault;
@@ -13,6 +12,7 @@ use super::state::{CHARSET_KEY, State};
 use super::statement::command_frame;
 use super::sync::{TalkError, sync, talk};
 use crate::backend::Engine;
+use crate::net::write::write_all;
 use crate::protocol::collation;
 use crate::protocol::command::Command;
 use std::io;

@@ -1,12 +1,13 @@
 //! Bringing a link to the session's state, and other short talks with a backend that the client does not see.
 
 use super::Session;
-use super::buffers::{Buffers, write_all};
+use super::buffers::Buffers;
 use super::checkout::{init_connect, reset};
 use super::error::StatementError;
 use super::link::Link;
 use super::relay::{BackendFault, Changes, SERVER_SHUTDOWN};
 use super::state::{CHARSET_KEY, State, transition};
+use crate::net::write::write_all;
 use crate::protocol::codec::{HEADER, put_packet};
 use crate::protocol::command::Command;
 use crate::protocol::response::ErrPacket;

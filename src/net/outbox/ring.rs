@@ -46,7 +46,7 @@ impl Ring {
         flags: i32,
         results: &mut [Sent],
     ) -> io::Result<()> {
-        let mut count = 0;
+        let (mut queue, mut count) = (self.0.submission(), 0);
         for (descriptor, bytes) in messages {
             let length = u32::try_from(bytes.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
             let send = opcode::Send::new(types::Fd(descriptor), bytes.as_ptr(), length).flags(flags);
@@ -54,10 +54,11 @@ impl Ring {
             // message is dealt with while it is submitted, and all that were submitted are waited for. A wrong descriptor would
             // be an error, and no breach of memory.
             #[allow(unsafe_code, reason = "the kernel reads memory that it is pointed to")]
-            let pushed = unsafe { self.0.submission().push(&send.build().user_data(count)) };
+            let pushed = unsafe { queue.push(&send.build().user_data(count)) };
             pushed.map_err(|_| io::ErrorKind::InvalidInput)?;
             count += 1;
         }
+        drop(queue);
         let mut missing = usize::try_from(count).unwrap_or(0);
         while missing > 0 {
             let submitted = self.0.submit_and_wait(missing);
