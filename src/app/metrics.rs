@@ -7,8 +7,8 @@
 use super::view::{Then, View};
 use crate::backend::health::State;
 use crate::backend::lag::Reading;
-use crate::session::pin::Pins;
 use crate::session::registry::Activity;
+use crate::session::state::pins::Pins;
 use crate::session::tally::REASON_NAMES;
 use crate::sql::effects::Verb;
 use crate::telemetry::events::{self, Family};

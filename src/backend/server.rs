@@ -7,7 +7,7 @@ use super::discovery::ReadOnly;
 use super::health::{Cause, Health, State};
 use super::lag::Lag;
 use super::record::Record;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -45,8 +45,6 @@ pub struct Backend {
     /// The most connections that all workers together may have open.
     max_connections: AtomicU32,
     engine: AtomicU8,
-    /// The `sql_mode` that its connections begin with, as the latest of them said.
-    sql_mode: ArcSwapOption<String>,
     open: AtomicU32,
     busy: AtomicU32,
     waiting: AtomicU32,
@@ -67,7 +65,6 @@ impl Backend {
             lag: Lag::default(),
             read_only: ReadOnly::default(),
             engine: AtomicU8::new(Engine::Unknown as u8),
-            sql_mode: ArcSwapOption::empty(),
             open: AtomicU32::new(0),
             busy: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
@@ -104,18 +101,6 @@ impl Backend {
     /// Notes what its greeting said.
     pub fn learn_engine(&self, is_mariadb: bool) {
         self.engine.store(if is_mariadb { Engine::MariaDb } else { Engine::MySql } as u8, Relaxed);
-    }
-
-    /// The `sql_mode` that its connections begin with; none until one has asked.
-    pub fn sql_mode(&self) -> Option<Arc<String>> {
-        self.sql_mode.load_full()
-    }
-
-    /// Notes the `sql_mode` that a new connection began with.
-    pub fn learn_sql_mode(&self, mode: &str) {
-        if self.sql_mode.load().as_ref().is_none_or(|known| **known != mode) {
-            self.sql_mode.store(Some(Arc::new(mode.to_owned())));
-        }
     }
 
     /// Room for one more connection, if the limit leaves any. The room is given back when the lease is dropped.

@@ -13,4 +13,4 @@ mod tests;
 pub use err::ErrPacket;
 pub use ok::{EofPacket, OkPacket, without_session_track};
 pub use rows::{put_end, put_text_column};
-pub use state::{StateChange, StateChanges, TransactionState};
+pub use state::{StateChange, StateChanges, TransactionState, put_schema, put_variable};

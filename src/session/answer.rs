@@ -5,8 +5,12 @@ use super::{LASTING, Session};
 use crate::net::write::write_all;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::{put_lenenc, put_lenenc_bytes, put_packet};
-use crate::protocol::response::{OkPacket, put_end, put_text_column};
+use crate::protocol::response::{OkPacket, put_end, put_schema, put_text_column, put_variable};
 use crate::protocol::status::Status;
+
+/// Variables whose changes both engines report to a client that takes reports, where it asks for no others.
+const TOLD: [&str; 5] =
+    ["autocommit", "character_set_client", "character_set_connection", "character_set_results", "time_zone"];
 
 impl Session {
     /// Sends one packet.
@@ -40,6 +44,27 @@ impl Session {
     /// Sends OK as the whole answer to the present request.
     pub(super) async fn send_ok(&mut self, info: &[u8]) -> Result<(), SessionEnd> {
         let ok = OkPacket { status: self.own_status(), info, ..OkPacket::default() };
+        let (capabilities, sequence) = (self.capabilities, self.inbox.sequence().wrapping_add(1));
+        self.send_packet(|out| ok.encode(out, capabilities), sequence).await
+    }
+
+    /// Sends OK as the whole answer to the present request, with what it changed: system variables, of which a client is told
+    /// those that servers tell by default, and the default schema.
+    pub(super) async fn send_ok_with(
+        &mut self,
+        info: &[u8],
+        variables: &[(String, String)],
+        schema: Option<&str>,
+    ) -> Result<(), SessionEnd> {
+        let mut state = Vec::new();
+        let told = variables.iter().filter(|(name, _)| TOLD.contains(&name.as_str()));
+        told.for_each(|(name, value)| put_variable(&mut state, name.as_bytes(), value.as_bytes()));
+        if let Some(schema) = schema {
+            put_schema(&mut state, schema.as_bytes());
+        }
+        let mut status = self.own_status();
+        status.set(Status::SESSION_STATE_CHANGED, !state.is_empty());
+        let ok = OkPacket { status, info, state: &state, ..OkPacket::default() };
         let (capabilities, sequence) = (self.capabilities, self.inbox.sequence().wrapping_add(1));
         self.send_packet(|out| ok.encode(out, capabilities), sequence).await
     }

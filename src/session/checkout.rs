@@ -1,21 +1,19 @@
 //! A link to a backend: from the pool, or new, or after a wait.
 
 use super::Session;
-use super::base::{ask_base, why_not};
 use super::error::StatementError;
 use super::link::Link;
-use super::relay::Relay;
+use super::link::conversation::TalkError;
+use super::link::relay::{BackendFault, Relay};
 use super::snapshot::Snapshot;
-use super::state::{Portable, transition};
-use super::sync::{TalkError, talk};
-use super::worker::Worker;
+use super::state::transition::way;
+use super::state::{Refusal, State, Values};
+use crate::backend::Hostgroup;
 use crate::backend::connect::{self, ConnectOptions};
 use crate::backend::health::Cause;
 use crate::backend::pool::Key;
 use crate::backend::server::{Backend, BackendId, Lease};
-use crate::backend::{Engine, Hostgroup};
 use crate::protocol::capabilities::Capabilities;
-use crate::protocol::command::Command;
 use crate::protocol::status::Status;
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -26,24 +24,6 @@ use tokio::time::Instant;
 
 /// How often a session that waits for room looks whether another worker has left some.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-/// Variables whose changes every server is told to report: those that sessions compute (`sql_mode`) or that frameworks set
-/// in procedures. What a session sets by value is known from its text; what a server changes without reporting it is
-/// still seen as "some state changed", and pins. Not `*`: MariaDB then reports `last_gtid` with every write.
-const TRACKED: &str = "autocommit,character_set_client,character_set_connection,character_set_results,collation_connection,\
-    time_zone,sql_mode,foreign_key_checks,unique_checks,sql_safe_updates,sql_select_limit,sql_big_selects,sql_auto_is_null,\
-    group_concat_max_len,lock_wait_timeout,innodb_lock_wait_timeout,wait_timeout,interactive_timeout,net_read_timeout,\
-    net_write_timeout,max_join_size,lc_time_names,default_storage_engine,div_precision_increment,optimizer_switch,\
-    sort_buffer_size,join_buffer_size,tmp_table_size,max_heap_table_size,sql_log_bin,default_week_format";
-
-/// What every backend connection is told first.
-fn track_everything(engine: Engine) -> String {
-    let own = match engine {
-        Engine::MariaDb => "tx_isolation,tx_read_only,max_statement_time",
-        _ => "transaction_isolation,transaction_read_only,max_execution_time",
-    };
-    format!("SET session_track_system_variables='{TRACKED},{own}',session_track_schema=1,session_track_state_change=1")
-}
 
 /// Backends that a statement has tried in vain, and what the last of them said.
 #[derive(Default)]
@@ -98,12 +78,13 @@ impl Session {
         link
     }
 
-    /// A link to the first backend of `tiers` that can be had, in the session's state.
+    /// A link to the first backend of `tiers` that can be had, in this state.
     ///
     /// # Errors
     /// When no tier has one. `tried` then holds all that was tried; a caller that retries hands it in again.
     pub(super) async fn obtain(
         &self,
+        state: &Rc<State>,
         tiers: &[u32],
         snapshot: &Snapshot,
         tried: &mut Tried,
@@ -112,17 +93,14 @@ impl Session {
         for tier in tiers {
             let Some(hostgroup) = snapshot.topology.hostgroup(*tier) else { continue };
             while let Some(backend) = hostgroup.pick(&tried.backends, &self.worker.turn).cloned() {
-                if self.state.is_refused_by(backend.engine()) {
+                if let Some(Refusal { code, sqlstate, message, .. }) = state.refused_by(backend.id, self.worker.ticks())
+                {
                     tried.backends.push(backend.id);
-                    tried.why = format!("{} does not have this session's settings", backend.name);
+                    tried.why = message.clone();
+                    tried.refusal = Some(StatementError::State { code, sqlstate, message });
                     continue;
                 }
-                if let Some(why) = self.misfit(&backend) {
-                    tried.backends.push(backend.id);
-                    tried.why = why;
-                    continue;
-                }
-                match self.obtain_from(&backend, hostgroup, snapshot).await {
+                match self.obtain_from(state, &backend, hostgroup, snapshot).await {
                     Ok(link) => return Ok(self.begin(link, hostgroup)),
                     Err(no_link) => {
                         tried.backends.push(backend.id);
@@ -143,15 +121,9 @@ impl Session {
         Err(tried.refusal.take().or(timeout).unwrap_or_else(|| no_backend(tiers, tried, snapshot)))
     }
 
-    /// Why a backend was found, not long ago, to read statements otherwise than this session means them.
-    fn misfit(&self, backend: &Backend) -> Option<String> {
-        let own = self.state.portable.base;
-        let (base, _) = *self.worker.misfits.borrow().get(&backend.id)?;
-        (base != own).then(|| format!("{}: {}", backend.name, why_not(own, base)))
-    }
-
     async fn obtain_from(
         &self,
+        state: &Rc<State>,
         backend: &Arc<Backend>,
         hostgroup: &Hostgroup,
         snapshot: &Snapshot,
@@ -159,17 +131,18 @@ impl Session {
         let key = self.key(backend);
         let deadline = Instant::now() + snapshot.settings.pool_wait;
         loop {
-            if let Some(mut link) = self.take_idle(&key) {
-                match self.sync_link(&mut link).await {
+            if let Some(mut link) = self.take_idle(state, &key) {
+                link.hostgroup = hostgroup.id;
+                match self.worker.bring(&mut link, state).await {
                     Ok(()) => return Ok(link),
                     Err(error) => {
-                        self.sync_refused(&link, error)?;
+                        self.not_brought(state, &link, error)?;
                         continue;
                     }
                 }
             }
             match backend.lease() {
-                Some(lease) if hostgroup.may_open() => return self.open_link(lease, hostgroup, snapshot).await,
+                Some(lease) if hostgroup.may_open() => return self.open_link(state, lease, hostgroup, snapshot).await,
                 // In the next second, or once somebody gives one back.
                 Some(_) => {}
                 None if self.worker.pool.borrow_mut().evict(backend.id) => continue,
@@ -182,15 +155,14 @@ impl Session {
         }
     }
 
-    /// The idle link that needs the least to be brought to the session's state. Dead ones are dropped on the way.
-    fn take_idle(&self, key: &Key) -> Option<Box<Link>> {
+    /// The idle link that needs the least to be brought to a state. Dead ones are dropped on the way.
+    fn take_idle(&self, state: &Rc<State>, key: &Key) -> Option<Box<Link>> {
         loop {
             let link = self.worker.pool.borrow_mut().take(key, |link| {
-                if Rc::ptr_eq(&link.state, &self.state) {
+                if Rc::ptr_eq(&link.state, state) {
                     return Some(0);
                 }
-                let way = transition(&link.state, &self.state, link.backend().engine())?;
-                Some(1 + u32::from(way.schema.is_some()) + way.statements.len() as u32)
+                Some(1 + way(&link.state, &link.base, state, link.backend().engine()).cost()?)
             })?;
             if !link.is_disturbed() {
                 return Some(link);
@@ -198,17 +170,37 @@ impl Session {
         }
     }
 
-    /// What a failed sync means: an error of the statement's own (unknown schema, refused setting), or just a dead link
-    /// (`Ok`: try the next).
-    fn sync_refused(&self, link: &Link, error: TalkError) -> Result<(), NoLink> {
+    /// What it means that a link could not be brought to a state: an error of the session's own (unknown schema, refused
+    /// setting), a server that does not answer, or just a dead link (`Ok`: try the next).
+    fn not_brought(&self, state: &State, link: &Link, error: TalkError) -> Result<(), NoLink> {
         match error {
-            TalkError::Refused { .. } => Err(NoLink::Refused(self.talk_failed(link, error))),
+            TalkError::Refused { .. } => Err(self.refused(state, link, error)),
+            TalkError::Broken(why @ BackendFault::Silent(_)) => {
+                link.backend().failed(Cause::Connection(why.to_string()));
+                Err(NoLink::Other(why.to_string()))
+            }
             TalkError::Broken(_) => Ok(()),
         }
     }
 
-    /// Connects, signs in, and brings the new connection to the session's state.
-    async fn open_link(&self, lease: Lease, hostgroup: &Hostgroup, snapshot: &Snapshot) -> Result<Box<Link>, NoLink> {
+    /// A server's own words about a state that it does not take, remembered for a while.
+    fn refused(&self, state: &State, link: &Link, error: TalkError) -> NoLink {
+        let error = self.talk_failed(link, error);
+        if let StatementError::State { code, sqlstate, message } = &error {
+            let (backend, at) = (link.backend().id, self.worker.ticks());
+            state.refuse(Refusal { backend, at, code: *code, sqlstate: *sqlstate, message: message.clone() });
+        }
+        NoLink::Refused(error)
+    }
+
+    /// Connects, signs in, and brings the new connection to this state.
+    async fn open_link(
+        &self,
+        state: &Rc<State>,
+        lease: Lease,
+        hostgroup: &Hostgroup,
+        snapshot: &Snapshot,
+    ) -> Result<Box<Link>, NoLink> {
         let backend = Arc::clone(lease.backend());
         let Some(credentials) = self.account.credentials() else {
             return Err(NoLink::Other(format!(
@@ -245,7 +237,8 @@ impl Session {
             writer: hostgroup.writer,
             serial: self.worker.next_serial(),
             thread_id: connected.server.thread_id.into(),
-            state: self.worker.states.intern(Portable::default()),
+            base: Rc::default(),
+            state: self.worker.states.intern(Values::default()),
             prepared: hashbrown::HashMap::default(),
             uses: 0,
             owner: 0,
@@ -255,22 +248,14 @@ impl Session {
             status: Status::empty(),
             busy: false,
         });
-        let prepared = async {
-            begin_life(&self.worker, &mut link, None).await?;
-            if link.state.portable.base == self.state.portable.base {
-                self.sync_link(&mut link).await?;
-            }
-            Ok(())
+        let made_ready = async {
+            self.worker.life(snapshot, &link).begin(&mut link, None).await?;
+            self.worker.learn_base(&link);
+            self.worker.bring(&mut link, state).await
         };
-        match prepared.await {
-            Ok(()) if link.state.portable.base != self.state.portable.base => {
-                let why = why_not(self.state.portable.base, link.state.portable.base);
-                self.worker.misfits.borrow_mut().insert(backend.id, (link.state.portable.base, self.worker.ticks()));
-                tracing::warn!(backend = &*backend.name, why, "a backend is left out");
-                Err(NoLink::Other(format!("{}: {why}", backend.name)))
-            }
+        match made_ready.await {
             Ok(()) => Ok(link),
-            Err(error @ TalkError::Refused { .. }) => Err(NoLink::Refused(self.talk_failed(&link, error))),
+            Err(error @ TalkError::Refused { .. }) => Err(self.refused(state, &link, error)),
             Err(TalkError::Broken(why)) => {
                 backend.failed(Cause::Connection(why.to_string()));
                 Err(NoLink::Other(why.to_string()))
@@ -298,6 +283,24 @@ impl Session {
             self.worker.pool.borrow_mut().leave(backend.id, ticket);
         }
         if Instant::now() >= deadline { Err(()) } else { Ok(()) }
+    }
+
+    /// A talk's failure, as the statement's.
+    pub(super) fn talk_failed(&self, link: &Link, error: TalkError) -> StatementError {
+        match error {
+            TalkError::Refused { code, sqlstate, message } => StatementError::State { code, sqlstate, message },
+            TalkError::Broken(why) => self.lost(link, &why.to_string()),
+        }
+    }
+
+    /// The loss of a link, as the statement's error.
+    pub(super) fn lost(&self, link: &Link, why: &str) -> StatementError {
+        StatementError::Lost {
+            backend: link.backend().name.to_string(),
+            hostgroup: link.hostgroup,
+            why: why.to_owned(),
+            pins: super::state::pins::Pins::empty(),
+        }
     }
 
     /// Puts a link back for others.
@@ -352,44 +355,4 @@ impl Drop for InLine<'_> {
     fn drop(&mut self) {
         self.0.wait(false);
     }
-}
-
-/// What a link's connection begins with, beside what all do.
-pub(super) fn init_connect<'a>(snapshot: &'a Snapshot, link: &Link) -> Option<&'a str> {
-    snapshot.topology.hostgroup(link.hostgroup)?.attributes.init_connect.as_deref()
-}
-
-/// Says whose fault a refusal was: no statement of the client's.
-fn in_init(error: TalkError, link: &Link) -> TalkError {
-    match error {
-        TalkError::Refused { code, sqlstate, message } => {
-            let message = format!("init_connect of hostgroup {}: {message}", link.hostgroup);
-            TalkError::Refused { code, sqlstate, message }
-        }
-        broken => broken,
-    }
-}
-
-/// Gives a connection a new life: COM_RESET_CONNECTION ends its transaction, its temporary tables, its locks, its prepared
-/// statements and its variables. The default schema stays, in both engines; it is what it was.
-pub(super) async fn reset(worker: &Worker, link: &mut Link) -> Result<(), TalkError> {
-    worker.stats.counters.behind.reset.inc();
-    talk(&worker.buffers, link, Command::ResetConnection, b"").await?;
-    link.prepared.clear();
-    link.diagnostics = 0;
-    let schema = link.state.portable.schema.clone();
-    begin_life(worker, link, schema).await
-}
-
-/// A connection that is new, or as good as new: session tracking is turned on, and it is asked how it reads statements.
-async fn begin_life(worker: &Worker, link: &mut Link, schema: Option<Box<str>>) -> Result<(), TalkError> {
-    let first = track_everything(link.backend().engine());
-    talk(&worker.buffers, link, Command::Query, first.as_bytes()).await?;
-    let snapshot = worker.snapshot();
-    if let Some(init) = init_connect(&snapshot, link) {
-        talk(&worker.buffers, link, Command::Query, init.as_bytes()).await.map_err(|error| in_init(error, link))?;
-    }
-    let base = ask_base(worker, link).await?;
-    link.state = worker.states.intern(Portable { schema, base, ..Portable::default() });
-    Ok(())
 }

@@ -4,11 +4,11 @@ use super::Session;
 use super::checkout::Tried;
 use super::error::{SessionEnd, StatementError};
 use super::flight::Planned;
+use super::home::{quote, use_statement};
 use super::link::Link;
-use super::pin::Pins;
-use super::state::Portable;
+use super::state::Values;
+use super::state::pins::Pins;
 use super::statement::UNPLACED;
-use super::sync::talk;
 use crate::frontend::login::{self, LoginContext};
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
@@ -25,7 +25,7 @@ impl Session {
     /// After sign-in: makes sure that the schema exists, and says OK. `before_ok` is a packet that the sign-in plugin wants
     /// to go first; it has the sequence number.
     pub(super) async fn open(&mut self, mut sequence: u8, before_ok: Option<Vec<u8>>) -> Result<(), SessionEnd> {
-        if let Err(error) = self.meet_writer().await {
+        if let Err(error) = self.meet_home().await {
             self.send_error(&error, sequence).await?;
             return Err(error.into());
         }
@@ -42,10 +42,10 @@ impl Session {
     pub(super) async fn other_command(&mut self, command: Command) -> Result<(), SessionEnd> {
         match command {
             Command::Ping => self.send_ok(b"").await,
-            Command::InitDb => {
-                self.worker.stats.counters.front.init_db.inc();
-                self.forward(command, Effects::SET_SCHEMA).await
-            }
+            Command::InitDb => match self.init_schema().await? {
+                true => Ok(()),
+                false => self.forward(command, Effects::SET_SCHEMA).await,
+            },
             Command::FieldList => self.forward(command, Effects::METADATA | Effects::READ).await,
             Command::Statistics => self.forward(command, Effects::SERVER_BOUND).await,
             Command::SetOption => self.set_option().await,
@@ -91,19 +91,16 @@ impl Session {
     /// What the present command means, as a statement: rules see the schema or the table that it names.
     fn as_statement(&self, command: Command) -> Vec<u8> {
         let argument = self.inbox.payload().get(1..).unwrap_or_default();
-        let (verb, name) = match command {
-            Command::InitDb => ("USE ", argument),
-            // A name, a zero byte, and a pattern for the columns.
-            Command::FieldList => ("SHOW COLUMNS FROM ", argument.split(|b| *b == 0).next().unwrap_or_default()),
-            _ => return b"SHOW STATUS".to_vec(),
-        };
-        let mut text = verb.as_bytes().to_vec();
-        text.push(b'`');
-        for byte in name {
-            text.extend(std::iter::repeat_n(*byte, if *byte == b'`' { 2 } else { 1 }));
+        match command {
+            Command::InitDb => use_statement(argument),
+            Command::FieldList => {
+                let mut text = b"SHOW COLUMNS FROM ".to_vec();
+                // A name, a zero byte, and a pattern for the columns.
+                quote(&mut text, argument.split(|b| *b == 0).next().unwrap_or_default());
+                text
+            }
+            _ => b"SHOW STATUS".to_vec(),
         }
-        text.push(b'`');
-        text
     }
 
     /// COM_SET_OPTION: multi-statements on (0) or off (1).
@@ -146,7 +143,7 @@ impl Session {
             return Ok(());
         }
         let argument = u16::from(!on).to_le_bytes();
-        let told = talk(&self.worker.buffers, link, Command::SetOption, &argument).await;
+        let told = self.worker.talk().ask(link, Command::SetOption, &argument).await;
         told.map_err(|error| self.talk_failed(link, error))?;
         link.key.shape.set(Capabilities::MULTI_STATEMENTS, on);
         Ok(())
@@ -155,7 +152,7 @@ impl Session {
     /// COM_RESET_CONNECTION: a new session for the same account and schema.
     async fn reset_connection(&mut self) -> Result<(), SessionEnd> {
         self.drop_links();
-        let schema = self.state.portable.schema.clone();
+        let schema = self.state.values.schema.clone();
         self.start_anew(self.fresh(schema));
         self.send_ok(b"").await
     }
@@ -199,7 +196,7 @@ impl Session {
     }
 
     /// What a new session starts with.
-    pub(super) fn start_anew(&mut self, portable: Portable) {
+    pub(super) fn start_anew(&mut self, values: Values) {
         self.prepared = None;
         self.previous = 0;
         self.previous_at_home = false;
@@ -207,13 +204,13 @@ impl Session {
         self.wrote_at = None;
         self.transaction_wrote = false;
         self.status = Status::AUTOCOMMIT;
-        self.enter(portable);
+        self.enter(values);
     }
 
     /// The session is in this state from now on.
-    pub(super) fn enter(&mut self, portable: Portable) {
-        self.state = self.worker.states.intern(portable);
-        let schema = self.state.portable.schema.as_deref();
+    pub(super) fn enter(&mut self, values: Values) {
+        self.state = self.worker.states.intern(values);
+        let schema = self.state.values.schema.as_deref();
         self.subject.set_schema(schema);
         self.subject.set_mode(self.state.lex_mode);
         self.ticket.set_schema(schema);
@@ -250,7 +247,7 @@ impl Session {
         let worker = Rc::clone(&self.worker);
         let serial = self.serial;
         tokio::task::spawn_local(async move {
-            let reset = tokio::time::timeout(RESET, super::checkout::reset(&worker, &mut link)).await;
+            let reset = tokio::time::timeout(RESET, worker.reset(&mut link)).await;
             link.set_busy(false);
             let (key, waiting) = (link.key, link.backend().waiting());
             match reset {

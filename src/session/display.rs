@@ -4,10 +4,10 @@
 //! Nothing is kept for it and the statement path knows nothing of it: a question wakes the worker, which looks and answers. A
 //! worker that does not answer in time is left out, so whoever asks waits for a bounded time.
 
+use super::state::value::Value;
 use super::worker::Worker;
 use crate::backend::server::BackendId;
 use crate::protocol::status::Status;
-use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -52,8 +52,10 @@ pub struct IdleLink {
     pub user: String,
     /// Its default schema.
     pub schema: Option<Box<str>>,
-    /// The clauses of what is set on it, by name.
+    /// What is set on it beside what it began with, name and value.
     pub variables: Vec<(Box<str>, Box<str>)>,
+    /// Its `sql_mode`.
+    pub sql_mode: Box<str>,
     /// Whether autocommit is on, as its server last said.
     pub autocommit: bool,
     /// How long it has been idle, in whole seconds.
@@ -89,53 +91,6 @@ pub struct PreparedText {
     pub clients: usize,
     /// Connections whose servers have it prepared.
     pub servers: usize,
-}
-
-/// What is known of a prepared text: whose it was first, and what the server said of it then.
-#[derive(Debug)]
-#[allow(missing_docs)]
-pub struct Told {
-    pub schema: Box<str>,
-    pub user: Box<str>,
-    pub digest: u64,
-    pub columns: u16,
-    pub parameters: u16,
-    pub text: Rc<[u8]>,
-}
-
-/// A prepared text on a worker. Each statement of a session that is this text holds it.
-#[derive(Debug, Default)]
-pub struct Text {
-    told: OnceCell<Told>,
-    on_servers: Rc<()>,
-    /// The parameter types that somebody executed it with last.
-    types: RefCell<Option<Rc<[u8]>>>,
-}
-
-impl Text {
-    /// Notes what is known of it, if nothing is.
-    pub fn tell(&self, told: impl FnOnce() -> Told) {
-        self.told.get_or_init(told);
-    }
-
-    /// These parameter types, for all who agree on them in one place: who compares them finds that out without a look at them.
-    pub fn types(&self, types: &[u8]) -> Rc<[u8]> {
-        let mut last = self.types.borrow_mut();
-        match &*last {
-            Some(same) if **same == *types => Rc::clone(same),
-            _ => Rc::clone(last.insert(types.into())),
-        }
-    }
-
-    /// A count of the servers that have it prepared: held for each connection on which one has.
-    pub fn on_server(&self) -> Rc<()> {
-        Rc::clone(&self.on_servers)
-    }
-
-    /// How many connections' servers have it prepared.
-    pub fn servers(&self) -> usize {
-        Rc::strong_count(&self.on_servers) - 1
-    }
 }
 
 /// A question, and where the answer goes with the worker's number.
@@ -205,13 +160,14 @@ fn idle(worker: &Worker) -> Vec<IdleLink> {
     let now = worker.ticks();
     let mut links = Vec::new();
     worker.pool.borrow().each(|key, link, since| {
-        let variables = &link.state.portable.variables;
+        let values = &link.state.values;
         links.push(IdleLink {
             backend: key.backend,
             hostgroup: link.hostgroup,
             user: worker.account_name(key.account).unwrap_or_default(),
-            schema: link.state.portable.schema.clone(),
-            variables: variables.iter().map(|(name, clause)| (name.clone(), clause.clone())).collect(),
+            schema: link.state.values.schema.clone(),
+            variables: values.own().map(|(name, value)| (name.into(), value.text().into())).collect(),
+            sql_mode: values.value("sql_mode").map_or("", Value::text).into(),
             autocommit: link.status.contains(Status::AUTOCOMMIT),
             idle_s: now.wrapping_sub(since),
             age_s: now.wrapping_sub(link.born),
@@ -226,7 +182,7 @@ fn idle(worker: &Worker) -> Vec<IdleLink> {
 fn prepared(worker: &Worker) -> Vec<PreparedText> {
     let mut texts = Vec::new();
     worker.each_text(|number, text, clients| {
-        let Some(told) = text.told.get() else { return };
+        let Some(told) = text.told() else { return };
         let shown = told.text.get(..MOST).unwrap_or(&told.text);
         texts.push(PreparedText {
             number,

@@ -1,7 +1,7 @@
 //! What goes wrong in a session, and the ERR packet that says so to the client: the one place where an error gets its
 //! code, its SQLSTATE and its text. Texts name rules and hostgroups, never passwords and never literals of a statement.
 
-use super::pin::Pins;
+use super::state::pins::Pins;
 use crate::protocol::response::ErrPacket;
 use std::io;
 use std::time::Duration;

@@ -5,11 +5,11 @@
 //! another ([`super::statement`]).
 
 use super::Session;
-use super::buffers::Buffers;
 use super::error::SessionEnd;
 use super::inbox::Inbox;
 use super::link::Link;
-use super::relay::{BackendFault, Manner, Outcome, RelayError};
+use super::link::buffers::Buffers;
+use super::link::relay::{BackendFault, Manner, Outcome, RelayError};
 use super::writing::Writing;
 use crate::net::Stream;
 use crate::net::write::WriteError;

@@ -17,9 +17,9 @@ use super::checkout::Tried;
 use super::error::SessionEnd;
 use super::exchange::{Broken, Ends, Failed, Request};
 use super::link::Link;
+use super::link::relay::Outcome;
 use super::place::{Place, Why, place};
 use super::prepared::Executing;
-use super::relay::Outcome;
 use super::settings::Scope;
 use super::statement::From;
 use super::tally::Decided;
@@ -101,7 +101,10 @@ impl Session {
         let facts = &planned.plan.facts;
         let ours = match planned.executing {
             Some(executing) => executing.cursor,
-            None => facts.verb == Verb::Kill || facts.effects.contains(Effects::SERVER_BOUND),
+            None => {
+                matches!(facts.verb, Verb::Kill | Verb::Set | Verb::Use)
+                    || facts.effects.contains(Effects::SERVER_BOUND)
+            }
         };
         !ours && !self.is_answered(&planned.route)
     }
@@ -110,7 +113,8 @@ impl Session {
     pub(super) fn locate(&mut self, planned: &mut Planned) {
         self.ticket.set_digest(planned.plan.hash);
         let effects = planned.request.effects;
-        let stands_alone = self.home.is_none() && self.last.is_none() && self.wrote_at.is_none();
+        let stands_alone =
+            self.home.is_none() && self.last.is_none() && self.wrote_at.is_none() && self.state.autocommit;
         planned.placed = if stands_alone && planned.snapshot.settings.read_your_writes_scope == Scope::Session {
             simple_place(effects)
         } else {
@@ -225,7 +229,7 @@ impl Session {
 
     fn settle(&mut self, flight: Flight, outcome: &Outcome) {
         let Flight { link, from, planned, writing } = flight;
-        self.settle_link(link, from, &planned.plan, outcome);
+        self.settle_link(link, from, &planned.plan, planned.executing.map(|e| e.id), outcome);
         if let Some(writing) = writing {
             writing.end(!self.transaction_wrote);
         }

@@ -4,8 +4,8 @@
 //! is silent there is no buffer at all.
 
 use super::Session;
-use super::buffers::Buffers;
 use super::error::SessionEnd;
+use super::link::buffers::Buffers;
 use crate::protocol::codec::{HEADER, Header, MAX_FRAME};
 use crate::protocol::command::Command;
 use crate::telemetry::WorkerCounters;

@@ -23,12 +23,12 @@
 //! | [`commands`] | the other commands |
 //! | [`place`] | where a statement goes once the session's state has its say |
 //! | [`checkout`] | a link to a backend: from the pool, or new, or after a wait |
-//! | [`sync`] | bringing a link to the session's state |
-//! | [`base`] | how statements are read before the session has set anything |
-//! | [`relay`] | the bytes |
+//! | [`link`] | a backend connection in a session's service |
+//! | [`home`] | where a session's own affairs are settled, and what it begins with |
+//! | [`echo`] | what servers answered to SETs, for the next that are the same |
 //! | [`settle`] | what a response changed: pins, state, who keeps the link |
 //! | [`tally`] | what is counted of a statement |
-//! | [`state`], [`variables`], [`pin`] | what a session has set, and what holds it |
+//! | [`state`] | what a session has set, and what holds it |
 //! | [`explain`] | `EXPLAIN ROUTE` |
 //! | [`kill`] | KILL, by the router's own numbers |
 //! | [`display`] | what only a worker can see, shown to those who ask |
@@ -37,34 +37,30 @@
 //! It refuses to decide what a statement does (`sql`), what the rules say (`rules`), and which backend is well (`backend`).
 
 pub mod answer;
-pub mod base;
-pub mod buffers;
 pub mod checkout;
 pub mod commands;
 pub mod cursor;
 pub mod display;
+pub mod echo;
 pub mod error;
 mod exchange;
 pub mod explain;
 mod flight;
+mod home;
 pub mod inbox;
 pub mod infile;
 pub mod kill;
 pub mod link;
-pub mod pin;
 pub mod place;
 pub mod prepared;
 pub mod registry;
-pub mod relay;
 pub mod remote;
 pub mod settings;
 pub mod settle;
 pub mod snapshot;
 pub mod state;
 pub mod statement;
-pub mod sync;
 pub mod tally;
-pub mod variables;
 pub mod worker;
 mod writing;
 
@@ -78,9 +74,9 @@ use error::{SessionEnd, StatementError};
 use flight::Departure;
 use inbox::Next;
 use link::Link;
-use pin::Pins;
 use registry::{Activity, Ticket};
-use state::{Portable, State};
+use state::pins::Pins;
+use state::{State, Values};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -183,18 +179,15 @@ impl Session {
             ticket,
         } = client;
         subject.set_schema(schema.as_deref());
-        let state = worker.states.intern(Portable {
-            schema: schema.map(Into::into),
-            base: base::base(&worker.snapshot(), collation),
-            ..Portable::default()
-        });
+        // What it begins with is known once it has met its home.
+        let state = worker.states.intern(Values::new(schema.map(Into::into), Rc::default()));
         subject.set_mode(state.lex_mode);
         let account_number = worker.account_number(&account);
         ticket.sign(&account);
-        ticket.set_schema(state.portable.schema.as_deref());
+        ticket.set_schema(state.values.schema.as_deref());
         let names = (
             worker.name_number(account.name()),
-            worker.name_number(state.portable.schema.as_deref().unwrap_or_default()),
+            worker.name_number(state.values.schema.as_deref().unwrap_or_default()),
         );
         Self {
             serial: worker.next_serial(),

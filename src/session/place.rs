@@ -3,7 +3,7 @@
 //! One pure function, so that all of it can be tested as a table, and so that watermarks can later take the place of the
 //! read-your-writes window in one spot.
 
-use super::pin::Pins;
+use super::state::pins::Pins;
 use crate::rules::{Holds, Route};
 use crate::sql::effects::Effects;
 
@@ -29,6 +29,8 @@ pub struct Standing {
     pub previous_at_home: bool,
     /// Who wrote a moment ago.
     pub wrote_lately: Wrote,
+    /// `autocommit` is off: whatever uses a table opens a transaction.
+    pub autocommit_off: bool,
 }
 
 /// Whose write of a moment ago a session's reads must see.
@@ -107,6 +109,8 @@ pub enum Why {
     ReadUserWrites,
     /// A READ ONLY transaction on a reader is in the way.
     ReadOnly,
+    /// It opens a transaction, since `autocommit` is off.
+    OpensTransaction,
 }
 
 impl Why {
@@ -120,6 +124,7 @@ impl Why {
             Why::ReadYourWrites => "the session wrote a moment ago: it reads its own writes",
             Why::ReadUserWrites => "another session of its user wrote a moment ago: it reads that write",
             Why::ReadOnly => "a READ ONLY transaction on a reader is open",
+            Why::OpensTransaction => "autocommit is off: the statement opens a transaction",
         }
     }
 }
@@ -131,8 +136,12 @@ const ENDS_TRANSACTION: Effects = Effects::BEGIN.union(Effects::IMPLICIT_COMMIT)
 const OF_TRANSACTION: Effects =
     Effects::COMMIT.union(Effects::ROLLBACK).union(Effects::SAVEPOINT).union(Effects::CHAIN).union(Effects::RELEASE);
 
-/// The same, and what changes the default schema: that is the session's own affair wherever it is.
-const AT_HOME_IN_IT: Effects = OF_TRANSACTION.union(Effects::SET_SCHEMA);
+/// The same, and what changes the session alone, or computes without a table: harmless wherever it is.
+const AT_HOME_IN_IT: Effects = OF_TRANSACTION
+    .union(Effects::SET_SCHEMA)
+    .union(Effects::SET_SESSION)
+    .union(Effects::SET_AUTOCOMMIT)
+    .union(Effects::CONSTANT);
 
 /// Decides.
 pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Why) {
@@ -163,6 +172,11 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
     if !route.reader_safe {
         let late = effects.contains(Effects::BEGIN_READ_ONLY) && wrote.takes_transaction();
         return if late { (Place::Writer, wrote.why()) } else { (Place::Route, Why::Route) };
+    }
+    if standing.autocommit_off {
+        // Its transaction lives on the writer; rows that are not there cannot be read in it.
+        let refused = route.writer_holds == Holds::No && !route.tiers.contains(&route.writer);
+        return (if refused { Place::Refuse } else { Place::Writer }, Why::OpensTransaction);
     }
     if wrote.takes_read(route.writer_holds) && route.tiers.first() != Some(&route.writer) {
         return match standing.home {

@@ -9,15 +9,15 @@
 
 use super::Session;
 use super::cursor::Cursors;
-use super::display::{Text, Told};
 use super::error::{SessionEnd, StatementError};
 use super::exchange::{Delivered, Failed, Request};
 use super::flight::Planned;
 use super::link::Link;
-use super::pin::Pins;
-use super::relay::Outcome;
+use super::link::relay::Outcome;
+use super::link::text::{Text, Told};
 use super::snapshot::Snapshot;
 use super::state::State;
+use super::state::pins::Pins;
 use super::statement::UNPLACED;
 use crate::net::write::write_all;
 use crate::protocol::codec::{HEADER, put_packet};
@@ -78,6 +78,11 @@ pub(super) struct Executing {
 impl Session {
     pub(super) fn statement(&self, id: u32, command: &'static str) -> Result<&Statement, StatementError> {
         self.prepared.as_ref().and_then(|p| p.by_id.get(&id)).ok_or(StatementError::UnknownStatement(id, command))
+    }
+
+    /// The text of a prepared statement; empty where there is none.
+    pub(super) fn statement_of(&self, id: u32) -> &[u8] {
+        self.prepared.as_ref().and_then(|p| p.by_id.get(&id)).map_or(&[], |statement| &statement.text)
     }
 
     /// The statement number in the present request.
@@ -143,7 +148,7 @@ impl Session {
             } else {
                 match self.ready_link(&route.tiers, snapshot).filter(|_| tried.backends.is_empty()) {
                     Some(link) => link,
-                    None => self.obtain(&route.tiers, snapshot, &mut tried).await?,
+                    None => self.obtain(&self.state, &route.tiers, snapshot, &mut tried).await?,
                 }
             };
             self.make_room(&mut link, number, limit).await;
@@ -153,7 +158,7 @@ impl Session {
                     if let Some((remote, columns, parameters)) = outcome.prepared {
                         link.remember(remote, number, &known);
                         known.tell(|| Told {
-                            schema: self.state.portable.schema.clone().unwrap_or_default(),
+                            schema: self.state.values.schema.clone().unwrap_or_default(),
                             user: self.account.name().into(),
                             digest: plan.hash,
                             columns,

@@ -2,7 +2,7 @@
 //!
 //! A session tells its phase through a cell; nobody touches a session that is in the middle of something.
 
-use super::pin::Pins;
+use super::state::pins::Pins;
 use crate::auth::Account;
 use crate::backend::server::BackendId;
 use slab::Slab;

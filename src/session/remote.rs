@@ -6,49 +6,29 @@
 use super::Session;
 use super::error::{SessionEnd, StatementError};
 use super::link::Link;
-use super::relay::BackendFault;
-use super::settle::last_text_value;
-use super::state::{CHARSET_KEY, State};
+use super::link::conversation::{Talk, TalkError};
+use super::link::relay::BackendFault;
+use super::state::State;
 use super::statement::command_frame;
-use super::sync::{TalkError, sync, talk};
-use crate::backend::Engine;
 use crate::net::write::write_all;
-use crate::protocol::collation;
 use crate::protocol::command::Command;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Variables that a text's meaning depends on when it is prepared.
-const READ_BY: [&str; 5] =
-    ["sql_mode", CHARSET_KEY, "character_set_client", "character_set_connection", "collation_connection"];
-/// Where in [`READ_BY`] the character sets begin.
-const CHARSETS: usize = 1;
+const READ_BY: [&str; 4] = ["sql_mode", "character_set_client", "character_set_connection", "collation_connection"];
 
-/// The character set and the collation that were agreed at sign-in.
-struct SignedIn {
-    charset: String,
-    collation: String,
-}
-
-impl SignedIn {
-    /// The clause that brings a variable back to what it was at sign-in.
-    fn clause(&self, name: &str) -> String {
-        let Self { charset, collation } = self;
-        match name {
-            CHARSET_KEY => format!("NAMES '{charset}' COLLATE '{collation}'"),
-            "collation_connection" => format!("collation_connection='{collation}'"),
-            _ => format!("{name}='{charset}'"),
-        }
-    }
-}
+/// How long a server may take to prepare a text: a definition that is being altered is waited for.
+const PREPARING: Duration = Duration::from_secs(300);
 
 /// What a prepared statement's meaning depends on: the schema, the modes and character sets in force, and the text.
 pub(super) fn text_key(state: &State, text: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(text.len() + 32);
-    key.extend_from_slice(state.portable.schema.as_deref().unwrap_or_default().as_bytes());
+    key.extend_from_slice(state.values.schema.as_deref().unwrap_or_default().as_bytes());
     for name in READ_BY {
         key.push(0);
-        key.extend_from_slice(state.portable.variables.get(name).map(|c| c.as_bytes()).unwrap_or_default());
+        key.extend_from_slice(state.values.value(name).map(|v| v.text().as_bytes()).unwrap_or_default());
     }
     key.push(0);
     key.extend_from_slice(text);
@@ -63,51 +43,34 @@ impl Session {
         let known = Rc::clone(&statement.known);
         self.make_room(link, number, limit).await;
         self.worker.stats.counters.behind.prepare.inc();
-        let signed_in = if has_moved_on(&made_in, &link.state) { self.signed_in(link).await } else { Ok(None) };
-        let signed_in = signed_in.map_err(|e| self.talk_failed(link, e))?;
-        let remote = match self.meant(&made_in, &link.state, signed_in.as_ref()) {
+        let remote = match self.meant(&made_in, &link.state) {
             Some(meant) => self.prepare_in(link, meant, &text).await,
-            None => talk(&self.worker.buffers, link, Command::Prepare, &text).await.map(|reply| reply.prepared),
+            None => self.prepare_there(link, &text).await,
         };
         let remote = remote.map_err(|e| self.talk_failed(link, e))?.ok_or(StatementError::Malformed)?;
         link.remember(remote, number, &known);
         Ok(())
     }
 
-    /// Asks a link's server for the names of what the client agreed on at sign-in, by number. `None` where the server has no
-    /// name for it: the present character set then stays.
-    async fn signed_in(&self, link: &mut Link) -> Result<Option<SignedIn>, TalkError> {
-        let is_mariadb = link.backend().engine() == Engine::MariaDb;
-        let Some(number) = collation::for_sign_in(self.collation, is_mariadb) else { return Ok(None) };
-        let question = format!(
-            "SELECT CONCAT(CHARACTER_SET_NAME,' ',COLLATION_NAME) FROM information_schema.COLLATIONS WHERE ID={number}"
-        );
-        let reply = talk(&self.worker.buffers, link, Command::Query, question.as_bytes()).await?;
-        let names = last_text_value(&reply.rows);
-        let names = names.as_deref().and_then(|names| names.split_once(' '));
-        Ok(names.map(|(charset, collation)| SignedIn { charset: charset.into(), collation: collation.into() }))
+    async fn prepare_there(&self, link: &mut Link, text: &[u8]) -> Result<Option<u32>, TalkError> {
+        let talk = Talk { limit: PREPARING, ..self.worker.talk() };
+        talk.ask(link, Command::Prepare, text).await.map(|reply| reply.prepared)
     }
 
     /// The states, one after the other, under which a text means on a link in state `there` what it meant in `made_in`. `None` if it
     /// does as things are.
-    fn meant(&self, made_in: &State, there: &State, signed_in: Option<&SignedIn>) -> Option<[Rc<State>; 2]> {
-        let (then, now) = (&made_in.portable, &there.portable);
-        let mut portable = now.clone();
-        if then.schema.is_some() {
-            portable.schema.clone_from(&then.schema);
+    fn meant(&self, made_in: &State, there: &State) -> Option<[Rc<State>; 2]> {
+        let mut values = there.values.clone();
+        if made_in.values.schema.is_some() {
+            values.schema.clone_from(&made_in.values.schema);
         }
-        let moved = portable.clone();
+        let moved = values.clone();
         for name in READ_BY {
-            match then.variables.get(name) {
-                Some(clause) => portable.variables.insert(name.into(), clause.clone()),
-                None if name == "sql_mode" => portable.variables.remove(name),
-                None => match (signed_in, now.variables.contains_key(name)) {
-                    (Some(signed_in), true) => portable.variables.insert(name.into(), signed_in.clause(name).into()),
-                    _ => continue,
-                },
-            };
+            if let Some(value) = made_in.values.value(name) {
+                values.set(name, value.clone());
+            }
         }
-        (portable != *now).then(|| [self.worker.states.intern(moved), self.worker.states.intern(portable)])
+        (values != there.values).then(|| [self.worker.states.intern(moved), self.worker.states.intern(values)])
     }
 
     /// Prepares a text in a state of its own, and brings the link back, whatever the server said of the text.
@@ -117,19 +80,18 @@ impl Session {
         [schema, all]: [Rc<State>; 2],
         text: &[u8],
     ) -> Result<Option<u32>, TalkError> {
-        let (buffers, there) = (&self.worker.buffers, Rc::clone(&link.state));
+        let there = Rc::clone(&link.state);
         // A refused schema has changed nothing. Of several settings some may be in force when one is refused.
-        let moved = sync(buffers, link, &schema).await;
-        let moved = match moved {
-            Ok(_) => sync(buffers, link, &all).await.map_err(barred),
+        let moved = match self.worker.bring(link, &schema).await {
+            Ok(()) => self.worker.bring(link, &all).await.map_err(barred),
             refused => refused,
         };
         let prepared = match moved {
-            Ok(_) => talk(buffers, link, Command::Prepare, text).await.map(|reply| reply.prepared),
+            Ok(()) => self.prepare_there(link, text).await,
             Err(error) => Err(error),
         };
         if !matches!(prepared, Err(TalkError::Broken(_))) {
-            sync(buffers, link, &there).await.map_err(barred)?;
+            self.worker.bring(link, &there).await.map_err(barred)?;
         }
         prepared
     }
@@ -156,12 +118,6 @@ impl Session {
             let _ = write_all(&mut link.stream, &closes).await;
         }
     }
-}
-
-/// True if a character set has been chosen since that was not chosen then.
-fn has_moved_on(made_in: &State, there: &State) -> bool {
-    let has = |state: &State, name: &str| state.portable.variables.contains_key(name);
-    READ_BY[CHARSETS..].iter().any(|name| has(there, name) && !has(made_in, name))
 }
 
 /// A refusal in the middle of the way: the link is in no known state.

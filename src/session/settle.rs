@@ -1,25 +1,24 @@
 //! What a response changed: the session's state, its pins, and who keeps the link.
 
 use super::Session;
+use super::echo::{Asked, Echo};
 use super::error::{SessionEnd, StatementError};
+use super::flight::Planned;
 use super::link::Link;
-use super::pin::Pins;
-use super::relay::{Changes, Outcome};
+use super::link::relay::{Changes, Outcome};
 use super::snapshot::Snapshot;
+use super::state::State;
+use super::state::assignment::{Assignment, read_set, read_sets};
+use super::state::change::{Report, apply, unsaid};
+use super::state::pins::Pins;
+use super::state::variable::name_on;
 use super::statement::{From, gone};
-use super::sync::talk;
-use super::variables::{Applied, apply, read_set, read_sets};
 use crate::backend::Engine;
-use crate::protocol::codec::{HEADER, Reader};
 use crate::protocol::command::Command;
 use crate::protocol::status::Status;
 use crate::rules::{Plan, Route};
 use crate::sql::effects::{Effects, Verb};
 use std::rc::Rc;
-use std::time::Duration;
-
-/// How long the router's own clean-up of a connection may take.
-const CLEAN_UP: Duration = Duration::from_secs(2);
 
 /// Effects after whose failure the ERR packet does not tell whether a transaction is open: the server is asked.
 const UNCERTAIN_AFTER_ERROR: Effects = Effects::CALL
@@ -46,27 +45,59 @@ pub(super) const MAY_WRITE: Effects = Effects::WRITE
     .union(Effects::SET_GLOBAL)
     .union(Effects::ADMIN);
 
+/// Effects of statements that run in a transaction, and open one where none is open.
+const IN_TRANSACTION_ONLY: Effects = Effects::READ_TABLE
+    .union(Effects::WRITE)
+    .union(Effects::LOCK_ROWS)
+    .union(Effects::LOCK_TABLES)
+    .union(Effects::METADATA)
+    .union(Effects::CALL)
+    .union(Effects::UNKNOWN_FUNCTION)
+    .union(Effects::UNPROVEN)
+    .union(Effects::TEXT_PREPARE)
+    .union(Effects::HANDLER)
+    .union(Effects::BEGIN);
+
+/// Effects of statements after which none is open, unless they opened another.
+const ENDS_TRANSACTION: Effects =
+    Effects::COMMIT.union(Effects::ROLLBACK).union(Effects::IMPLICIT_COMMIT).union(Effects::DDL);
+
+/// ER_PARSE_ERROR.
+const PARSE_ERROR: u16 = 1064;
+
 impl Session {
     /// True if a server must be asked before a response can be settled: what it has changed, or whether a transaction is open.
     #[inline]
     pub(super) fn must_ask(&self, effects: Effects, outcome: &Outcome, link: &Link) -> bool {
-        has_more_to_tell(effects, outcome, link) || is_uncertain(effects, outcome)
+        keeps_its_report(effects, outcome, link)
+            || is_uncertain(effects, outcome)
+            || outcome.changes.as_deref().is_some_and(|c| c.unreported || !unsaid(&c.variables).is_empty())
     }
 
     /// Asks it.
     pub(super) async fn ask_server(&mut self, effects: Effects, outcome: &mut Outcome, link: &mut Link) {
-        if has_more_to_tell(effects, outcome, link) {
-            Box::pin(self.hear_changes(link, outcome)).await;
+        let uncertain = is_uncertain(effects, outcome);
+        if keeps_its_report(effects, outcome, link) || uncertain {
+            Box::pin(self.hear_changes(link, outcome, uncertain)).await;
         }
-        if is_uncertain(effects, outcome)
-            && let Ok(reply) = Box::pin(talk(&self.worker.buffers, link, Command::Ping, b"")).await
-        {
-            outcome.status = Some(reply.summary.status);
+        if outcome.changes.as_deref().is_some_and(|c| c.unreported && link.backend().engine() == Engine::MariaDb) {
+            Box::pin(self.flush_report(link, outcome)).await;
+        }
+        let unsaid = outcome.changes.as_deref().map(|c| unsaid(&c.variables)).unwrap_or_default();
+        if !unsaid.is_empty() {
+            Box::pin(self.ask_unsaid(link, outcome, &unsaid)).await;
         }
     }
 
     /// Brings the session up to date after a response, and gives the link to whoever keeps it.
-    pub(super) fn settle_link(&mut self, mut link: Box<Link>, from: From, plan: &Plan, outcome: &Outcome) {
+    pub(super) fn settle_link(
+        &mut self,
+        mut link: Box<Link>,
+        from: From,
+        plan: &Plan,
+        executing: Option<u32>,
+        outcome: &Outcome,
+    ) {
         let effects = plan.facts.effects;
         if let Some(status) = outcome.status {
             self.status = status;
@@ -81,62 +112,127 @@ impl Session {
             link.backend().health.passive_success();
         }
         let simple = Effects::READER_SAFE.contains(effects) && outcome.changes.is_none();
-        let applied = if simple { Applied::default() } else { self.apply_state(&mut link, plan, outcome) };
+        let applied = if simple { Pins::empty() } else { self.apply_state(&mut link, plan, executing, outcome) };
         self.note_write(effects, outcome, &link);
-        let lasting = self.lasting_pins(from, effects, outcome, applied) | self.cursor_pin(&link);
+        let lasting = self.lasting_pins(from, effects, outcome, applied) | self.cursor_pin(&link) | self.state.pins;
         let fleeting = fleeting_pins(effects, outcome, simple);
         self.keep_or_release(link, from, lasting, fleeting);
     }
 
-    /// Asks what a statement has changed that ended with an EOF packet: MySQL keeps its report for the next OK packet, which
-    /// would be another statement's, or another session's.
-    async fn hear_changes(&mut self, link: &mut Link, outcome: &mut Outcome) {
-        let changes = match talk(&self.worker.buffers, link, Command::Ping, b"").await {
-            Ok(reply) => reply.changes,
+    /// Asks by a ping what a statement has changed and not told, and (`uncertain`) whether a transaction is open: MySQL keeps
+    /// its report for the next OK packet where an EOF or ERR packet ended the statement, and that would be another
+    /// statement's, or another session's.
+    async fn hear_changes(&mut self, link: &mut Link, outcome: &mut Outcome, uncertain: bool) {
+        match self.worker.talk().ask(link, Command::Ping, b"").await {
+            Ok(reply) => {
+                if uncertain {
+                    outcome.status = Some(reply.summary.status);
+                }
+                note_changes(outcome, reply.changes);
+            }
             // The next statement finds out what is wrong with the link; until then nobody else gets it.
-            Err(_) => Changes { unreported: true, ..Changes::default() },
-        };
-        if changes == Changes::default() {
-            return;
+            Err(_) => note_changes(outcome, Changes { unreported: true, ..Changes::default() }),
         }
-        let heard = outcome.changes.get_or_insert_default();
-        heard.variables.extend(changes.variables);
-        heard.schema = changes.schema.or_else(|| heard.schema.take());
-        heard.state_changed |= changes.state_changed;
-        heard.unreported |= changes.unreported;
     }
 
-    /// What the statement set, as far as it can be carried.
-    fn apply_state(&mut self, link: &mut Link, plan: &Plan, outcome: &Outcome) -> Applied {
+    /// MariaDB says in an EOF packet that something changed, and keeps what it was until another variable is set: so one is,
+    /// to the value that it has.
+    async fn flush_report(&mut self, link: &mut Link, outcome: &mut Outcome) {
+        let Ok(reply) = self.worker.talk().query(link, "SET sql_warnings=@@sql_warnings").await else { return };
+        note_changes(outcome, Changes { state_changed: false, ..reply.changes });
+    }
+
+    /// Asks for variables that may have changed beside a reported one.
+    async fn ask_unsaid(&mut self, link: &mut Link, outcome: &mut Outcome, unsaid: &[&str]) {
+        let engine = link.backend().engine();
+        let names: Vec<String> = unsaid.iter().map(|name| format!("@@session.{}", name_on(name, engine))).collect();
+        let reply = self.worker.talk().query(link, &format!("SELECT {}", names.join(","))).await;
+        let row = reply.ok().and_then(|reply| reply.text_rows().pop());
+        let changes = outcome.changes.get_or_insert_default();
+        match row {
+            Some(row) if row.len() == unsaid.len() => {
+                let said = unsaid.iter().zip(row).map(|(name, value)| ((*name).to_owned(), value.unwrap_or_default()));
+                changes.variables.extend(said);
+            }
+            _ => changes.unreported = true,
+        }
+    }
+
+    /// What the statement set: brings the session's state up to it, as far as it can be carried. Gives the pins for the rest.
+    fn apply_state(&mut self, link: &mut Link, plan: &Plan, executing: Option<u32>, outcome: &Outcome) -> Pins {
         let effects = plan.facts.effects;
-        let mode = self.subject.mode();
         let is_set = effects.contains(Effects::SET_SESSION) && outcome.error.is_none();
         // Several statements of which every one can be read: what they set is in their texts.
         let is_read = effects.contains(Effects::MULTI) && !effects.intersects(OUT_OF_SIGHT | Effects::DDL);
-        let targets = match plan.facts.verb {
-            Verb::Set if is_set && !effects.contains(Effects::MULTI) => read_set(self.statement_text(), mode),
-            _ if is_set && is_read => read_sets(self.statement_text(), mode),
+        let text = || match executing {
+            Some(id) => self.statement_of(id),
+            None => self.statement_text(),
+        };
+        let assignments = match plan.facts.verb {
+            Verb::Set if is_set && !effects.contains(Effects::MULTI) => read_set(text(), self.subject.mode()),
+            _ if is_set && is_read => read_sets(text(), self.subject.mode()),
             _ => Vec::new(),
         };
-        let set_elsewhere = is_set && targets.is_empty();
-        let changes = outcome.changes.as_deref();
-        if targets.is_empty() && changes.is_none() {
-            return Applied { pinned: set_elsewhere, one_shot: false };
+        let mut pins = Pins::empty();
+        if is_set && assignments.is_empty() && !effects.contains(Effects::MULTI) {
+            pins |= Pins::UNTRACKED_STATE;
         }
-        let mut portable = self.state.portable.clone();
-        let reported = changes.map(|c| c.variables.as_slice()).unwrap_or_default();
-        let mut applied = apply(&mut portable, &targets, reported, changes.and_then(|c| c.schema.as_deref()));
-        if portable != self.state.portable {
-            self.enter(portable);
+        let Some(changes) = outcome.changes.as_deref() else {
+            if !assignments.is_empty() {
+                pins |= apply(&mut self.state.values.clone(), &assignments, Report::default());
+            }
+            return pins;
+        };
+        let mut values = self.state.values.clone();
+        let report = Report { variables: &changes.variables, schema: changes.schema.as_deref() };
+        pins |= apply(&mut values, &assignments, report);
+        if is_unexplained(plan, changes, is_read && outcome.error.is_none()) {
+            pins |= Pins::UNTRACKED_STATE;
         }
-        link.state = Rc::clone(&self.state);
-        // The server says that state changed, and neither the text nor the report explains it.
-        let explained = !effects.intersects(OUT_OF_SIGHT | Effects::MULTI) || is_read && outcome.error.is_none();
-        if changes.is_some_and(|c| c.unreported || c.state_changed && !explained) {
-            applied.pinned = true;
+        // A session whose schema is gone may have been served by a connection that has none.
+        let schema = match changes.schema {
+            Some(_) => values.schema.clone(),
+            None => link.state.values.schema.clone(),
+        };
+        link.state = self.worker.states.intern(values.in_schema(schema));
+        let before = Rc::clone(&self.state);
+        if values != before.values {
+            self.enter(values);
         }
-        applied.pinned |= set_elsewhere && !effects.contains(Effects::MULTI);
-        applied
+        let repeats = is_set && executing.is_none() && assignments.iter().all(Assignment::is_repeatable);
+        if repeats && !assignments.is_empty() && pins.is_empty() && outcome.warnings == 0 && changes.schema.is_none() {
+            self.keep_echo(&before, link, changes);
+        }
+        pins
+    }
+
+    /// Remembers what a server answered to a SET, for the next that is the same.
+    fn keep_echo(&self, before: &Rc<State>, link: &Link, changes: &Changes) {
+        let is_free = self.home.is_none() && !self.status.contains(Status::IN_TRANSACTION);
+        if !is_free || !link.writer {
+            return;
+        }
+        let asked = Asked { account: self.account_number, hostgroup: link.hostgroup, text: self.statement_text() };
+        let reported = changes.variables.as_slice().into();
+        let echo = Echo { to: Rc::clone(&self.state), status: self.status, reported };
+        self.worker.echoes.keep(before, asked, echo, self.worker.ticks());
+    }
+
+    /// Answers a SET as a server did a moment ago, where one did: the state is brought to a connection when one is next
+    /// needed. None where it has to be asked.
+    pub(super) async fn answer_by_echo(&mut self, planned: &Planned) -> Option<Result<(), SessionEnd>> {
+        let nothing_held = self.home.is_none() && self.last.is_none();
+        if !nothing_held || planned.executing.is_some() {
+            return None;
+        }
+        let hostgroup = *planned.route.tiers.first()?;
+        let asked = Asked { account: self.account_number, hostgroup, text: self.statement_text() };
+        let echo = self.worker.echoes.get(&self.state, asked)?;
+        self.enter(echo.to.values.clone());
+        self.status = echo.status;
+        self.previous = 0;
+        self.tally_answered(&planned.plan, &planned.route);
+        Some(self.send_ok_with(b"", &echo.reported, None).await)
     }
 
     /// The text of the present COM_QUERY.
@@ -163,33 +259,33 @@ impl Session {
     }
 
     /// The pins that hold from now on.
-    fn lasting_pins(&self, from: From, effects: Effects, outcome: &Outcome, applied: Applied) -> Pins {
-        let kept = self.home_pins - Pins::UNTIL_NEXT - Pins::CURSOR;
+    fn lasting_pins(&self, from: From, effects: Effects, outcome: &Outcome, applied: Pins) -> Pins {
+        let kept = self.home_pins - Pins::UNTIL_NEXT - Pins::CURSOR - Pins::HISTORY;
         let mut pins = if from == From::Home { kept } else { Pins::empty() };
-        pins.set(Pins::TRANSACTION, self.status.contains(Status::IN_TRANSACTION));
-        pins.set(Pins::AUTOCOMMIT_OFF, !self.status.contains(Status::AUTOCOMMIT));
-        if !pins.contains(Pins::TRANSACTION) && !effects.contains(Effects::SET_NEXT_TRANSACTION) {
+        let in_transaction = self.status.contains(Status::IN_TRANSACTION);
+        pins.set(Pins::TRANSACTION, in_transaction);
+        pins.set(Pins::AUTOCOMMIT_OFF, self.may_have_begun(pins, effects, outcome));
+        let consumed = effects.intersects(IN_TRANSACTION_ONLY | ENDS_TRANSACTION) && outcome.error.is_none();
+        if consumed && !in_transaction {
             pins.remove(Pins::NEXT_TRANSACTION);
         }
         if outcome.insert_id != 0 || effects.contains(Effects::SETS_INSERT_ID) {
             pins |= Pins::INSERT_ID;
         }
-        if applied.pinned {
-            pins |= Pins::UNTRACKED_STATE;
-        }
-        // A plain SET that failed has set nothing; other statements may have gone half their way.
-        let failed = outcome.error.is_some();
-        let nothing_done =
-            failed && !effects.intersects(Effects::MULTI | Effects::CALL | Effects::READ | Effects::UNPROVEN);
+        pins |= applied;
+        // A statement that was not understood has done nothing, and a plain SET that failed has set nothing; others may have
+        // gone half their way.
+        let dynamic = Effects::MULTI | Effects::CALL | Effects::TEXT_PREPARE | Effects::UNKNOWN_FUNCTION;
+        let nothing_done = match outcome.error {
+            Some(PARSE_ERROR) => !effects.intersects(dynamic),
+            Some(_) => !effects.intersects(dynamic | Effects::READ | Effects::UNPROVEN),
+            None => false,
+        };
         if nothing_done {
             return pins;
         }
-        if applied.one_shot {
-            pins |= if effects.contains(Effects::SET_NEXT_TRANSACTION) {
-                Pins::NEXT_TRANSACTION
-            } else {
-                Pins::UNTRACKED_STATE
-            };
+        if effects.contains(Effects::SET_NEXT_TRANSACTION) {
+            pins |= Pins::NEXT_TRANSACTION;
         }
         const BY_EFFECT: [(Effects, Pins); 8] = [
             (Effects::SET_USER_VARIABLE, Pins::USER_VARIABLE),
@@ -210,6 +306,17 @@ impl Session {
             pins -= Pins::LOCK_TABLES;
         }
         pins
+    }
+
+    /// True if a transaction may have begun that no status flag shows: with autocommit off, a statement that uses a table of an
+    /// engine without transactions keeps its locks on definitions until the next COMMIT.
+    fn may_have_begun(&self, pins: Pins, effects: Effects, outcome: &Outcome) -> bool {
+        if self.status.contains(Status::AUTOCOMMIT) {
+            return false;
+        }
+        let ended = effects.intersects(ENDS_TRANSACTION) && outcome.error.is_none();
+        let begun = pins.contains(Pins::AUTOCOMMIT_OFF) && !ended;
+        begun || effects.intersects(IN_TRANSACTION_ONLY)
     }
 
     fn cursor_pin(&self, link: &Link) -> Pins {
@@ -287,9 +394,9 @@ impl Session {
         self.home_pins = Pins::empty();
         self.previous_at_home = false;
         if keeps_id {
-            match tokio::time::timeout(CLEAN_UP, self.read_insert_id(&mut link)).await {
-                Ok(Some(id)) => self.insert_id = Some(id),
-                _ => {
+            match self.read_insert_id(&mut link).await {
+                Some(id) => self.insert_id = Some(id),
+                None => {
                     self.discard(link);
                     return;
                 }
@@ -300,8 +407,8 @@ impl Session {
     }
 
     async fn read_insert_id(&self, link: &mut Link) -> Option<u64> {
-        let reply = talk(&self.worker.buffers, link, Command::Query, b"SELECT LAST_INSERT_ID()").await.ok()?;
-        last_text_value(&reply.rows)?.parse().ok()
+        let reply = self.worker.talk().query(link, "SELECT LAST_INSERT_ID()").await.ok()?;
+        reply.last_value()?.parse().ok()
     }
 
     /// Makes `LAST_INSERT_ID()` on a link say what it must say for this session: what it remembers, or 0, whatever the
@@ -311,7 +418,7 @@ impl Session {
             return Ok(());
         }
         let statement = format!("SET last_insert_id={}", self.insert_id.unwrap_or(0));
-        match talk(&self.worker.buffers, link, Command::Query, statement.as_bytes()).await {
+        match self.worker.talk().query(link, &statement).await {
             Ok(_) => Ok(()),
             Err(error) => Err(self.talk_failed(link, error).into()),
         }
@@ -345,7 +452,7 @@ impl Session {
                 None => Err(gone(effects).into()),
             };
         }
-        let mut link = self.obtain(&[route.writer], snapshot, tried).await?;
+        let mut link = self.obtain(&self.state, &[route.writer], snapshot, tried).await?;
         self.make_fresh(&mut link).await?;
         Ok((link, From::Pool))
     }
@@ -353,8 +460,8 @@ impl Session {
     /// A link as a new session would find it, but for the session's own state.
     async fn make_fresh(&self, link: &mut Link) -> Result<(), StatementError> {
         let fresh = async {
-            super::checkout::reset(&self.worker, link).await?;
-            self.sync_link(link).await
+            self.worker.reset(link).await?;
+            self.worker.bring(link, &self.state).await
         };
         fresh.await.map_err(|error| self.talk_failed(link, error))
     }
@@ -363,7 +470,7 @@ impl Session {
     pub(super) async fn end_read_only(&mut self) -> Result<(), StatementError> {
         let Some(mut link) = self.home.take() else { return Ok(()) };
         self.home_pins = Pins::empty();
-        match talk(&self.worker.buffers, &mut link, Command::Query, b"COMMIT").await {
+        match self.worker.talk().query(&mut link, "COMMIT").await {
             Ok(reply) => {
                 self.status = reply.summary.status;
                 if self.has_cursor(link.serial) {
@@ -382,8 +489,46 @@ impl Session {
     }
 }
 
+/// Statements whose text shows what of a session's state they change.
+const IN_SIGHT: Effects = Effects::SET_SESSION
+    .union(Effects::SET_USER_VARIABLE)
+    .union(Effects::TEMPORARY_TABLE)
+    .union(Effects::TEXT_PREPARE)
+    .union(Effects::SET_SCHEMA)
+    .union(Effects::SET_AUTOCOMMIT)
+    .union(Effects::SETS_INSERT_ID)
+    .union(Effects::UNTRACKED_STATE);
+
+/// True if a server says that state changed which is no variable and no schema (a user variable, a temporary table, a
+/// prepared statement), and the statement's text does not show it: a routine, a trigger or a view did it.
+fn is_unexplained(plan: &Plan, changes: &Changes, is_read: bool) -> bool {
+    let effects = plan.facts.effects;
+    let out_of_sight = effects.intersects(OUT_OF_SIGHT) || effects.contains(Effects::MULTI) && !is_read;
+    if !(changes.state_changed || changes.unreported) {
+        return false;
+    }
+    // MariaDB's SET STATEMENT sets variables, and sets them back.
+    let around = plan.digest.get(..AROUND.len()).is_some_and(|head| head.eq_ignore_ascii_case(AROUND));
+    out_of_sight || !(effects.intersects(IN_SIGHT) || around || changes.schema.is_some())
+}
+
+/// How a statement begins that sets variables for itself alone.
+const AROUND: &[u8] = b"SET STATEMENT";
+
+/// Adds what was heard of changes after an answer.
+fn note_changes(outcome: &mut Outcome, changes: Changes) {
+    if changes == Changes::default() {
+        return;
+    }
+    let heard = outcome.changes.get_or_insert_default();
+    heard.variables.extend(changes.variables);
+    heard.schema = changes.schema.or_else(|| heard.schema.take());
+    heard.state_changed |= changes.state_changed;
+    heard.unreported |= changes.unreported;
+}
+
 /// True if a server keeps back what a statement has changed: an EOF packet has no room for it.
-fn has_more_to_tell(effects: Effects, outcome: &Outcome, link: &Link) -> bool {
+fn keeps_its_report(effects: Effects, outcome: &Outcome, link: &Link) -> bool {
     outcome.ended_by_eof && effects.intersects(OUT_OF_SIGHT) && link.backend().engine() != Engine::MariaDb
 }
 
@@ -409,17 +554,4 @@ fn fleeting_pins(effects: Effects, outcome: &Outcome, simple: bool) -> Pins {
         pins |= Pins::WARNINGS;
     }
     pins
-}
-
-/// The first value of the last row of a text result that `talk` collected.
-pub(super) fn last_text_value(rows: &[u8]) -> Option<String> {
-    let mut rest = rows;
-    let mut last = None;
-    while let Some(header) = crate::protocol::codec::Header::read(rest) {
-        let payload = rest.get(HEADER..HEADER + header.length)?;
-        last = Some(payload);
-        rest = &rest[HEADER + header.length..];
-    }
-    let text = Reader::new(last?).lenenc_bytes().ok()?;
-    Some(String::from_utf8_lossy(text).into_owned())
 }

@@ -7,10 +7,11 @@ use super::error::{SessionEnd, StatementError};
 use super::exchange::{Delivered, Failure, Request};
 use super::flight::{Flight, Planned};
 use super::link::Link;
-use super::pin::Pins;
+use super::link::conversation::TalkError;
 use super::place::{Held, Place, Standing, Why};
 use super::prepared::{Executing, FLAGS};
 use super::snapshot::Snapshot;
+use super::state::pins::Pins;
 use crate::backend::Engine;
 use crate::backend::health::Cause;
 use crate::protocol::codec::HEADER;
@@ -100,6 +101,7 @@ impl Session {
             last: self.last.as_deref().map(|l| held(l, self.last_pins)),
             previous_at_home: self.previous_at_home,
             wrote_lately: self.wrote_lately(snapshot, route.writer),
+            autocommit_off: !self.state.autocommit,
         }
     }
 
@@ -117,6 +119,14 @@ impl Session {
             let facts = &planned.plan.facts;
             if planned.executing.is_none() && facts.verb == Verb::Kill {
                 return Box::pin(self.kill()).await;
+            }
+            if planned.executing.is_none() && facts.verb == Verb::Use && Box::pin(self.use_schema()).await? {
+                return Ok(());
+            }
+            if facts.verb == Verb::Set
+                && let Some(answered) = Box::pin(self.answer_by_echo(&planned)).await
+            {
+                return answered;
             }
             if planned.executing.is_none() && super::kill::asks_connection_id(&planned.plan.digest) {
                 return Box::pin(self.tell_connection_id()).await;
@@ -211,7 +221,10 @@ impl Session {
                 self.ready_link(&route.tiers, snapshot).map(|link| (link, From::Pool))
             }
             Place::Writer if !unclean => self.ready_link(&[route.writer], snapshot).map(|link| (link, From::Pool)),
-            Place::Home if !unclean => self.home.take().map(|link| (link, From::Home)),
+            Place::Home if !unclean => {
+                let is_ready = self.home.as_ref().is_some_and(|link| Rc::ptr_eq(&link.state, &self.state));
+                if is_ready { self.home.take().map(|link| (link, From::Home)) } else { None }
+            }
             _ => None,
         }
     }
@@ -244,30 +257,33 @@ impl Session {
         match planned.placed.0 {
             Place::Home => {
                 let mut link = self.home.take().ok_or(StatementError::ResultGone("its state"))?;
+                if let Err(error) = self.worker.bring(&mut link, &self.state).await {
+                    return Err(self.home_not_brought(link, error).into());
+                }
                 self.clean_insert_id(plan.facts.effects, &mut link).await?;
                 Ok((link, From::Home))
             }
             Place::Last => self.last.take().map(|l| (l, From::Last)).ok_or_else(|| gone(plan.facts.effects).into()),
             Place::Previous => self.previous_link(plan.facts.effects, snapshot, route, tried).await,
             Place::Writer => {
-                let mut link = self.obtain(&[route.writer], snapshot, tried).await?;
+                let mut link = self.obtain(&self.state, &[route.writer], snapshot, tried).await?;
                 self.clean_insert_id(plan.facts.effects, &mut link).await?;
                 Ok((link, From::Pool))
             }
             Place::Route if plan.facts.effects.intersects(ONE_ENGINE) => {
                 let tiers = speakers(plan.facts.effects, route, snapshot, tried);
-                match self.obtain(&tiers, snapshot, tried).await {
+                match self.obtain(&self.state, &tiers, snapshot, tried).await {
                     Ok(link) => Ok((link, From::Pool)),
                     Err(error) => Err(explain_refusal(error, route, snapshot).into()),
                 }
             }
-            Place::Route => match self.obtain(&route.tiers, snapshot, tried).await {
+            Place::Route => match self.obtain(&self.state, &route.tiers, snapshot, tried).await {
                 Ok(link) => Ok((link, From::Pool)),
                 Err(error) => Err(explain_refusal(error, route, snapshot).into()),
             },
             Place::EndReadOnly => {
                 self.end_read_only().await?;
-                let link = self.obtain(&route.tiers, snapshot, tried).await?;
+                let link = self.obtain(&self.state, &route.tiers, snapshot, tried).await?;
                 Ok((link, From::Pool))
             }
             Place::Refuse => Err(StatementError::Pinned {
@@ -278,6 +294,18 @@ impl Session {
             .into()),
             Place::ReadOnlyTransaction => Err(StatementError::ReadOnlyTransaction.into()),
         }
+    }
+
+    /// The session's home could not be brought to its state.
+    fn home_not_brought(&mut self, link: Box<Link>, error: TalkError) -> StatementError {
+        let mut lost = self.talk_failed(&link, error);
+        if let StatementError::Lost { pins, .. } = &mut lost {
+            *pins = std::mem::take(&mut self.home_pins);
+            self.discard(link);
+        } else {
+            self.home = Some(link);
+        }
+        lost
     }
 
     /// A backend failed during a request. `Ok` means: try the next one.

@@ -5,8 +5,8 @@
 use super::Session;
 use super::error::{SessionEnd, StatementError};
 use super::link::Link;
+use super::link::relay::Outcome;
 use super::place::Why;
-use super::relay::Outcome;
 use super::snapshot::Snapshot;
 use crate::rules::{Plan, Reason, Route};
 use crate::sql::effects::{Effects, Verb};
@@ -49,7 +49,7 @@ pub const NOWHERE: i64 = -1;
 
 fn reason_number(reason: &Reason, why: Why) -> u8 {
     match (why, reason) {
-        (Why::Pinned, _) => 6,
+        (Why::Pinned | Why::OpensTransaction, _) => 6,
         (Why::NeedsPrevious, _) => 7,
         (Why::Unsafe, _) => 8,
         (Why::ReadYourWrites | Why::ReadUserWrites, _) => 9,
@@ -99,7 +99,7 @@ impl Session {
         let text = String::from_utf8_lossy(plan.digest.get(..most).unwrap_or(&plan.digest));
         DigestLabel {
             hostgroup,
-            schema: self.state.portable.schema.as_deref().unwrap_or_default().into(),
+            schema: self.state.values.schema.as_deref().unwrap_or_default().into(),
             user: self.account.name().into(),
             digest: plan.hash,
             text: text.into(),
@@ -170,7 +170,7 @@ impl Session {
             target: "switchboard::statement",
             connection_id = self.connection_id,
             user = self.account.name(),
-            schema = self.state.portable.schema.as_deref().unwrap_or_default(),
+            schema = self.state.values.schema.as_deref().unwrap_or_default(),
             hostgroup = link.hostgroup,
             backend = &*link.backend().name,
             rule = route.rule_id,
@@ -253,7 +253,7 @@ impl Session {
             backend: backend.into(),
             user: self.account.name().into(),
             client: self.subject.client_addr().map_or_else(|| "localhost".into(), |ip: IpAddr| ip.to_string().into()),
-            schema: self.state.portable.schema.as_deref().unwrap_or_default().into(),
+            schema: self.state.values.schema.as_deref().unwrap_or_default().into(),
             code,
         }
     }

@@ -3,19 +3,21 @@
 //! Nothing here is locked and nothing is shared with another thread but the published snapshot and the backends' own
 //! atomics. Borrows never live across an await: each method takes what it needs and lets go.
 
-use super::buffers::Buffers;
-use super::display::Text;
+use super::echo::Echoes;
 use super::kill::KillBoard;
 use super::link::Link;
+use super::link::buffers::Buffers;
+use super::link::conversation::{Talk, TalkError};
+use super::link::life::{Life, Openings};
+use super::link::text::Text;
 use super::snapshot::Snapshot;
-use super::state::Interner;
+use super::state::base::Base;
+use super::state::{Interner, State};
 use crate::auth::{Account, Credentials, Offload, RsaKey};
 use crate::backend::Hostgroup;
 use crate::backend::pool::Pool;
-use crate::backend::server::BackendId;
 use crate::net::outbox;
 use crate::rules::{CacheLimits, PlanCache};
-use crate::sql::LexMode;
 use crate::telemetry::log::Budget;
 use crate::telemetry::stats::{Recorder, WorkerStats};
 use arc_swap::ArcSwap;
@@ -94,10 +96,14 @@ pub struct Worker {
     accounts: RefCell<Vec<Option<Credentials>>>,
     /// Names of users and schemas by number, for the statistics.
     names: RefCell<HashMap<Box<str>, u32>>,
-    /// Schemas that were found to exist, by account number and name, with the tick at which.
-    pub(super) schemas: RefCell<HashMap<(u32, Box<str>), u32>>,
-    /// Backends whose connections begin with another `sql_mode` than a session that wanted one, with the tick at which.
-    pub(super) misfits: RefCell<HashMap<BackendId, (LexMode, u32)>>,
+    /// Schemas that were found to exist, by account number, hostgroup and name, with the tick at which.
+    pub(super) schemas: RefCell<HashMap<(u32, u32, Box<str>), u32>>,
+    /// What a hostgroup's connections began with lately, by the collation of the sign-in, with the tick at which.
+    bases: RefCell<HashMap<(u32, u16), (Rc<Base>, u32)>>,
+    /// What each server's connections are told and asked at the beginning of their lives.
+    openings: Openings,
+    /// What servers answered to SETs, for the next that are the same.
+    pub(super) echoes: Echoes,
 }
 
 impl Worker {
@@ -126,7 +132,9 @@ impl Worker {
             accounts: RefCell::default(),
             names: RefCell::default(),
             schemas: RefCell::default(),
-            misfits: RefCell::default(),
+            bases: RefCell::default(),
+            openings: Openings::default(),
+            echoes: Echoes::default(),
         }
     }
 
@@ -140,6 +148,66 @@ impl Worker {
             *kept = Rc::new(Current(Arc::clone(newest)));
         }
         Rc::clone(&kept)
+    }
+
+    /// How the router talks to servers itself.
+    pub fn talk(&self) -> Talk<'_> {
+        Talk { buffers: &self.buffers, limit: self.snapshot.borrow().settings.connect_timeout }
+    }
+
+    /// What the life of a link needs.
+    pub fn life<'a>(&'a self, snapshot: &'a Snapshot, link: &Link) -> Life<'a> {
+        let hostgroup = snapshot.topology.hostgroup(link.hostgroup);
+        let init_connect = hostgroup.and_then(|h| h.attributes.init_connect.as_deref());
+        Life { talk: self.talk(), openings: &self.openings, states: &self.states, init_connect }
+    }
+
+    /// What connections of a hostgroup begin with for this collation of a sign-in, as the latest of them said.
+    pub fn base_of(&self, hostgroup: u32, collation: u16) -> Option<Rc<Base>> {
+        self.bases.borrow().get(&(hostgroup, collation)).map(|(base, _)| Rc::clone(base))
+    }
+
+    /// Takes down what a link that has just begun a life began with.
+    pub fn learn_base(&self, link: &Link) {
+        let learnt = (Rc::clone(&link.base), self.ticks());
+        self.bases.borrow_mut().insert((link.hostgroup, link.key.collation), learnt);
+    }
+
+    /// Gives a link a new life.
+    ///
+    /// # Errors
+    /// See [`TalkError`]; the link must be dropped.
+    pub async fn reset(&self, link: &mut Link) -> Result<(), TalkError> {
+        self.stats.counters.behind.reset.inc();
+        let snapshot = self.snapshot();
+        self.life(&snapshot, link).reset(link).await?;
+        self.learn_base(link);
+        Ok(())
+    }
+
+    /// Brings a link to a state, and counts what that took.
+    ///
+    /// # Errors
+    /// See [`TalkError`]; the link must be dropped.
+    pub async fn bring(&self, link: &mut Link, target: &Rc<State>) -> Result<(), TalkError> {
+        if Rc::ptr_eq(&link.state, target) {
+            return Ok(());
+        }
+        let snapshot = self.snapshot();
+        let counters = &self.stats.counters;
+        let brought = self.life(&snapshot, link).bring(link, target).await?;
+        counters.syncs.inc();
+        if brought.reset {
+            counters.behind.reset.inc();
+            self.learn_base(link);
+        }
+        if brought.schema {
+            counters.behind.init_db.inc();
+        }
+        if brought.set {
+            counters.behind.set_names.inc();
+        }
+        Ok(())
     }
 
     /// Seconds since the start, as the housekeeping counts them.
@@ -182,7 +250,9 @@ impl Worker {
         self.show_gauges();
         self.texts.borrow_mut().retain(|_, (_, users)| users.strong_count() > 0);
         self.schemas.borrow_mut().retain(|_, seen| now.wrapping_sub(*seen) < TRUST);
-        self.misfits.borrow_mut().retain(|_, (_, seen)| now.wrapping_sub(*seen) < TRUST);
+        self.echoes.forget(|at| now.wrapping_sub(at) >= TRUST);
+        let backends = snapshot.topology.backends();
+        self.openings.retain(|id| backends.iter().any(|backend| backend.id == id));
     }
 
     /// Closes idle links that are more than this worker's share of what a server's hostgroups let lie idle.

@@ -17,8 +17,7 @@ pub fn free(view: &View) -> Vec<FreeRow> {
         let backend = backends.iter().find(|backend| backend.id == link.backend)?;
         let (host, port) = place_of(backend);
         let set =
-            |name: &str| link.variables.iter().find(|(known, _)| &**known == name).map(|(_, clause)| value(clause));
-        let sql_mode = set("sql_mode").or_else(|| backend.sql_mode().map(|mode| (*mode).clone()));
+            |name: &str| link.variables.iter().find(|(known, _)| &**known == name).map(|(_, value)| value.to_string());
         let statistics = serde_json::json!({ "age_ms": u64::from(link.age_s) * 1_000, "prepared": link.prepared });
         let info = serde_json::json!({ "thread_id": link.thread_id, "worker": worker });
         Some(FreeRow {
@@ -30,7 +29,7 @@ pub fn free(view: &View) -> Vec<FreeRow> {
             schema: link.schema.map(String::from).unwrap_or_default(),
             init_connect: init(link.hostgroup).map(String::from).unwrap_or_default(),
             time_zone: set("time_zone").unwrap_or_default(),
-            sql_mode: sql_mode.unwrap_or_default(),
+            sql_mode: link.sql_mode.to_string(),
             autocommit: link.autocommit,
             idle_ms: u64::from(link.idle_s) * 1_000,
             statistics: statistics.to_string(),
@@ -40,13 +39,6 @@ pub fn free(view: &View) -> Vec<FreeRow> {
     let shown = view.look(Look::Idle).into_iter();
     let row = &row;
     shown.flat_map(|(worker, shown)| shown.idle.into_iter().filter_map(move |link| row(worker, link))).collect()
-}
-
-/// The value of a clause that sets a variable: what is right of the sign, without quotes.
-fn value(clause: &str) -> String {
-    let value = clause.split_once('=').map_or(clause, |(_, value)| value).trim();
-    let bare = value.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
-    bare.unwrap_or(value).to_owned()
 }
 
 /// Prepared texts, each once however many workers have it.
@@ -83,19 +75,4 @@ pub fn prepared(view: &View) -> Vec<PreparedRow> {
         }
     }
     rows.into_values().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn values_of_clauses() {
-        for (clause, want) in [
-            ("time_zone='+00:00'", "+00:00"),
-            ("sql_mode = ''", ""),
-            ("autocommit=0", "0"),
-            ("NAMES utf8", "NAMES utf8"),
-        ] {
-            assert_eq!(super::value(clause), want, "{clause}");
-        }
-    }
 }

@@ -7,8 +7,8 @@ use crate::backend::Backend;
 use crate::backend::record::Asked;
 use crate::session::Session;
 use crate::session::link::Link;
-use crate::session::pin::Pins;
 use crate::session::registry::Activity;
+use crate::session::state::pins::Pins;
 use crate::sql::effects::Verb;
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 //!
 //! Source: MySQL manual "Session State Information", MariaDB Knowledge Base "OK_Packet"; MariaDB 10.11 and MySQL 9.7 seen.
 
-use crate::protocol::codec::{Reader, Truncated};
+use crate::protocol::codec::{Reader, Truncated, put_lenenc_bytes};
 
 /// One change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,23 @@ pub enum StateChange<'a> {
         /// Its data.
         data: &'a [u8],
     },
+}
+
+/// Appends the entry that says that a system variable has a new value.
+pub fn put_variable(state: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    let mut data = Vec::with_capacity(name.len() + value.len() + 2);
+    put_lenenc_bytes(&mut data, name);
+    put_lenenc_bytes(&mut data, value);
+    state.push(0);
+    put_lenenc_bytes(state, &data);
+}
+
+/// Appends the entry that says what the default schema is now.
+pub fn put_schema(state: &mut Vec<u8>, name: &[u8]) {
+    let mut data = Vec::with_capacity(name.len() + 1);
+    put_lenenc_bytes(&mut data, name);
+    state.push(1);
+    put_lenenc_bytes(state, &data);
 }
 
 /// The transaction's state, eight letters. `_` in a place says no.

@@ -14,12 +14,12 @@ use crate::protocol::status::Status;
 use crate::protocol::tracker::{Desync, Expect, Packet, Step, Summary, Tracker};
 use std::io;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes of an EOF packet.
 const EOF: usize = 5;
 /// ER_SERVER_SHUTDOWN (server error reference of both engines): sent to whoever is served while the server stops.
-pub(super) const SERVER_SHUTDOWN: u16 = 1053;
+pub const SERVER_SHUTDOWN: u16 = 1053;
 
 /// What session tracking reported in a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,6 +110,9 @@ pub enum BackendFault {
     /// It is shutting down, and said so before anything else was done. The connection ends with it.
     #[error("the server is shutting down")]
     ShuttingDown,
+    /// It did not answer the router itself in time.
+    #[error("the server did not answer within {} ms", .0.as_millis())]
+    Silent(Duration),
 }
 
 /// How the response is passed on.

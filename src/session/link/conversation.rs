@@ -1,20 +1,19 @@
-//! Bringing a link to the session's state, and other short talks with a backend that the client does not see.
+//! Everything that the router itself says to a server over a link: short questions and orders that no client sees.
+//!
+//! A conversation has a limit in time, so that a server that hangs holds nobody for longer. It refuses to carry a client's
+//! request ([`super::relay`] does) and to read an answer larger than [`LONGEST`].
 
-use super::Session;
+use super::Link;
 use super::buffers::Buffers;
-use super::checkout::{init_connect, reset};
-use super::error::StatementError;
-use super::link::Link;
 use super::relay::{BackendFault, Changes, SERVER_SHUTDOWN};
-use super::state::{CHARSET_KEY, State, transition};
 use crate::net::write::write_all;
-use crate::protocol::codec::{HEADER, put_packet};
+use crate::protocol::codec::{HEADER, Header, Reader, put_packet};
 use crate::protocol::command::Command;
 use crate::protocol::response::ErrPacket;
 use crate::protocol::status::Status;
 use crate::protocol::tracker::{Packet, Step, Summary, Tracker};
 use std::io;
-use std::rc::Rc;
+use std::time::Duration;
 
 /// Why a talk failed.
 #[derive(Debug)]
@@ -45,11 +44,37 @@ pub struct Reply {
     pub rows: Vec<u8>,
 }
 
-/// Sends a command and reads the whole answer. For the router's own short questions; an answer over 1 MiB is an error.
-///
-/// # Errors
-/// See [`TalkError`]. Not cancel safe: a link whose talk was cut short must be dropped.
-pub async fn talk(buffers: &Buffers, link: &mut Link, command: Command, argument: &[u8]) -> Result<Reply, TalkError> {
+/// The most that a server may answer to a question of the router's own, in bytes.
+pub const LONGEST: usize = 1 << 20;
+
+/// What a conversation needs beside the link.
+#[derive(Clone, Copy)]
+pub struct Talk<'a> {
+    /// The worker's buffers.
+    pub buffers: &'a Buffers,
+    /// How long a question and its answer may take.
+    pub limit: Duration,
+}
+
+impl Talk<'_> {
+    /// Sends a command and reads the whole answer. A link whose server does not answer in time must be dropped.
+    ///
+    /// # Errors
+    /// See [`TalkError`]. Not cancel safe: a link whose talk was cut short must be dropped.
+    pub async fn ask(&self, link: &mut Link, command: Command, argument: &[u8]) -> Result<Reply, TalkError> {
+        match tokio::time::timeout(self.limit, exchange(self.buffers, link, command, argument)).await {
+            Ok(reply) => reply,
+            Err(_) => Err(TalkError::Broken(BackendFault::Silent(self.limit))),
+        }
+    }
+
+    /// [`Talk::ask`] for a statement.
+    pub async fn query(&self, link: &mut Link, sql: &str) -> Result<Reply, TalkError> {
+        self.ask(link, Command::Query, sql.as_bytes()).await
+    }
+}
+
+async fn exchange(buffers: &Buffers, link: &mut Link, command: Command, argument: &[u8]) -> Result<Reply, TalkError> {
     let mut payload = buffers.take();
     payload.push(command as u8);
     payload.extend_from_slice(argument);
@@ -76,7 +101,7 @@ async fn listen(buffers: &Buffers, link: &mut Link, mut tracker: Tracker) -> Res
         if read.await.map_err(|e| TalkError::Broken(e.into()))? == 0 {
             return Err(TalkError::Broken(BackendFault::Closed));
         }
-        if bytes.len() > 1 << 20 {
+        if bytes.len() > LONGEST {
             return Err(TalkError::Broken(
                 io::Error::other("an answer of the router's own question is too long").into(),
             ));
@@ -131,88 +156,76 @@ fn refusal(code: u16, payload: &[u8]) -> TalkError {
     }
 }
 
-/// Server errors that say "this engine will never have that": unknown variable, value, collation, character set.
-const NEVER: [u16; 6] = [1193, 1231, 1273, 1115, 1238, 1298];
+impl Reply {
+    /// The rows of a text result; a value is none where it is NULL. Empty where there is no result.
+    pub fn text_rows(&self) -> Vec<Vec<Option<String>>> {
+        let mut packets = Packets(&self.rows);
+        let columns = packets.next().and_then(|head| Reader::new(head).lenenc().ok()).unwrap_or(0);
+        let columns = usize::try_from(columns).unwrap_or(usize::MAX);
+        packets.skip(columns).map(read_row).collect()
+    }
 
-/// Brings a link to `target`. Nothing is sent where they agree.
-///
-/// # Errors
-/// After any error the link must be dropped: part of the way may have been gone.
-pub async fn sync(buffers: &Buffers, link: &mut Link, target: &Rc<State>) -> Result<bool, TalkError> {
-    if Rc::ptr_eq(&link.state, target) {
-        return Ok(false);
+    /// The first value of the last row of a text result.
+    pub fn last_value(&self) -> Option<String> {
+        self.text_rows().pop()?.into_iter().next()?
     }
-    let engine = link.backend().engine();
-    let Some(way) = transition(&link.state, target, engine) else {
-        return Err(TalkError::Broken(io::Error::other("no way between the states").into()));
-    };
-    if let Some(schema) = &way.schema {
-        talk(buffers, link, Command::InitDb, schema.as_bytes()).await?;
-    }
-    for statement in &way.statements {
-        match talk(buffers, link, Command::Query, statement.as_bytes()).await {
-            Ok(reply) => confirm(reply.summary.status, target)?,
-            Err(error) => {
-                if let TalkError::Refused { code, .. } = &error
-                    && NEVER.contains(code)
-                {
-                    target.refuse(engine);
-                }
-                return Err(error);
-            }
-        }
-    }
-    link.state = Rc::clone(target);
-    Ok(true)
 }
 
-/// The server must read backslashes as the session does. It says so with every answer; the two differ where its global
-/// `sql_mode` has changed since the connection was made, and `DEFAULT` means something else by now.
-fn confirm(status: Status, target: &State) -> Result<(), TalkError> {
-    if status.contains(Status::NO_BACKSLASH_ESCAPES) == target.lex_mode.no_backslash_escapes {
-        return Ok(());
+/// The payloads of framed packets.
+struct Packets<'a>(&'a [u8]);
+
+impl<'a> Iterator for Packets<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let header = Header::read(self.0)?;
+        let payload = self.0.get(HEADER..HEADER + header.length)?;
+        self.0 = self.0.get(HEADER + header.length..).unwrap_or_default();
+        Some(payload)
     }
-    Err(TalkError::Broken(io::Error::other("the server's sql_mode is not the session's").into()))
 }
 
-impl Session {
-    /// Brings a link to the session's state, and counts it.
-    pub(super) async fn sync_link(&self, link: &mut Link) -> Result<(), TalkError> {
-        let snapshot = self.worker.snapshot();
-        let leaves = |name: &str| !self.state.portable.variables.contains_key(name);
-        // A variable's default is the server's; what the connection began with may be another.
-        if init_connect(&snapshot, link).is_some() && link.state.portable.variables.keys().any(|name| leaves(name)) {
-            reset(&self.worker, link).await?;
-        }
-        let (was, counters) = (Rc::clone(&link.state), &self.worker.stats.counters);
-        if sync(&self.worker.buffers, link, &self.state).await? {
-            counters.syncs.inc();
-            let (was, is) = (&was.portable, &self.state.portable);
-            if was.schema != is.schema {
-                counters.behind.init_db.inc();
+fn read_row(payload: &[u8]) -> Vec<Option<String>> {
+    const NULL: u8 = 0xfb;
+    let mut values = Vec::new();
+    let mut reader = Reader::new(payload);
+    loop {
+        match reader.rest().first() {
+            None => return values,
+            Some(&NULL) => {
+                let _ = reader.u8();
+                values.push(None);
             }
-            if was.variables.get(CHARSET_KEY) != is.variables.get(CHARSET_KEY) {
-                counters.behind.set_names.inc();
-            }
-        }
-        Ok(())
-    }
-
-    /// A talk's failure, as the statement's.
-    pub(super) fn talk_failed(&self, link: &Link, error: TalkError) -> StatementError {
-        match error {
-            TalkError::Refused { code, sqlstate, message } => StatementError::State { code, sqlstate, message },
-            TalkError::Broken(why) => self.lost(link, &why.to_string()),
+            Some(_) => match reader.lenenc_bytes() {
+                Ok(text) => values.push(Some(String::from_utf8_lossy(text).into_owned())),
+                Err(_) => return values,
+            },
         }
     }
+}
 
-    /// The loss of a link, as the statement's error.
-    pub(super) fn lost(&self, link: &Link, why: &str) -> StatementError {
-        StatementError::Lost {
-            backend: link.backend().name.to_string(),
-            hostgroup: link.hostgroup,
-            why: why.to_owned(),
-            pins: super::pin::Pins::empty(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn framed(payloads: &[&[u8]]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut sequence = 1;
+        for payload in payloads {
+            sequence = put_packet(&mut out, payload, sequence);
         }
+        out
+    }
+
+    #[test]
+    fn rows_are_read_behind_their_columns() {
+        let reply =
+            Reply { rows: framed(&[b"\x02", b"def1", b"def2", b"\x01a\x02bc", b"\xfb\x00"]), ..Reply::default() };
+        let text = |s: &str| Some(s.to_owned());
+        assert_eq!(reply.text_rows(), [vec![text("a"), text("bc")], vec![None, text("")]]);
+        assert_eq!(reply.last_value(), None);
+        assert!(Reply::default().text_rows().is_empty());
+        let cut = Reply { rows: framed(&[b"\x01", b"def", b"\x09a"]), ..Reply::default() };
+        assert_eq!(cut.text_rows(), [vec![]]);
     }
 }

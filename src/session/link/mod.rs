@@ -1,15 +1,32 @@
-//! A link: a backend connection and what the sessions that used it have left on it.
+//! A link: a backend connection in the service of sessions, and what is known to be on it.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`buffers`] | the buffers of a worker |
+//! | [`relay`] | a client's request to the server, and the answer back, byte for byte |
+//! | [`conversation`] | what the router itself says to the server |
+//! | [`life`] | a connection's life: how it begins, how it begins anew, how it is brought to a state |
+//! | [`text`] | texts of prepared statements, as links and sessions know them |
+//!
+//! This room knows no session. What a session has set it knows as a [`State`] alone.
 
-use super::display::Text;
-use super::relay::Relay;
+pub mod buffers;
+pub mod conversation;
+pub mod life;
+pub mod relay;
+pub mod text;
+
 use super::state::State;
+use super::state::base::Base;
 use crate::backend::pool::Key;
 use crate::backend::server::{Backend, Lease};
 use crate::net::Stream;
 use crate::protocol::status::Status;
 use hashbrown::HashMap;
+use relay::Relay;
 use std::rc::Rc;
 use std::sync::Arc;
+use text::Text;
 
 /// A statement that the server of a link has prepared.
 #[derive(Clone, Debug)]
@@ -42,7 +59,9 @@ pub struct Link {
     pub serial: u64,
     /// The server's number for it, for KILL.
     pub thread_id: u64,
-    /// The portable state that it is in.
+    /// What its life began with.
+    pub base: Rc<Base>,
+    /// The state that it is in.
     pub state: Rc<State>,
     /// Statements prepared on it, by the worker's number of their text.
     pub prepared: HashMap<u64, Remote, foldhash::fast::FixedState>,

@@ -8,7 +8,7 @@ bitflags! {
     pub struct Pins: u32 {
         /// A transaction is open.
         const TRANSACTION = 1 << 0;
-        /// `autocommit` is off: the next statement opens a transaction.
+        /// `autocommit` is off, and a statement has used tables: a transaction may be open that no status flag shows.
         const AUTOCOMMIT_OFF = 1 << 1;
         /// User variables are set.
         const USER_VARIABLE = 1 << 2;
@@ -38,6 +38,9 @@ bitflags! {
         const FOUND_ROWS = 1 << 14;
         /// `ROW_COUNT()` may be asked for.
         const ROW_COUNT = 1 << 15;
+        /// Settings are in force under which answers hang on what the connection did before (`profiling`,
+        /// `optimizer_trace`, `sql_auto_is_null`).
+        const HISTORY = 1 << 16;
     }
 }
 
@@ -52,6 +55,7 @@ impl Pins {
         .union(Pins::LOCK_TABLES)
         .union(Pins::UNTRACKED_STATE)
         .union(Pins::NEXT_TRANSACTION)
+        .union(Pins::HISTORY)
         .union(Pins::XA);
 
     /// Pins whose loss with their connection the client must be told by losing its own: statements that follow would

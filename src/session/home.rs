@@ -1,0 +1,212 @@
+//! A session's home: the writer of the route that its default schema has, and what the session begins with there.
+//!
+//! Everything that a session has not set is as its home says, by value: how statements are read, character sets, the time
+//! zone. So a home must be met before the first statement. The schema that a client asks for is asked of the home that goes
+//! with *that* schema, by the rules, the fast routes and the user's default; one router serves schemas of many hostgroups.
+//!
+//! It refuses to turn a client away because its home cannot be reached: reads may be served all the same, and then the
+//! session is like the first server that answers.
+
+use super::Session;
+use super::checkout::Tried;
+use super::error::{SessionEnd, StatementError};
+use super::snapshot::Snapshot;
+use super::state::base::Base;
+use super::state::pins::Pins;
+use super::state::{State, Values};
+use crate::protocol::status::Status;
+use crate::rules::Route;
+use crate::sql::lexer::{Lexer, TokenKind};
+use std::rc::Rc;
+
+/// `USE x`, as a statement that rules can see.
+pub(super) fn use_statement(schema: &[u8]) -> Vec<u8> {
+    let mut text = b"USE ".to_vec();
+    quote(&mut text, schema);
+    text
+}
+
+/// Appends a name in backquotes.
+pub(super) fn quote(text: &mut Vec<u8>, name: &[u8]) {
+    text.push(b'`');
+    for byte in name {
+        text.extend(std::iter::repeat_n(*byte, if *byte == b'`' { 2 } else { 1 }));
+    }
+    text.push(b'`');
+}
+
+/// The name in `USE name`; none where the text is anything more.
+fn name_used(sql: &[u8], mode: crate::sql::LexMode) -> Option<String> {
+    let mut tokens = Lexer::new(sql, mode);
+    let (verb, name) = (tokens.next()?, tokens.next()?);
+    let ends = tokens.all(|token| token.text(sql) == b";");
+    if !ends || verb.kind != TokenKind::Word || !verb.text(sql).eq_ignore_ascii_case(b"USE") {
+        return None;
+    }
+    let text = std::str::from_utf8(name.text(sql)).ok()?;
+    match name.kind {
+        TokenKind::Word => Some(text.to_owned()),
+        TokenKind::QuotedIdent => {
+            let quote = text.chars().next()?;
+            let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
+            Some(inner.replace(&format!("{quote}{quote}"), &quote.to_string()))
+        }
+        _ => None,
+    }
+}
+
+impl Session {
+    /// The route of a session's own affairs with this default schema, whatever it is now.
+    fn route_home(&self, snapshot: &Snapshot, schema: Option<&str>) -> Rc<Route> {
+        let mut subject = self.subject.clone();
+        subject.set_schema(schema);
+        let text = schema.map_or_else(|| b"DO 0".to_vec(), |schema| use_statement(schema.as_bytes()));
+        let mut plans = self.worker.plans.borrow_mut();
+        plans.route(&subject, &text, &snapshot.rules, &|| self.now(), self.time_zone(snapshot)).1
+    }
+
+    /// The hostgroups of that route, the writer's if it has none of its own.
+    fn home_tiers(&self, snapshot: &Snapshot, schema: Option<&str>) -> Vec<u32> {
+        let route = self.route_home(snapshot, schema);
+        let writers = |id: &&u32| snapshot.topology.hostgroup(**id).is_some_and(|h| h.writer);
+        let tiers: Vec<u32> = route.tiers.iter().filter(writers).copied().collect();
+        if tiers.is_empty() { vec![route.writer] } else { tiers }
+    }
+
+    /// What a session with this schema begins with, as far as its home has said.
+    fn known_base(&self, snapshot: &Snapshot, schema: Option<&str>) -> Option<Rc<Base>> {
+        let tiers = self.home_tiers(snapshot, schema);
+        tiers.iter().find_map(|hostgroup| self.worker.base_of(*hostgroup, self.collation))
+    }
+
+    /// What a new life of this session begins with.
+    pub(super) fn fresh(&self, schema: Option<Box<str>>) -> Values {
+        let base = self.known_base(&self.worker.snapshot(), schema.as_deref());
+        Values::new(schema, base.unwrap_or_default())
+    }
+
+    /// Before the first statement: makes sure that the home has said what the session begins with, and that the schema
+    /// exists there, unless both are known.
+    ///
+    /// # Errors
+    /// The server's own, where it refuses the schema.
+    pub(super) async fn meet_home(&mut self) -> Result<(), StatementError> {
+        let snapshot = self.worker.snapshot();
+        let schema = self.state.values.schema.clone();
+        let tiers = self.home_tiers(&snapshot, schema.as_deref());
+        let base = match self.meet(&snapshot, &tiers).await {
+            Some(base) => base,
+            // Whoever answers: a session must know how its statements are read before it has the first.
+            None => {
+                let others: Vec<u32> = snapshot.topology.hostgroups().map(|h| h.id).collect();
+                match self.meet(&snapshot, &others).await {
+                    Some(base) => base,
+                    None => return Ok(()),
+                }
+            }
+        };
+        self.enter(self.state.values.over(base));
+        self.status.set(Status::AUTOCOMMIT, self.state.autocommit);
+        let Some(schema) = schema else { return Ok(()) };
+        self.ensure_schema(&snapshot, &tiers, &schema, &Rc::clone(&self.state)).await
+    }
+
+    /// The base of the first of these hostgroups that says one; a connection is opened where none has yet.
+    async fn meet(&self, snapshot: &Snapshot, tiers: &[u32]) -> Option<Rc<Base>> {
+        let known = || tiers.iter().find_map(|id| self.worker.base_of(*id, self.collation));
+        if let Some(base) = known() {
+            return Some(base);
+        }
+        let blank = self.worker.states.intern(Values::default());
+        let link = self.obtain(&blank, tiers, snapshot, &mut Tried::default()).await.ok()?;
+        let base = Rc::clone(&link.base);
+        self.release(link);
+        known().or(Some(base))
+    }
+
+    /// Makes sure that a schema is there: of these hostgroups, and for a session in this state, whose schema it is. One that
+    /// was there a moment ago still is; where nobody can be asked, the first statement will tell.
+    async fn ensure_schema(
+        &self,
+        snapshot: &Snapshot,
+        tiers: &[u32],
+        schema: &str,
+        state: &Rc<State>,
+    ) -> Result<(), StatementError> {
+        let key = (self.account_number, tiers.first().copied().unwrap_or_default(), schema.into());
+        if self.worker.schemas.borrow().contains_key(&key) {
+            return Ok(());
+        }
+        match self.obtain(state, tiers, snapshot, &mut Tried::default()).await {
+            Ok(link) => {
+                self.release(link);
+                self.worker.schemas.borrow_mut().insert(key, self.worker.ticks());
+                Ok(())
+            }
+            Err(error @ StatementError::State { .. }) => Err(error),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// `USE` as a statement of its own. False if it is not for the router to answer: it has to run where the session is held,
+    /// or says more.
+    pub(super) async fn use_schema(&mut self) -> Result<bool, SessionEnd> {
+        let Some(name) = name_used(self.inbox.payload().get(1..).unwrap_or_default(), self.subject.mode()) else {
+            return Ok(false);
+        };
+        self.change_schema(&name).await
+    }
+
+    /// COM_INIT_DB; false as for [`Session::use_schema`].
+    pub(super) async fn init_schema(&mut self) -> Result<bool, SessionEnd> {
+        self.worker.stats.counters.front.init_db.inc();
+        let name = self.inbox.payload().get(1..).unwrap_or_default().to_vec();
+        match String::from_utf8(name) {
+            Ok(name) if !name.is_empty() => self.change_schema(&name).await,
+            _ => Ok(false),
+        }
+    }
+
+    async fn change_schema(&mut self, name: &str) -> Result<bool, SessionEnd> {
+        let snapshot = self.worker.snapshot();
+        let tiers = self.home_tiers(&snapshot, Some(name));
+        // What holds the session to a connection holds its schema to it too.
+        let is_held = self
+            .home
+            .as_ref()
+            .is_some_and(|link| self.home_pins.intersects(Pins::EVERYTHING) || !tiers.contains(&link.hostgroup));
+        if is_held || self.last.is_some() || name.len() > LONGEST_NAME {
+            return Ok(false);
+        }
+        let mut values = match self.meet(&snapshot, &tiers).await {
+            Some(base) => self.state.values.over(base),
+            None => return Ok(false),
+        };
+        values.schema = Some(name.into());
+        let state = self.worker.states.intern(values);
+        self.ensure_schema(&snapshot, &tiers, name, &state).await?;
+        self.enter(state.values.clone());
+        self.send_ok_with(b"", &[], Some(name)).await?;
+        Ok(true)
+    }
+}
+
+/// Bytes that a schema's name has at most: 64 characters.
+const LONGEST_NAME: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::LexMode;
+
+    #[test]
+    fn the_name_that_is_used() {
+        let used = |sql: &str| name_used(sql.as_bytes(), LexMode::default());
+        assert_eq!(used("USE a").as_deref(), Some("a"));
+        assert_eq!(used("use `a``b` ;").as_deref(), Some("a`b"));
+        for other in ["USE", "USE a b", "USE a; SELECT 1", "SELECT a", "USE 'a'"] {
+            assert_eq!(used(other), None, "{other}");
+        }
+        assert_eq!(use_statement(b"a`b"), b"USE `a``b`");
+    }
+}

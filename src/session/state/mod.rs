@@ -1,0 +1,277 @@
+//! What a session has set, as typed variables with values; what holds it to a connection; and how a connection is brought to
+//! the one and freed of the other. Pure: no sockets, no waiting.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`variable`] | the session variables that are known, under one name each |
+//! | [`value`] | a value, and the clause that sets it in each engine's words |
+//! | [`base`] | what a connection begins with |
+//! | [`assignment`] | what a SET statement assigns, by its text |
+//! | [`change`] | what an answer did to a session's state |
+//! | [`transition`] | from one state to another, on a server |
+//! | [`pins`] | why a session must keep a connection |
+//!
+//! The server's own word counts: session tracking reports every variable that a statement changed, with its value, whether
+//! the statement's text shows it or a routine did it. The text is read for what no report says: what is meant for one
+//! transaction alone, and what cannot be carried.
+//!
+//! States are interned per worker: sessions and connections hold an `Rc`, and "nothing to do" is one pointer compared.
+
+pub mod assignment;
+pub mod base;
+pub mod change;
+pub mod pins;
+pub mod transition;
+pub mod value;
+pub mod variable;
+
+use crate::backend::server::BackendId;
+use crate::sql::LexMode;
+use base::{Base, SYSTEM};
+use hashbrown::HashSet;
+use jiff::tz::TimeZone;
+use pins::Pins;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use value::Value;
+use variable::Scope;
+
+/// The content of a state.
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    /// The default schema.
+    pub schema: Option<Box<str>>,
+    /// What the session began with: its home's. Interned, and compared as such.
+    pub base: Rc<Base>,
+    /// What it has set since, by the variables' one names, as far as that differs from what it began with.
+    own: BTreeMap<Box<str>, Value>,
+}
+
+impl PartialEq for Values {
+    fn eq(&self, other: &Self) -> bool {
+        self.schema == other.schema && Rc::ptr_eq(&self.base, &other.base) && self.own == other.own
+    }
+}
+
+impl Eq for Values {}
+
+impl std::hash::Hash for Values {
+    fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
+        self.schema.hash(hasher);
+        Rc::as_ptr(&self.base).hash(hasher);
+        self.own.hash(hasher);
+    }
+}
+
+impl Values {
+    /// What a session with this schema begins with.
+    pub fn new(schema: Option<Box<str>>, base: Rc<Base>) -> Self {
+        Self { schema, base, own: BTreeMap::new() }
+    }
+
+    /// The value of a variable, by its one name, as far as it is the session's to say: what it has set, and else what it began
+    /// with where answers depend on that.
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        let began_with = || {
+            let counts = variable::find(name).is_some_and(|known| known.scope == Scope::Answers);
+            self.base.value(name).filter(|_| counts)
+        };
+        self.own.get(name).or_else(began_with)
+    }
+
+    /// What the session has set.
+    pub fn own(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.own.iter().map(|(name, value)| (&**name, value))
+    }
+
+    /// The session has set this variable.
+    pub fn set(&mut self, name: &str, value: Value) {
+        let counts = variable::find(name).is_some_and(|known| known.scope == Scope::Answers);
+        if counts && self.base.value(name) == Some(&value) {
+            self.own.remove(name);
+        } else {
+            self.own.insert(name.into(), value);
+        }
+    }
+
+    /// The session has it as it began with it.
+    pub fn unset(&mut self, name: &str) {
+        self.own.remove(name);
+    }
+
+    /// The same settings in another schema.
+    pub fn in_schema(&self, schema: Option<Box<str>>) -> Self {
+        Self { schema, ..self.clone() }
+    }
+
+    /// The same settings over what another home begins with.
+    pub fn over(&self, base: Rc<Base>) -> Self {
+        let mut values = Self::new(self.schema.clone(), base);
+        for (name, value) in &self.own {
+            values.set(name, value.clone());
+        }
+        values
+    }
+}
+
+/// An interned [`Values`], with what follows from it.
+#[derive(Debug)]
+pub struct State {
+    /// The state itself.
+    pub values: Values,
+    /// How the session's statements are to be read.
+    pub lex_mode: LexMode,
+    /// The session's time zone, where it has one that can be named here.
+    pub time_zone: Option<TimeZone>,
+    /// What of it holds a session to one connection.
+    pub pins: Pins,
+    /// True if every statement commits by itself.
+    pub autocommit: bool,
+    /// Servers that refused it.
+    refused: RefCell<Vec<Refusal>>,
+}
+
+/// A server's answer to the SET that would bring a connection to a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Who refused.
+    pub backend: BackendId,
+    /// The tick at which.
+    pub at: u32,
+    /// The code of the error.
+    pub code: u16,
+    /// Its SQLSTATE.
+    pub sqlstate: [u8; 5],
+    /// Its text.
+    pub message: String,
+}
+
+/// Ticks for which a server's refusal is believed.
+const REFUSAL_HOLDS: u32 = 10;
+
+/// Errors of servers that say "there is no such thing here": unknown variable, value, collation, character set, time zone,
+/// read-only variable.
+const NOT_HERE: [u16; 6] = [1193, 1231, 1273, 1115, 1238, 1298];
+
+impl State {
+    fn new(values: Values) -> Self {
+        let set = |name: &str| values.value(name);
+        let lex_mode = LexMode {
+            foreign_charset: set("character_set_client").is_some_and(|v| LexMode::is_foreign_charset(v.text())),
+            ..LexMode::from_sql_mode(set("sql_mode").map_or("", Value::text))
+        };
+        let time_zone = set("time_zone").and_then(|zone| read_time_zone(zone.text()));
+        let autocommit = !set("autocommit").is_some_and(Value::is_off);
+        let pins = pins_of(&values);
+        Self { lex_mode, time_zone, pins, autocommit, values, refused: RefCell::default() }
+    }
+
+    /// A server refused to bring a connection to it. Remembered for a while, if asking again would change nothing.
+    pub fn refuse(&self, refusal: Refusal) {
+        let mut refused = self.refused.borrow_mut();
+        refused.retain(|old| old.backend != refusal.backend && refusal.at.wrapping_sub(old.at) < REFUSAL_HOLDS);
+        if NOT_HERE.contains(&refusal.code) {
+            refused.push(refusal);
+        }
+    }
+
+    /// What that server answered when it refused it a moment ago.
+    pub fn refused_by(&self, backend: BackendId, now: u32) -> Option<Refusal> {
+        let refused = self.refused.borrow();
+        refused.iter().find(|r| r.backend == backend && now.wrapping_sub(r.at) < REFUSAL_HOLDS).cloned()
+    }
+
+    /// True if what NOW() means for the session is not ours to know: it has set its own `timestamp`, or has a time zone that
+    /// cannot be read here.
+    pub fn has_own_clock(&self) -> bool {
+        let unread = |zone: &Value| self.time_zone.is_none() && !zone.text().eq_ignore_ascii_case(SYSTEM);
+        self.values.own.contains_key("timestamp") || self.values.value("time_zone").is_some_and(unread)
+    }
+}
+
+/// Settings under which a statement's answer hangs on what its own connection did before.
+fn pins_of(values: &Values) -> Pins {
+    let is_on = |name: &str| values.own.get(name).is_some_and(Value::is_on);
+    let traces = values.own.get("optimizer_trace").is_some_and(|v| v.text().starts_with("enabled=on"));
+    let holds = is_on("profiling") || is_on("sql_auto_is_null") || traces;
+    if holds { Pins::HISTORY } else { Pins::empty() }
+}
+
+/// A `time_zone` value: `+02:00`, or a name of the time zone database. `SYSTEM` is not ours to know.
+fn read_time_zone(value: &str) -> Option<TimeZone> {
+    let offset = |sign: i32, rest: &str| {
+        let (hours, minutes) = rest.split_once(':')?;
+        let seconds =
+            hours.parse::<i32>().ok()?.checked_mul(3600)?.checked_add(minutes.parse::<i32>().ok()?.checked_mul(60)?)?;
+        jiff::tz::Offset::from_seconds(sign * seconds).ok().map(TimeZone::fixed)
+    };
+    match value.as_bytes().first()? {
+        b'+' => offset(1, &value[1..]),
+        b'-' => offset(-1, &value[1..]),
+        _ => TimeZone::get(value).ok(),
+    }
+}
+
+/// The states and bases that a worker's sessions and connections are in.
+#[derive(Debug, Default)]
+pub struct Interner {
+    states: RefCell<HashSet<Key, foldhash::fast::FixedState>>,
+    bases: RefCell<HashSet<Rc<Base>, foldhash::fast::FixedState>>,
+}
+
+#[derive(Debug, Clone)]
+struct Key(Rc<State>);
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.values == other.0.values
+    }
+}
+impl Eq for Key {}
+impl std::hash::Hash for Key {
+    fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
+        self.0.values.hash(hasher);
+    }
+}
+impl std::borrow::Borrow<Values> for Key {
+    fn borrow(&self) -> &Values {
+        &self.0.values
+    }
+}
+
+/// What nobody is in is let go once there are this many.
+const SWEEP_AT: usize = 1024;
+
+impl Interner {
+    /// The one `Rc` for this state.
+    pub fn intern(&self, values: Values) -> Rc<State> {
+        let mut states = self.states.borrow_mut();
+        if let Some(known) = states.get(&values) {
+            return Rc::clone(&known.0);
+        }
+        if states.len() >= SWEEP_AT && states.len().is_power_of_two() {
+            states.retain(|key| Rc::strong_count(&key.0) > 1);
+        }
+        let state = Rc::new(State::new(values));
+        states.insert(Key(Rc::clone(&state)));
+        state
+    }
+
+    /// The one `Rc` for this base.
+    pub fn base(&self, base: Base) -> Rc<Base> {
+        let mut bases = self.bases.borrow_mut();
+        if let Some(known) = bases.get(&base) {
+            return Rc::clone(known);
+        }
+        if bases.len() >= SWEEP_AT && bases.len().is_power_of_two() {
+            bases.retain(|base| Rc::strong_count(base) > 1);
+        }
+        let base = Rc::new(base);
+        bases.insert(Rc::clone(&base));
+        base
+    }
+}
+
+#[cfg(test)]
+mod tests;
