@@ -45,13 +45,19 @@ impl Twins {
         };
         let twins = slot.get_or_init(|| {
             let start = |name: &str| {
-                let options = Options { general_log: false, ..Options::named(name) };
+                let mut options = Options { general_log: false, ..Options::named(name) };
+                if engine == Engine::MariaDb {
+                    options = options.with_arg("--debug-no-sync=1");
+                }
                 start(
                     options
                         .with_arg(&format!("--lock-wait-timeout={LOCK_WAIT}"))
                         .with_arg(&format!("--innodb-lock-wait-timeout={LOCK_WAIT}"))
                         .with_arg("--default-time-zone=+00:00")
-                        .with_arg("--local-infile=0"),
+                        .with_arg("--local-infile=0")
+                        // What programs make is taken away a moment later: nothing of it need reach a disk.
+                        .with_arg("--innodb-flush-method=nosync")
+                        .with_arg("--innodb-file-per-table=0"),
                 )
             };
             let (direct, routed) = (start("the direct server"), start("the routed server"));
@@ -104,7 +110,8 @@ impl Difference {
     pub fn kind(&self, steps: &[Step]) -> String {
         let step = self.step.and_then(|at| steps.get(at)).map_or("the end".to_owned(), |step| step.op.to_string());
         let words: Vec<&str> = step.split_whitespace().take(3).collect();
-        let kind = format!("{}: {}", words.join(" "), self.what);
+        let what = self.what.lines().next().unwrap_or_default();
+        let kind = format!("{}: {what}", words.join(" "));
         kind.chars().filter(|c| !c.is_ascii_digit() || self.what.starts_with("error") || self.what.starts_with("kind")).collect()
     }
 }
@@ -131,7 +138,14 @@ impl<'a> Lane<'a> {
     /// Tells both servers something that must not fail.
     async fn both(&mut self, sql: &str) {
         let (one, other) = tokio::join!(tell(&mut self.direct, sql), tell(&mut self.routed, sql));
-        one.and(other).unwrap_or_else(|error| panic!("{error}"));
+        if let Err(error) = one.and(other) {
+            let log = |server: &Server| {
+                let log = std::fs::read(server.error_log()).unwrap_or_default();
+                let text = String::from_utf8_lossy(&log[log.len().saturating_sub(6000)..]).into_owned();
+                format!("{} on {}:\n{text}", server.name(), server.port())
+            };
+            panic!("{error}\n{}\n{}", log(&self.twins.direct), log(&self.twins.routed));
+        }
     }
 
     /// Plays a program; gives the first difference. `timeouts` go to that section of the router's configuration.
@@ -152,8 +166,11 @@ impl<'a> Lane<'a> {
         let found = self.play_in(&schemas, environment, steps, timeouts).await;
         self.clean(&schemas).await;
         for (name, value) in globals.iter().zip(before) {
-            let number = value.parse::<f64>().is_ok();
-            let value = if number { value } else { format!("'{value}'") };
+            let value = match value.as_str() {
+                "NULL" => "DEFAULT".to_owned(),
+                number if number.parse::<f64>().is_ok() => number.to_owned(),
+                text => format!("'{text}'"),
+            };
             self.both(&format!("SET GLOBAL {name} = {value}")).await;
         }
         self.plays += 1;
@@ -287,19 +304,13 @@ fn texts(replies: &[Reply]) -> String {
     replies.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n        ")
 }
 
-/// The names of the globals that a program sets.
+/// The names of the globals that a program sets, each by a statement that begins so.
 fn globals_set(steps: &[Step]) -> Vec<String> {
-    let mut names = Vec::new();
-    for text in steps.iter().filter_map(|step| step.op.statement()).map(|sql| String::from_utf8_lossy(sql).into_owned()) {
-        let upper = text.to_ascii_uppercase();
-        let Some(at) = upper.find("SET GLOBAL ").map(|at| at + 11).or_else(|| upper.find("@@GLOBAL.").map(|at| at + 9))
-        else {
-            continue;
-        };
-        if upper.starts_with("SET") {
-            let name: String = text[at..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            names.push(name);
-        }
-    }
-    names
+    let statements = steps.iter().filter_map(|step| step.op.statement());
+    let named = statements.filter_map(|sql| {
+        let text = String::from_utf8_lossy(sql).into_owned();
+        let begins = ["SET GLOBAL ", "SET @@GLOBAL."].into_iter().find(|b| text.to_ascii_uppercase().starts_with(b))?;
+        Some(text[begins.len()..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+    });
+    named.collect()
 }

@@ -94,7 +94,9 @@ fn rows_differ(direct: &[Vec<u8>], routed: &[Vec<u8>], one: &Numbers, other: &Nu
         // Texts with connection numbers in them: SHOW WARNINGS of a failed KILL.
         a != b && plain(&super::reply::row_shown(a, false), one) != plain(&super::reply::row_shown(b, false), other)
     };
-    direct.iter().zip(routed).position(differ).map(|at| format!("row {} differs", at + 1))
+    let at = direct.iter().zip(routed).position(differ)?;
+    let row = |rows: &[Vec<u8>]| rows.get(at).map(|row| super::reply::row_shown(row, false)).unwrap_or_default();
+    Some(format!("row {} differs\n    directly: {}\n    routed:   {}", at + 1, row(direct), row(routed)))
 }
 
 /// A text with the connection numbers as the program's names for them.

@@ -89,6 +89,7 @@ pub fn statements(engine: Engine, sessions: usize, text: &str) -> Vec<String> {
     for (name, sql) in all.into_iter().rev() {
         if has_word(&named, &name) {
             named.push_str(&sql);
+            named.push('\n');
             needed.push(sql);
         }
     }

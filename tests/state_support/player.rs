@@ -147,12 +147,12 @@ impl Side<'_> {
             return;
         }
         let asked = format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {number}");
-        self.until(&asked, "0").await;
+        self.until(&asked, "0", Duration::from_secs(2)).await;
     }
 
-    /// Waits until the server's own account is answered so, for two seconds at most.
-    async fn until(&mut self, sql: &str, wanted: &str) -> bool {
-        let deadline = Instant::now() + Duration::from_secs(2);
+    /// Waits until the server's own account is answered so.
+    async fn until(&mut self, sql: &str, wanted: &str, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
             if ask(self.admin, sql).await.first().and_then(|row| row.first()).is_some_and(|value| value == wanted) {
                 return true;
@@ -177,11 +177,11 @@ impl Side<'_> {
         }
         let text = String::from_utf8_lossy(&sent).replace('\'', "''");
         let running = format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'app' AND INFO = '{text}'");
-        if !self.until(&running, "1").await {
-            return vec![Reply::Nothing("was never seen to run")];
-        }
         let mut replies = Vec::new();
-        if let Some(killer) = self.sessions.get_mut(&by) {
+        if !self.until(&running, "1", Duration::from_millis(500)).await {
+            // It failed at once.
+            replies.push(Reply::Nothing("was never seen to run"));
+        } else if let Some(killer) = self.sessions.get_mut(&by) {
             replies.extend(killer.query(&kill).await);
         }
         if let Some(victim) = self.sessions.get_mut(&session) {
@@ -202,7 +202,7 @@ impl Side<'_> {
         if !number.is_empty() {
             ask(self.admin, &format!("KILL {number}")).await;
             let gone = format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = {number}");
-            self.until(&gone, "0").await;
+            self.until(&gone, "0", Duration::from_secs(2)).await;
         }
         if self.direct {
             self.sessions.remove(&session);

@@ -9,7 +9,7 @@ use super::environment::{Environment, Profile};
 use super::program::Step;
 
 /// The most plays that one program may cost.
-const TRIES: usize = 400;
+const TRIES: usize = 200;
 
 /// A program that differs.
 #[derive(Clone, Debug)]
@@ -27,9 +27,14 @@ struct Shrinker<'a, 'b> {
     tries: usize,
 }
 
-/// Shrinks a program that was found to differ.
-pub async fn shrink(lane: &mut Lane<'_>, found: Found, timeouts: &str) -> Found {
+/// Shrinks a program that was found to differ. One that does not differ when it is played again stays as it is.
+pub async fn shrink(lane: &mut Lane<'_>, mut found: Found, timeouts: &str) -> Found {
     let kind = found.difference.kind(&found.steps);
+    let again = lane.play(&found.environment, &found.steps, timeouts).await;
+    if again.is_none_or(|difference| difference.kind(&found.steps) != kind) {
+        found.difference.what.push_str("\n    (not seen when it was played again)");
+        return found;
+    }
     let mut shrinker = Shrinker { lane, timeouts, kind, found, tries: 0 };
     if let Some(at) = shrinker.found.difference.step {
         let steps = shrinker.found.steps[..=at].to_vec();

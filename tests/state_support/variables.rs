@@ -107,7 +107,8 @@ const TEXTS: [(&str, &[&str]); 18] = [
 ];
 
 /// Names of variables whose values are a server's, a moment's or a connection's own.
-const UNLIKE: [&str; 16] = [
+const UNLIKE: [&str; 17] = [
+    "statement_id",
     "timestamp",
     "pseudo_thread_id",
     "rand_seed1",

@@ -51,7 +51,7 @@ pub const KINDS: &[Kind] = &[
 
 fn kill_query(m: &mut Maker<'_>) {
     let by = m.other();
-    let sql = *m.random.pick(&["SELECT SLEEP(7)", "UPDATE t{n} SET v = SLEEP(7)", "SELECT SLEEP(7) FROM t{n} LIMIT 1"]);
-    let sql = sql.replace("{n}", &m.session.to_string());
-    m.op(Op::Killed { by, sql: sql.into_bytes() });
+    // Without a table, so that nothing makes it fail before it sleeps.
+    let sql = *m.random.pick(&["SELECT SLEEP(7)", "DO SLEEP(7)", "SELECT SLEEP(7) AS slept"]);
+    m.op(Op::Killed { by, sql: sql.as_bytes().to_vec() });
 }
