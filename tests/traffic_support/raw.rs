@@ -6,10 +6,13 @@
 use crate::common::Router;
 use std::time::Duration;
 use switchboard::auth::Credentials;
-use switchboard::backend::connect::{ConnectOptions, Connected, Target, connect};
+use switchboard::auth::client::{Reaction, ServerKey, SignIn};
+use switchboard::auth::server::Channel;
+use switchboard::backend::connect::{ConnectError, ConnectOptions, Connected, Target, connect};
 use switchboard::net::{Stream, frame};
 use switchboard::protocol::capabilities::Capabilities;
 use switchboard::protocol::codec::Reader;
+use switchboard::protocol::handshake::{Attributes, ChangeUser};
 use switchboard::protocol::response::{EofPacket, ErrPacket, OkPacket};
 use switchboard::protocol::status::Status;
 use tokio::io::AsyncWriteExt;
@@ -90,11 +93,26 @@ pub enum Bind<'a> {
     Long,
 }
 
+/// Why there is no packet. What a test for one fault takes for a panic, a comparison of two servers takes for an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The peer closed the connection.
+    Closed,
+    /// Nothing came for as long as the caller was ready to wait.
+    Silent,
+    /// A packet came whose sequence number is not the one that is due.
+    Sequence { due: u8, came: u8 },
+}
+
 /// The client.
 #[derive(Debug)]
 pub struct Raw {
     pub stream: Stream,
     pub deprecate_eof: bool,
+    /// The connection's number, as the greeting has it: what CONNECTION_ID() and KILL mean by it.
+    pub thread_id: u32,
+    /// The flags that are agreed.
+    pub capabilities: Capabilities,
     /// The sequence number that the next packet must have.
     next: u8,
 }
@@ -108,9 +126,80 @@ impl Raw {
     /// Signs in somewhere.
     pub async fn to(target: &Target, schema: &str, capabilities: Capabilities) -> Raw {
         let options = ConnectOptions { capabilities, schema: Some(schema), ..ConnectOptions::default() };
-        let connected = connect(target, &Credentials::new("app", "app-secret"), &options).await;
-        let Connected { stream, capabilities, .. } = connected.unwrap_or_else(|error| panic!("{error}"));
-        Raw { stream, deprecate_eof: capabilities.contains(Capabilities::DEPRECATE_EOF), next: 0 }
+        let connected = Raw::sign_in(target, &Credentials::new("app", "app-secret"), &options).await;
+        connected.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Signs in somewhere as anybody and with any options.
+    pub async fn sign_in(
+        target: &Target,
+        credentials: &Credentials,
+        options: &ConnectOptions<'_>,
+    ) -> Result<Raw, ConnectError> {
+        let Connected { stream, capabilities, server, .. } = connect(target, credentials, options).await?;
+        let deprecate_eof = capabilities.contains(Capabilities::DEPRECATE_EOF);
+        Ok(Raw { stream, deprecate_eof, thread_id: server.thread_id, capabilities, next: 0 })
+    }
+
+    /// Sends a command to a peer that may have closed.
+    pub async fn try_send(&mut self, command: u8, argument: &[u8]) -> Result<(), Fault> {
+        let mut payload = vec![command];
+        payload.extend_from_slice(argument);
+        self.next = frame::write_packet(&mut self.stream, &payload, 0).await.map_err(|_| Fault::Closed)?;
+        Ok(())
+    }
+
+    /// Reads one packet, and says why there is none.
+    pub async fn next_packet(&mut self, patience: Duration) -> Result<Vec<u8>, Fault> {
+        let mut payload = Vec::new();
+        let read = frame::read_packet(&mut self.stream, &mut payload, LIMIT);
+        let last = match tokio::time::timeout(patience, read).await {
+            Err(_elapsed) => return Err(Fault::Silent),
+            Ok(Err(_closed)) => return Err(Fault::Closed),
+            Ok(Ok(last)) => last,
+        };
+        let frames = (payload.len() / frame::MAX_FRAME) as u8;
+        let due = self.next.wrapping_add(frames);
+        if last != due {
+            return Err(Fault::Sequence { due, came: last });
+        }
+        self.next = last.wrapping_add(1);
+        Ok(payload)
+    }
+
+    /// COM_CHANGE_USER to the tests' user. The first answer is one for a scramble of nobody's, so that the server sends
+    /// another, or refuses a plugin; the server's last packet is the answer.
+    pub async fn change_user(
+        &mut self,
+        schema: Option<&str>,
+        collation: u16,
+        patience: Duration,
+    ) -> Result<Vec<u8>, Fault> {
+        let command = ChangeUser {
+            user: b"app",
+            auth: b"",
+            schema: schema.map(str::as_bytes),
+            collation: Some(collation),
+            plugin: Some(b"mysql_clear_password"),
+            attributes: Attributes(b""),
+        };
+        let mut payload = Vec::new();
+        command.encode(&mut payload, self.capabilities);
+        self.try_send(payload[0], &payload[1..]).await?;
+        let (credentials, key) = (Credentials::new("app", "app-secret"), ServerKey::Ask);
+        let begun = SignIn::begin(&credentials, Channel::Plain, &key, b"mysql_clear_password", &[b'x'; 20]);
+        let (mut sign_in, _, _) = begun.expect("a scramble of twenty bytes");
+        loop {
+            let packet = self.next_packet(patience).await?;
+            match sign_in.packet(&packet) {
+                Ok(Reaction::Send(answer)) => {
+                    let sent = frame::write_packet(&mut self.stream, &answer, self.next).await;
+                    self.next = sent.map_err(|_| Fault::Closed)?;
+                }
+                Ok(Reaction::Wait) => {}
+                Ok(Reaction::Done) | Err(_) => return Ok(packet),
+            }
+        }
     }
 
     /// Sends a command.
@@ -137,13 +226,11 @@ impl Raw {
 
     /// Reads one packet; `None` if the router closed.
     pub async fn try_packet(&mut self) -> Option<Vec<u8>> {
-        let mut payload = Vec::new();
-        let read = frame::read_packet(&mut self.stream, &mut payload, LIMIT);
-        let last = tokio::time::timeout(PATIENCE, read).await.expect("an answer").ok()?;
-        let frames = (payload.len() / frame::MAX_FRAME) as u8;
-        assert_eq!(last, self.next.wrapping_add(frames), "sequence number");
-        self.next = last.wrapping_add(1);
-        Some(payload)
+        match self.next_packet(PATIENCE).await {
+            Ok(packet) => Some(packet),
+            Err(Fault::Closed) => None,
+            Err(fault) => panic!("{fault:?}"),
+        }
     }
 
     /// Reads one packet whatever its sequence number; `None` if the router closed or says nothing for a second.
