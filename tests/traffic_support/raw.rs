@@ -97,6 +97,8 @@ pub struct Raw {
     pub deprecate_eof: bool,
     /// The sequence number that the next packet must have.
     next: u8,
+    /// The last command was an execution that asked for a cursor.
+    asked_for_cursor: bool,
 }
 
 impl Raw {
@@ -110,13 +112,19 @@ impl Raw {
         let options = ConnectOptions { capabilities, schema: Some(schema), ..ConnectOptions::default() };
         let connected = connect(target, &Credentials::new("app", "app-secret"), &options).await;
         let Connected { stream, capabilities, .. } = connected.unwrap_or_else(|error| panic!("{error}"));
-        Raw { stream, deprecate_eof: capabilities.contains(Capabilities::DEPRECATE_EOF), next: 0 }
+        Raw {
+            stream,
+            deprecate_eof: capabilities.contains(Capabilities::DEPRECATE_EOF),
+            next: 0,
+            asked_for_cursor: false,
+        }
     }
 
     /// Sends a command.
     pub async fn send(&mut self, command: u8, argument: &[u8]) {
         let mut payload = vec![command];
         payload.extend_from_slice(argument);
+        self.asked_for_cursor = command == 0x17 && argument.get(4).is_some_and(|flags| *flags != 0);
         self.next = frame::write_packet(&mut self.stream, &payload, 0).await.unwrap();
     }
 
@@ -214,7 +222,8 @@ impl Raw {
                 }
                 if !self.deprecate_eof {
                     let status = EofPacket::decode(&self.packet().await).unwrap().status;
-                    if status.contains(Status::CURSOR_EXISTS) {
+                    let open = status & (Status::CURSOR_EXISTS | Status::MORE_RESULTS) == Status::CURSOR_EXISTS;
+                    if self.asked_for_cursor && open {
                         return Answer::Rows { columns, rows: Vec::new(), status };
                     }
                     // MySQL says so before the rows alone; clients remember it.
