@@ -16,7 +16,6 @@ use crate::config::{self, Cause, Change, Fault, Loaded, Watch};
 use crate::session::kill::Verdict;
 use crate::session::snapshot::Snapshot;
 use crate::session::worker::Published;
-use crate::telemetry::events;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -33,7 +32,6 @@ use tokio::task::JoinHandle;
 /// # Errors
 /// [`StartError`], if it never came to serve.
 pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> Result<Ending, StartError> {
-    events::install();
     let setup = Setup::new(&loaded);
     let first = snapshot(&loaded, None).map_err(StartError::Configuration)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;

@@ -78,7 +78,7 @@ pub async fn check(backend: Arc<Backend>, checks: Checks) {
             Ok(Err(Trouble::Failed(_))) => "failed",
             Err(_) => "timeout",
         };
-        metrics::counter!(HEALTH_CHECKS, "backend" => backend.name.to_string(), "result" => result).increment(1);
+        HEALTH_CHECKS.count([&*backend.name, result]);
         let asked = if connects { Asked::Connect } else { Asked::Ping };
         backend.record.checked(Checked { at, asked, took: began.elapsed(), value: None, error });
         // Before it may come up again: what is behind is not to serve first and be found out afterwards.
