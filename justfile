@@ -28,6 +28,6 @@ bench *args:
 reload-storm reloads="1000":
     SWITCHBOARD_RELOADS={{reloads}} cargo test --release --test reload_storm -- --nocapture
 
-# Licences, sources and doubled dependencies (needs `cargo install cargo-deny`)
+# Licences, sources and doubled dependencies
 deny:
-    cargo deny check bans licenses sources
+    ./test deny

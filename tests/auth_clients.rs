@@ -159,6 +159,27 @@ fn knocks_at_the_door_are_not_worth_a_line() {
     assert!(matches!(half, LoginError::Io(_)) && half.fault() == Fault::Client, "{half}");
 }
 
+/// PHP's mysqlnd says so whether it was offered or not, and then waits for answers that are compressed, too.
+#[test]
+fn a_client_that_compresses_though_nobody_offered_it_is_told_at_once() {
+    let gate = gate();
+    for flag in [Capabilities::COMPRESS, Capabilities::ZSTD_COMPRESSION] {
+        let mut raw = Raw::to(&gate);
+        let offered = Greeting::decode(&raw.greeting).unwrap().capabilities;
+        assert!(!offered.intersects(flag));
+        let mut wish = response(b"anna", b"");
+        wish.capabilities |= flag;
+        wish.zstd_level = flag.contains(Capabilities::ZSTD_COMPRESSION).then_some(3);
+        let mut payload = Vec::new();
+        wish.encode(&mut payload);
+        raw.send(&payload, 1);
+        let (sequence, refusal) = raw.refusal().unwrap();
+        assert_eq!((sequence, refusal.code), (2, 3922), "{refusal}");
+        assert!(refusal.text().contains("compress"), "{refusal}");
+        assert!(matches!(error(&gate), LoginError::Compression));
+    }
+}
+
 #[test]
 fn nonsense_is_answered_once_and_closed() {
     let gate = gate();

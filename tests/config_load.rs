@@ -28,6 +28,7 @@ workers = 3
 io_uring = false
 pid_file = "/run/sb.pid"
 server_version = "10.11.6-MariaDB"
+server_collation = 8
 read_your_writes = "5s"
 read_your_writes_scope = "user"
 time_zone = "Europe/London"
@@ -182,6 +183,7 @@ fn every_key() {
     assert_eq!(c.listen.addresses.len(), 2);
     assert_eq!(c.listen.socket.as_deref(), Some(Path::new("/run/sb.sock")));
     assert_eq!(c.listen.server_version.as_deref(), Some("10.11.6-MariaDB"));
+    assert_eq!(c.listen.server_collation, Some(8));
     assert!(c.listen.tls.is_some() && c.listen.require_tls);
     assert_eq!((c.listen.max_clients, c.listen.backlog), (5000, 100));
     let s = &c.session;

@@ -65,6 +65,23 @@ async fn a_cursor_is_fetched_in_batches() {
     .await;
 }
 
+/// MySQL answers an EXPLAIN that asks for a cursor with rows, and says behind them that a cursor exists. None does: MySQL 9.7
+/// dies of a fetch from it, so the fetch must not get there.
+#[tokio::test]
+async fn an_execution_that_was_answered_with_rows_has_no_cursor() {
+    on_both_engines("", async |router, schema, engine| {
+        for capabilities in [PLAIN, MODERN] {
+            let mut client = Raw::connect(router, schema, capabilities).await;
+            let explain = client.prepare("EXPLAIN SELECT 1").await;
+            let answer = client.execute_with(explain.id, CURSOR, true, &[]).await.remove(0);
+            assert_eq!(answer.rows().len(), 1, "{engine}");
+            assert_eq!(client.fetch(&explain, 1).await.code(), 1421, "{engine}");
+            assert_eq!(client.value("SELECT 'alive' FOR UPDATE").await, "alive", "{engine}");
+        }
+    })
+    .await;
+}
+
 /// The same text twice in one session, and other statements that come and go: each cursor keeps its own rows.
 #[tokio::test]
 async fn cursors_do_not_disturb_each_other() {

@@ -6,7 +6,7 @@ mod traffic_support;
 use common::Router;
 use switchboard::protocol::capabilities::Capabilities;
 use switchboard::protocol::status::Status;
-use traffic_support::raw::{Answer, Bind, MODERN, PLAIN, Raw};
+use traffic_support::raw::{Answer, Bind, CURSOR, MODERN, PLAIN, Raw};
 use traffic_support::{Estate, on_both_engines, tag};
 
 const MULTI: Capabilities = Capabilities::MULTI_STATEMENTS;
@@ -210,4 +210,53 @@ async fn sees_nothing(router: &Router, schema: &str, shape: Capabilities, when: 
         assert_eq!(client.query("BEGIN").await.code(), 0);
         assert_eq!(client.query(sql).await.rows(), [["SYSTEM", "NULL", "NULL", "0"]], "{when}, in a transaction");
     }
+}
+
+/// While a procedure, a function, a block or a loop has a cursor open, servers say so in the packets of every result that goes
+/// out meanwhile; rows follow all the same, also where an execution asked for a cursor of its own.
+#[tokio::test]
+async fn results_while_a_cursor_is_open_inside() {
+    const WALK: &str = "DECLARE x INT; DECLARE c CURSOR FOR SELECT 7; OPEN c; FETCH c INTO x";
+    on_both_engines("", async |router, schema, engine| {
+        for shape in SHAPES {
+            let mut client = Raw::connect(router, schema, shape).await;
+            procedure(&mut client, "walk", &format!("() BEGIN {WALK}; SELECT x; CLOSE c; END")).await;
+            procedure(&mut client, "walks", &format!("() BEGIN {WALK}; SELECT x; SELECT 8 LIMIT 0; END")).await;
+            client.query("DROP FUNCTION IF EXISTS walked").await;
+            let function = format!("CREATE FUNCTION walked() RETURNS INT DETERMINISTIC BEGIN {WALK}; RETURN x; END");
+            assert_eq!(client.query(&function).await.code(), 0);
+            // What of a statement comes back: rows per result, and whether an OK follows them.
+            let mut cases = vec![
+                ("CALL walk()".to_owned(), &[1][..], true),
+                ("CALL walks()".to_owned(), &[1, 0], true),
+                ("SELECT walked() UNION SELECT 1 FOR UPDATE".to_owned(), &[2], false),
+            ];
+            if engine == "MariaDB" {
+                cases.push(("FOR r IN (SELECT 1 AS a) DO SELECT r.a; END FOR".to_owned(), &[1], true));
+                cases.push((format!("BEGIN NOT ATOMIC {WALK}; SELECT x; CLOSE c; END"), &[1], true));
+            }
+            for (sql, rows, ok) in &cases {
+                let mut answers = vec![client.queries(sql).await];
+                let statement = client.prepare(sql).await;
+                answers.push(client.execute_with(statement.id, 0, true, &[]).await);
+                if *ok {
+                    answers.push(client.execute_with(statement.id, CURSOR, true, &[]).await);
+                    assert_eq!(
+                        client.fetch(&statement, 1).await.code(),
+                        1421,
+                        "{engine} {sql}: no cursor is the client's"
+                    );
+                }
+                for all in answers {
+                    assert_eq!(all.len(), rows.len() + usize::from(*ok), "{engine} {sql}: {all:?}");
+                    let counts: Vec<usize> = all[..rows.len()].iter().map(|a| a.rows().len()).collect();
+                    assert_eq!(&counts, rows, "{engine} {sql}: {all:?}");
+                    assert!(!ok || matches!(all[rows.len()], Answer::Ok { .. }), "{engine} {sql}: {all:?}");
+                }
+                client.ping().await;
+            }
+        }
+        assert!(!router.log().contains("broke the protocol"), "{}", router.log());
+    })
+    .await;
 }

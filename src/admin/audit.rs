@@ -3,7 +3,8 @@
 //! A statement is written with its literals and comments taken out, so that a password cannot be in it; what it changed in the
 //! end is in the history of versions. Of a command the words are written, and not the value of a SET.
 
-use super::commands::{Command, pieces};
+use super::commands::Command;
+use super::commands::pieces::{Piece, pieces};
 use super::functions::Who;
 use crate::sql::digest::Digest;
 use crate::sql::lexer::{Lexer, TokenKind};
@@ -77,7 +78,7 @@ fn beginning(statement: &str) -> String {
 
 /// A command's own words: comments are none, and neither is what stands in quotes.
 pub fn words(command: &str) -> String {
-    let word = |piece: super::commands::Piece<'_>| match piece.kind {
+    let word = |piece: Piece<'_>| match piece.kind {
         TokenKind::String | TokenKind::QuotedIdent => "?".to_owned(),
         _ => piece.raw.to_owned(),
     };

@@ -13,11 +13,11 @@ use super::history::Versions;
 use super::model::merge::{merge, places};
 use super::model::{self, Rows, Tables, variables};
 use super::orders::Order;
-use super::tables::{Unit, main, monitor, refill, stats};
+use super::tables::{Unit, checksums, main, monitor, refill, servers, stats};
 use super::wire::Answer;
 use super::{idle, rights, stats_history};
 use crate::config::admin::{AdminRole, AdminSettings};
-use crate::config::{Document, Loaded, load_documents};
+use crate::config::{Document, Loaded, load_documents, read_files};
 use crate::session::worker::Published;
 use crate::telemetry::unix_seconds;
 use rusqlite::types::Value;
@@ -217,7 +217,7 @@ impl Desk {
     /// The configuration that the files say now, or why they say none.
     pub(super) fn on_disk(&self) -> Result<Loaded, DeskError> {
         let (_, runtime) = self.parts.versions.runtime();
-        let documents = super::commands::load::read_files(&self.parts.versions.disk())?;
+        let documents = read_files(&self.parts.versions.disk()).map_err(DeskError::Refused)?;
         let faults = match load_documents(&documents, &runtime.secrets) {
             Ok(loaded) => return Ok(loaded),
             Err(faults) => faults,
@@ -256,7 +256,7 @@ impl Desk {
             }
         }
         if named("switchboard_draining") {
-            let draining = super::commands::operate::draining(&self.parts.published, feed);
+            let draining = servers::draining(&self.parts.published, feed);
             self.engine.refill("stats.switchboard_draining", &draining)?;
         }
         if named("switchboard_config_history") {
@@ -267,11 +267,11 @@ impl Desk {
 
     fn refill_runtime(&self, lower: &str) -> Result<(), DeskError> {
         let mut rows = self.in_effect()?;
-        if let Some(servers) = rows.get_mut("mysql_servers") {
-            super::commands::operate::overlay_health(servers, &self.parts.published);
+        if let Some(rows) = rows.get_mut("mysql_servers") {
+            servers::overlay_health(rows, &self.parts.published);
         }
         if lower.contains("runtime_checksums_values") {
-            let sums = super::commands::checksum::all(&rows, self.parts.versions.history().last().map(|e| &**e));
+            let sums = checksums::all(&rows, self.parts.versions.history().last().map(|e| &**e));
             self.engine.refill("main.runtime_checksums_values", &sums)?;
         }
         if let Some(users) = rows.get_mut("mysql_users") {
@@ -306,7 +306,7 @@ impl Desk {
     /// [`DeskError`].
     pub(super) fn sql(&self, who: &Who, text: &str, parameters: &[Value]) -> Result<Answer, DeskError> {
         self.sync()?;
-        self.engine.greet(self.parts.published.load().frontend.server_version());
+        self.engine.greet(self.parts.published.load().greeting().version);
         let translated = dialect::translate(text);
         // What cannot be run, or may not, forgets nothing.
         let resets = match text.to_ascii_lowercase().contains("_reset") {

@@ -1,11 +1,13 @@
 //! What differs between two versions of the configuration's texts, as people read it; secrets are masked first.
 
 use crate::config::Document;
+use similar::TextDiff;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 use toml_edit::visit_mut::{VisitMut, visit_table_like_kv_mut};
 use toml_edit::{DocumentMut, Item, KeyMut, Value};
 
@@ -65,95 +67,13 @@ pub fn documents(before: &[Document], after: &[Document]) -> String {
     out
 }
 
-/// Lines around a change that are shown with it.
-const CONTEXT: usize = 3;
+/// The longest that the shortest way from one text to the other is looked for; a longer way is found at once.
+const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The most pairs of lines that are compared with each other; beyond, a changed stretch is shown whole.
-const MOST_PAIRS: usize = 4_000_000;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Same,
-    Gone,
-    New,
-}
-
-/// The hunks of a unified diff.
+/// The hunks of a unified diff, with three lines around each change.
 pub fn unified(old: &str, new: &str) -> String {
-    let (old, new): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
-    let steps = steps(&old, &new);
-    let mut out = String::new();
-    let mut at = 0;
-    while let Some(first) = steps[at..].iter().position(|(kind, _)| *kind != Kind::Same).map(|p| at + p) {
-        let start = first.saturating_sub(CONTEXT).max(at);
-        let mut end = first;
-        // Changes that are near each other are one hunk.
-        while let Some(next) = steps[end..].iter().take(2 * CONTEXT + 1).position(|(kind, _)| *kind != Kind::Same) {
-            end += next + 1;
-        }
-        let stop = (end + CONTEXT).min(steps.len());
-        let count = |upto: usize, skip: Kind| steps[..upto].iter().filter(|(kind, _)| *kind != skip).count();
-        let (old_start, new_start) = (count(start, Kind::New), count(start, Kind::Gone));
-        let (old_lines, new_lines) = (count(stop, Kind::New) - old_start, count(stop, Kind::Gone) - new_start);
-        let _ = writeln!(out, "@@ -{},{old_lines} +{},{new_lines} @@", old_start + 1, new_start + 1);
-        for (kind, line) in &steps[start..stop] {
-            let mark = match kind {
-                Kind::Same => ' ',
-                Kind::Gone => '-',
-                Kind::New => '+',
-            };
-            let _ = writeln!(out, "{mark}{line}");
-        }
-        at = stop;
-    }
-    out
-}
-
-/// The way from one text to the other, line by line: what both begin and end with is passed over, and what lies between is
-/// compared by its longest common part.
-fn steps<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(Kind, &'a str)> {
-    let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let (old_rest, new_rest) = (&old[head..], &new[head..]);
-    let tail = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(a, b)| a == b).count();
-    let (a, b) = (&old_rest[..old_rest.len() - tail], &new_rest[..new_rest.len() - tail]);
-    let same = |lines: &[&'a str]| lines.iter().map(|line| (Kind::Same, *line)).collect::<Vec<_>>();
-    let mut out = same(&old[..head]);
-    if a.len().saturating_mul(b.len()) > MOST_PAIRS {
-        out.extend(a.iter().map(|line| (Kind::Gone, *line)));
-        out.extend(b.iter().map(|line| (Kind::New, *line)));
-    } else {
-        middle(a, b, &mut out);
-    }
-    out.extend(same(&old_rest[old_rest.len() - tail..]));
-    out
-}
-
-fn middle<'a>(a: &[&'a str], b: &[&'a str], out: &mut Vec<(Kind, &'a str)>) {
-    // longest[i][j]: how many lines a[i..] and b[j..] have in common, in order.
-    let width = b.len() + 1;
-    let mut longest = vec![0u32; (a.len() + 1) * width];
-    for i in (0..a.len()).rev() {
-        for j in (0..b.len()).rev() {
-            longest[i * width + j] = if a[i] == b[j] {
-                longest[(i + 1) * width + j + 1] + 1
-            } else {
-                longest[(i + 1) * width + j].max(longest[i * width + j + 1])
-            };
-        }
-    }
-    let (mut i, mut j) = (0, 0);
-    while i < a.len() || j < b.len() {
-        if i < a.len() && j < b.len() && a[i] == b[j] {
-            out.push((Kind::Same, a[i]));
-            (i, j) = (i + 1, j + 1);
-        } else if j == b.len() || (i < a.len() && longest[(i + 1) * width + j] >= longest[i * width + j + 1]) {
-            out.push((Kind::Gone, a[i]));
-            i += 1;
-        } else {
-            out.push((Kind::New, b[j]));
-            j += 1;
-        }
-    }
+    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);
+    diff.unified_diff().context_radius(3).missing_newline_hint(false).to_string()
 }
 
 #[cfg(test)]
@@ -166,7 +86,7 @@ mod tests {
         let new = "a\nb\nc\nd\nE\nf\ng\nh\ni\nj\n";
         assert_eq!(unified(old, new), "@@ -2,8 +2,9 @@\n b\n c\n d\n-e\n+E\n f\n g\n h\n i\n+j\n");
         assert_eq!(unified(old, old), "");
-        assert_eq!(unified("", "x\n"), "@@ -1,0 +1,1 @@\n+x\n");
+        assert_eq!(unified("", "x\n"), "@@ -0,0 +1 @@\n+x\n");
     }
 
     #[test]

@@ -221,6 +221,11 @@ pub struct HealthRow {
 /// A name and a figure.
 pub type Figure = (Cow<'static, str>, String);
 
+/// One of them.
+pub fn figure(name: &'static str, value: impl ToString) -> Figure {
+    (Cow::Borrowed(name), value.to_string())
+}
+
 /// What is known of a router that runs. What is not counted yet gives no rows, never invented ones.
 pub trait Feed: Send + Sync {
     /// Servers and their connections, hostgroup by hostgroup. `reset`: counters begin at zero again afterwards.

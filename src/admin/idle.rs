@@ -1,6 +1,6 @@
 //! What a statement writes and nothing follows from: said at once, in the statement's warnings.
 
-use super::commands::{first_word_is, pieces};
+use super::commands::pieces::{first_word_is, pieces};
 use super::model;
 
 /// Columns without a meaning that a change names: a warning for each.

@@ -5,7 +5,6 @@
 //! [`MOST_ROWS`] rows. They are in memory: a router that starts begins anew.
 //! Neighbours: `tables::stats_history` says what the tables are, `feed` has the figures, `server` keeps the time.
 
-use super::desk::Desk;
 use super::engine::{Engine, EngineError};
 use super::feed::{Feed, Figure};
 use super::tables::refill;
@@ -244,13 +243,7 @@ pub struct Sampler {
 
 impl Sampler {
     /// Takes the samples that are due. To be called each second.
-    pub fn tick(&mut self, desk: &Desk, now: u64) {
-        let (_, loaded) = desk.versions().runtime();
-        let Some(settings) = &loaded.process.admin else { return };
-        self.take(&desk.engine, &*desk.parts.feed, &settings.stats_history, now);
-    }
-
-    fn take(&mut self, engine: &Engine, feed: &dyn Feed, sampling: &Sampling, now: u64) {
+    pub fn take(&mut self, engine: &Engine, feed: &dyn Feed, sampling: &Sampling, now: u64) {
         for (subject, due) in Subject::ALL.into_iter().zip(&mut self.due) {
             let interval = subject.interval(sampling).as_secs();
             if interval == 0 {

@@ -9,19 +9,18 @@ use crate::admin::desk::Parts;
 use crate::admin::history::{News, Versions};
 use crate::admin::orders::{Order, Source};
 use crate::admin::server::Context;
-use crate::backend::check::{Checks, check};
+use crate::backend::check::{Checks, check, meet};
 use crate::backend::health::State;
 use crate::backend::server::{Backend, BackendId};
 use crate::config::{self, Cause, Change, Fault, Loaded, Watch};
 use crate::session::kill::Verdict;
 use crate::session::snapshot::Snapshot;
 use crate::session::worker::Published;
-use crate::telemetry::events;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver};
@@ -33,7 +32,6 @@ use tokio::task::JoinHandle;
 /// # Errors
 /// [`StartError`], if it never came to serve.
 pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> Result<Ending, StartError> {
-    events::install();
     let setup = Setup::new(&loaded);
     let first = snapshot(&loaded, None).map_err(StartError::Configuration)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default())?;
@@ -41,6 +39,8 @@ pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> 
     let http = setup.http.as_ref().map(|(address, _)| super::http::bind(*address)).transpose()?;
     let admin = bind_admin(&loaded, &setup)?;
     let versions = first_version(&loaded, first.version, &setup);
+    // The first client is to be greeted as by the writer, too.
+    runtime.block_on(meet(first.writers(), &first.checks));
     let router = Router::start(&setup, publish(first))?;
     if let (Some(bound), Some((_, password))) = (http, setup.http.clone()) {
         super::http::serve(bound, password, router.view())?;
@@ -338,8 +338,7 @@ async fn check_backends(published: Published) {
         for backend in backends {
             tasks.entry(backend.id).or_insert_with(|| {
                 let checks = snapshot.checks.clone();
-                let learn = learner(&snapshot, &backend);
-                (checks.clone(), tokio::task::spawn_local(check(backend, checks, learn)))
+                (checks.clone(), tokio::task::spawn_local(check(backend, checks)))
             });
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -357,11 +356,4 @@ fn say_drained(backends: &[Arc<Backend>], empty: &mut HashSet<BackendId>) {
             tracing::info!(backend = &*backend.name, "drained: no session uses it any more");
         }
     }
-}
-
-/// Where a writer's version is written down for the greeting; nowhere for a reader.
-fn learner(snapshot: &Snapshot, backend: &Arc<Backend>) -> Option<Arc<OnceLock<String>>> {
-    let mut hostgroups = snapshot.topology.hostgroups();
-    let writes = hostgroups.any(|h| h.writer && h.members.iter().any(|m| m.backend.id == backend.id));
-    writes.then(|| Arc::clone(&snapshot.frontend.learnt_version))
 }

@@ -6,20 +6,19 @@ mod status;
 
 use super::metrics;
 use super::view::{Then, View};
-use crate::admin::commands::operate::{place_of, status_in};
 use crate::admin::feed::estate::{FreshnessRow, RouteRow, TierRow, UnprovenRow};
 use crate::admin::feed::held::{FreeRow, PreparedRow};
 use crate::admin::feed::{
     CheckKind, CheckRow, CommandRow, DigestRow, ErrorRow, Feed, Figure, HealthRow, PoolRow, ProcessRow, RuleHitRow,
-    UserRow,
+    UserRow, figure,
 };
+use crate::admin::tables::servers::{place_of, status_in};
 use crate::backend::record::Asked;
 use crate::config::address_of;
 use crate::session::display::Look;
 use crate::session::registry::{Activity, Glimpse};
 use crate::sql::effects::Verb;
 use crate::telemetry::stats::DigestTally;
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
@@ -63,10 +62,6 @@ impl Seen {
             _ => (name.to_owned(), 0),
         }
     }
-}
-
-fn figure(name: &'static str, value: impl ToString) -> Figure {
-    (Cow::Borrowed(name), value.to_string())
 }
 
 impl Feed for Seen {

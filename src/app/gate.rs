@@ -257,14 +257,14 @@ impl Reception {
         let host = client_ip.map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
         let mut capabilities = Capabilities::COMMON;
         capabilities.set(Capabilities::LOCAL_FILES, snapshot.settings.local_infile);
-        let version = snapshot.frontend.server_version();
+        let greeting = snapshot.greeting();
         let context = LoginContext {
             connection_id,
             host: &host,
-            server_version: &version,
+            server_version: &greeting.version,
             capabilities,
             status: Status::AUTOCOMMIT,
-            collation: snapshot.frontend.collation,
+            collation: greeting.collation.into(),
             accounts: &snapshot.accounts,
             rsa: snapshot.frontend.rsa.as_ref().unwrap_or(&self.gate.shared.rsa),
             tls: snapshot.frontend.tls.as_ref(),

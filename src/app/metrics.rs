@@ -107,17 +107,14 @@ impl Collector for Page {
         self.sessions(out)?;
         self.statements(out)?;
         self.backends(out)?;
-        events(out)
+        events(out, &events::ADMIN_SIGN_INS)?;
+        events(out, &events::HEALTH_CHECKS)
     }
 }
 
-/// What was recorded through the facade, by this process. Its names are whole; here they get what all names get.
-fn events(out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-    for (name, Family { help, counts }) in events::read() {
-        let name = name.trim_start_matches("switchboard_").trim_end_matches("_total");
-        family(out, name, &help, MetricType::Counter, counts.into_iter().map(|(l, n)| (l, ConstCounter::new(n))))?;
-    }
-    Ok(())
+/// What was counted off the statement path, by this process.
+fn events<const N: usize>(out: &mut DescriptorEncoder<'_>, events: &Family<N>) -> Result<(), Error> {
+    counters(out, events.name, events.help, events.read())
 }
 
 impl Page {

@@ -72,8 +72,7 @@ pub fn snapshot(loaded: &Loaded, previous: Option<&Snapshot>) -> Result<Snapshot
     let accounts = Accounts::build(specs, previous.map(|p| &p.accounts)).map_err(|e| e.to_string())?;
     let frontend = Frontend {
         version: loaded.listen.server_version.clone(),
-        learnt_version: previous.map(|p| Arc::clone(&p.frontend.learnt_version)).unwrap_or_default(),
-        collation: 45,
+        collation: loaded.listen.server_collation,
         plugin: Plugin::Native,
         tls: loaded.listen.tls.clone(),
         require_secure: loaded.listen.require_tls,

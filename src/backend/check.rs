@@ -4,7 +4,7 @@
 //! one idle connection costs. A backend that may be behind by so much only is asked for its lag besides, and one of several
 //! writers whether it is read-only. It signs in by the same code as the traffic does, so what it finds is what the traffic would.
 
-use super::connect::{self, ConnectOptions, Connected};
+use super::connect::{self, ConnectError, ConnectOptions, Connected};
 use super::discovery;
 use super::health::{Cause, State};
 use super::lag::{Reading, Turn};
@@ -16,7 +16,7 @@ use crate::net::frame;
 use crate::protocol::response::ErrPacket;
 use crate::telemetry::events::HEALTH_CHECKS;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::time::timeout;
 
@@ -44,8 +44,21 @@ impl Default for Checks {
     }
 }
 
-/// Checks one backend for ever. `learn` is where the version that it names is written down, once.
-pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<OnceLock<String>>>) {
+/// Signs in at these backends as the checks do, all at once, and leaves: so what they say of themselves is known before anybody
+/// needs it. Who does not answer in the time of a check is not waited for, and nothing here counts for health.
+pub async fn meet(backends: impl Iterator<Item = &Arc<Backend>>, checks: &Checks) {
+    let mut meetings = tokio::task::JoinSet::new();
+    for backend in backends {
+        let (backend, checks) = (Arc::clone(backend), checks.clone());
+        meetings.spawn(async move {
+            let _ = sign_in(&backend, &checks).await;
+        });
+    }
+    while meetings.join_next().await.is_some() {}
+}
+
+/// Checks one backend for ever.
+pub async fn check(backend: Arc<Backend>, checks: Checks) {
     let mut connection: Option<Connected> = None;
     let mut for_lag: Question<Told> = Question::default();
     let mut for_read_only: Question<discovery::Reading> = Question::default();
@@ -65,7 +78,7 @@ pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<Once
             Ok(Err(Trouble::Failed(_))) => "failed",
             Err(_) => "timeout",
         };
-        metrics::counter!(HEALTH_CHECKS, "backend" => backend.name.to_string(), "result" => result).increment(1);
+        HEALTH_CHECKS.count([&*backend.name, result]);
         let asked = if connects { Asked::Connect } else { Asked::Ping };
         backend.record.checked(Checked { at, asked, took: began.elapsed(), value: None, error });
         // Before it may come up again: what is behind is not to serve first and be found out afterwards.
@@ -83,9 +96,6 @@ pub async fn check(backend: Arc<Backend>, checks: Checks, learn: Option<Arc<Once
             Ok(Ok(())) => {
                 backend.health.check_succeeded(&backend.name);
                 reported_credentials = false;
-                if let (Some(learn), Some(connected)) = (&learn, &connection) {
-                    let _ = learn.set(connected.server.version.clone());
-                }
             }
             Ok(Err(Trouble::Credentials(error))) => {
                 // The server is there and answers; that the checks' account is wrong is the operator's to know, once.
@@ -229,16 +239,26 @@ enum Trouble {
     Failed(Cause),
 }
 
+/// Signs in as the checks do. What the server says of itself is learnt also where it then refuses.
+async fn sign_in(backend: &Backend, checks: &Checks) -> Result<Connected, ConnectError> {
+    let nobody = Credentials::new("", "");
+    let credentials = checks.credentials.as_ref().unwrap_or(&nobody);
+    let options = ConnectOptions { timeout: checks.timeout, ..ConnectOptions::default() };
+    let result = connect::connect(&backend.target(), credentials, &options).await;
+    let server = match &result {
+        Ok(connected) => Some(&connected.server),
+        Err(error) => error.server.as_deref(),
+    };
+    if let Some(server) = server {
+        backend.learn(server);
+    }
+    result
+}
+
 async fn ask(backend: &Backend, checks: &Checks, kept: &mut Option<Connected>) -> Result<(), Trouble> {
     if kept.is_none() {
-        let nobody = Credentials::new("", "");
-        let credentials = checks.credentials.as_ref().unwrap_or(&nobody);
-        let options = ConnectOptions { timeout: checks.timeout, ..ConnectOptions::default() };
-        match connect::connect(&backend.target(), credentials, &options).await {
-            Ok(connected) => {
-                backend.learn_engine(connected.server.is_mariadb);
-                *kept = Some(connected);
-            }
+        match sign_in(backend, checks).await {
+            Ok(connected) => *kept = Some(connected),
             Err(error) if !error.says_unwell() && checks.credentials.is_none() => return Ok(()),
             Err(error) if error.is_credentials() => return Err(Trouble::Credentials(error.to_string())),
             Err(error) if error.is_full() => return Ok(()),

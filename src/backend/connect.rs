@@ -139,7 +139,7 @@ pub struct Connected {
 /// What a server says of itself in its greeting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerInfo {
-    /// Its version, without MariaDB's `5.5.5-`.
+    /// Its version as sent: MariaDB's begins with `5.5.5-`, which `SELECT VERSION()` leaves out.
     pub version: String,
     /// It is MariaDB.
     pub is_mariadb: bool,

@@ -10,7 +10,6 @@
 //! it as checks bring a backend up. Only readers are left out ([`super::hostgroup`]): a writer takes its statements
 //! whatever it says. The question itself is asked by [`super::replica`].
 
-use super::replica::Applied;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -44,6 +43,15 @@ impl Reading {
             Reading::Unreadable(_) => 3,
         }]
     }
+}
+
+/// Up to where a replica has done what its source did, in the source's own words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The source's log and the place in it: `master-bin.000003:4711`.
+    pub position: String,
+    /// GTIDs; empty where the server uses none.
+    pub gtid: String,
 }
 
 /// What a configuration says about a backend's lag.

@@ -6,7 +6,7 @@
 //! traffic is [`super::lag`]'s to say.
 
 use super::connect::Connected;
-use super::lag::Reading;
+use super::lag::{Applied, Reading};
 use crate::net::frame;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::{Reader, Truncated};
@@ -53,15 +53,6 @@ pub struct Told {
     pub reading: Reading,
     /// Up to where it has done what its source did, of the channel that counts.
     pub applied: Option<Applied>,
-}
-
-/// Up to where a replica has done what its source did, in the source's own words.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Applied {
-    /// The source's log and the place in it: `master-bin.000003:4711`.
-    pub position: String,
-    /// GTIDs; empty where the server uses none.
-    pub gtid: String,
 }
 
 /// What a server answers to a question.

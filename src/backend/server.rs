@@ -2,12 +2,12 @@
 //!
 //! Shared by every worker and the control thread; all of it that changes is atomic, because the statement path reads it.
 
-use super::connect::Target;
+use super::connect::{ServerInfo, Target};
 use super::discovery::ReadOnly;
 use super::health::{Cause, Health, State};
 use super::lag::Lag;
 use super::record::Record;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -21,6 +21,15 @@ pub enum Engine {
     MariaDb = 1,
     /// MySQL, Aurora, Percona Server.
     MySql = 2,
+}
+
+/// What a server's greeting tells a client beside the protocol's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Greeted {
+    /// Its version, as sent.
+    pub version: String,
+    /// The low byte of its default collation.
+    pub collation: u8,
 }
 
 /// A server's number, unique for the life of the process (a backend that a reload keeps keeps it).
@@ -45,6 +54,8 @@ pub struct Backend {
     /// The most connections that all workers together may have open.
     max_connections: AtomicU32,
     engine: AtomicU8,
+    /// Its greeting, as far as it is passed on to clients.
+    greeted: ArcSwapOption<Greeted>,
     open: AtomicU32,
     busy: AtomicU32,
     waiting: AtomicU32,
@@ -65,6 +76,7 @@ impl Backend {
             lag: Lag::default(),
             read_only: ReadOnly::default(),
             engine: AtomicU8::new(Engine::Unknown as u8),
+            greeted: ArcSwapOption::empty(),
             open: AtomicU32::new(0),
             busy: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
@@ -98,9 +110,19 @@ impl Backend {
         }
     }
 
+    /// What its latest greeting said to clients; none until it has been met.
+    pub fn greeted(&self) -> Option<Arc<Greeted>> {
+        self.greeted.load_full()
+    }
+
     /// Notes what its greeting said.
-    pub fn learn_engine(&self, is_mariadb: bool) {
-        self.engine.store(if is_mariadb { Engine::MariaDb } else { Engine::MySql } as u8, Relaxed);
+    pub fn learn(&self, server: &ServerInfo) {
+        self.engine.store(if server.is_mariadb { Engine::MariaDb } else { Engine::MySql } as u8, Relaxed);
+        let known = self.greeted.load();
+        if known.as_ref().is_none_or(|g| g.version != server.version || g.collation != server.collation) {
+            let (version, collation) = (server.version.clone(), server.collation);
+            self.greeted.store(Some(Arc::new(Greeted { version, collation })));
+        }
     }
 
     /// Room for one more connection, if the limit leaves any. The room is given back when the lease is dropped.

@@ -1,7 +1,7 @@
 //! `[admin]`: the admin SQL port, and who may sign in there.
 
+use super::listen::socket_address;
 use super::reader::Section;
-use super::server::socket_address;
 use super::users;
 use crate::auth::AccountSpec;
 use std::net::SocketAddr;

@@ -4,8 +4,8 @@
 //! says the same by construction. Passwords are not in it; it names environment variables for them.
 
 use super::fault::Fault;
+use super::listen::socket_address;
 use super::load::{Loaded, load_text};
-use super::server::socket_address;
 use super::topology;
 use crate::auth::Secret;
 use crate::backend::connect::Address;

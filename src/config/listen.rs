@@ -18,8 +18,10 @@ pub struct FrontendSettings {
     pub require_tls: bool,
     /// Our RSA key, for passwords over plain TCP. None: one that is made when first needed.
     pub rsa_key: Option<Arc<RsaKey>>,
-    /// The version text of the greeting. None: what the first writer that answers says of itself.
+    /// The version text of the greeting. None: the writer's.
     pub server_version: Option<Box<str>>,
+    /// The collation of the greeting, by number. None: the writer's.
+    pub server_collation: Option<u8>,
     /// Clients at a time; more get error 1040.
     pub max_clients: u32,
     /// Connections that the system may hold for us before they are accepted.
@@ -35,8 +37,33 @@ impl Default for FrontendSettings {
             require_tls: false,
             rsa_key: None,
             server_version: None,
+            server_collation: None,
             max_clients: 100_000,
             backlog: 4_096,
         }
+    }
+}
+
+/// `127.0.0.1:6033`, `[::]:6033`, `:6033` for every address, `localhost:6033`.
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    let text = text.trim();
+    let full = match text.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}")),
+    };
+    full.parse()
+        .map_err(|_| format!("`{text}` is no address to listen on: write 127.0.0.1:6033, [::1]:6033, or :6033 for all"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_to_listen_on() {
+        for (text, shown) in [(":6033", "0.0.0.0:6033"), ("localhost:1", "127.0.0.1:1"), ("[::1]:6033", "[::1]:6033")] {
+            assert_eq!(socket_address(text).map(|a| a.to_string()).as_deref(), Ok(shown));
+        }
+        assert!(socket_address("6033").is_err());
     }
 }

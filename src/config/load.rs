@@ -76,6 +76,22 @@ impl Document {
     }
 }
 
+/// The files' texts as they are now. A text that is in no file is what it was.
+///
+/// # Errors
+/// The first file that cannot be read, and why.
+pub fn read_files(documents: &[Document]) -> Result<Vec<Document>, String> {
+    let read = |document: &Document| {
+        if !document.is_file() {
+            return Ok(document.clone());
+        }
+        let text =
+            std::fs::read_to_string(&document.path).map_err(|error| format!("{}: {error}", document.path.display()))?;
+        Ok(Document { path: document.path.clone(), text: text.into() })
+    };
+    documents.iter().map(read).collect()
+}
+
 /// Reads and checks a configuration that is at hand, as [`load`] does one from files: no file is opened but those that
 /// passwords and certificates are in. `secrets` are looked at before the environment.
 ///

@@ -27,5 +27,5 @@ mod watch;
 pub use background::{at_rest, at_work, stand_back, with_breaks};
 pub use fault::Fault;
 pub use flags::{Flags, from_flags};
-pub use load::{Document, Loaded, address_of, load, load_documents, load_without_secrets, value_of};
+pub use load::{Document, Loaded, address_of, load, load_documents, load_without_secrets, read_files, value_of};
 pub use watch::{Cause, Change, Watch, watch};

@@ -2,7 +2,7 @@
 //! above all tables.
 
 use super::backends::{HealthCheck, UnknownLag};
-use super::listen::FrontendSettings;
+use super::listen::{FrontendSettings, socket_address};
 use super::process::ProcessSettings;
 use super::reader::Section;
 use crate::auth::RsaKey;
@@ -10,7 +10,6 @@ use crate::net::tls::{ServerIdentity, server_config};
 use crate::rules::CacheLimits;
 use crate::session::settings::{Scope, SessionSettings};
 use jiff::tz::TimeZone;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +39,7 @@ impl Server {
         set(&mut self.process.io_uring, root.flag("io_uring"));
         set(&mut self.process.pid_file, root.path("pid_file").map(Some));
         set(&mut self.listen.server_version, root.parsed("server_version", server_version).map(Some));
+        set(&mut self.listen.server_collation, root.small("server_collation", 1..=255).map(|n| u8::try_from(n).ok()));
         set(&mut self.session.read_your_writes, root.duration("read_your_writes"));
         set(&mut self.session.read_your_writes_scope, root.choice("read_your_writes_scope", &Scope::NAMES));
         set(&mut self.session.time_zone, root.parsed("time_zone", time_zone));
@@ -193,17 +193,6 @@ impl Server {
     }
 }
 
-/// `127.0.0.1:6033`, `[::]:6033`, `:6033` for every address, `localhost:6033`.
-pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
-    let text = text.trim();
-    let full = match text.strip_prefix(':') {
-        Some(port) => format!("0.0.0.0:{port}"),
-        None => text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}")),
-    };
-    full.parse()
-        .map_err(|_| format!("`{text}` is no address to listen on: write 127.0.0.1:6033, [::1]:6033, or :6033 for all"))
-}
-
 /// An IANA name, or an offset as MySQL writes it.
 fn time_zone(text: &str) -> Result<TimeZone, String> {
     let bad = || format!("`{text}` is no time zone: write UTC, Europe/London, or an offset such as +02:00");
@@ -237,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zones_versions_and_addresses() {
+    fn zones_and_versions() {
         for good in ["UTC", "Europe/London", "+00:00", "-05:30", "+14:00"] {
             assert!(time_zone(good).is_ok(), "{good}");
         }
@@ -248,9 +237,5 @@ mod tests {
         for bad in ["", "MariaDB", "8.0\n", "8é"] {
             assert!(server_version(bad).is_err(), "{bad}");
         }
-        for (text, shown) in [(":6033", "0.0.0.0:6033"), ("localhost:1", "127.0.0.1:1"), ("[::1]:6033", "[::1]:6033")] {
-            assert_eq!(socket_address(text).map(|a| a.to_string()).as_deref(), Ok(shown));
-        }
-        assert!(socket_address("6033").is_err());
     }
 }

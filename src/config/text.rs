@@ -45,33 +45,16 @@ pub(super) fn substitute(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Re
     Ok(out)
 }
 
-/// Reads `90d`, `2s`, `250ms`, `1h30m`, or `0`: milliseconds. Units: ms, s, m, h, d, w.
+/// Reads `90d`, `2s`, `250ms`, `1h30m`, or `0`: milliseconds. Units: ms, s, m (min), h, d, w. `humantime` knows longer and
+/// shorter ones, too, of which `M` is a month: none of them is taken, so that a slip of the shift key is a fault.
 fn parse_millis(text: &str) -> Result<u64, String> {
     let bad = || format!("`{text}` is no duration: write 250ms, 2s, 5m, 1h30m, 90d or 0");
-    let text = text.trim();
-    if text == "0" {
-        return Ok(0);
+    let mut units = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|unit| !unit.is_empty());
+    if !units.all(|unit| matches!(unit, "ms" | "s" | "m" | "min" | "h" | "d" | "w")) {
+        return Err(bad());
     }
-    let mut rest = text;
-    let mut total = 0u64;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|&n| n > 0).ok_or_else(bad)?;
-        let number: u64 = rest[..digits].parse().map_err(|_| bad())?;
-        rest = &rest[digits..];
-        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let unit: u64 = match rest[..letters].trim() {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" | "min" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            "w" => 604_800_000,
-            _ => return Err(bad()),
-        };
-        rest = &rest[letters..];
-        total = number.checked_mul(unit).and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
-    }
-    if text.is_empty() { Err(bad()) } else { Ok(total) }
+    let duration = humantime::parse_duration(text.trim()).map_err(|_| bad())?;
+    u64::try_from(duration.as_millis()).map_err(|_| bad())
 }
 
 /// The longest duration: a hundred years.
@@ -100,7 +83,8 @@ pub(super) fn horizon(text: &str) -> Result<Horizon, String> {
     }
 }
 
-/// Reads `67108864`, `64MiB`, `64M`, `16k`: bytes, in powers of 1024.
+/// Reads `67108864`, `64MiB`, `64M`, `16k`: bytes, in powers of 1024 whatever the spelling, as MySQL has them. (`bytesize` takes
+/// `64M` and `2KB` for powers of 1000.)
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let bad = || format!("`{text}` is no size: write bytes, or 16KiB, 64MiB, 1GiB");
     let trimmed = text.trim();
@@ -192,13 +176,39 @@ mod tests {
 
     #[test]
     fn durations_and_sizes() {
-        for (text, millis) in
-            [("0", 0), ("250ms", 250), ("2s", 2_000), ("1h30m", 5_400_000), ("1w", 604_800_000), ("5 m", 300_000)]
-        {
+        for (text, millis) in [
+            ("0", 0),
+            ("250ms", 250),
+            ("2s", 2_000),
+            ("1h30m", 5_400_000),
+            ("1w", 604_800_000),
+            ("5 m", 300_000),
+            (" 7d ", 604_800_000),
+            ("1min", 60_000),
+            ("1h 30 m", 5_400_000),
+        ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for bad in ["", "5", "s", "5x", "-1s", "1.5s", "99999999999999999999s", "101w5", "2000000d"] {
+        for bad in [
+            "",
+            "5",
+            "s",
+            "5x",
+            "-1s",
+            "1.5s",
+            "99999999999999999999s",
+            "101w5",
+            "2000000d",
+            "5M",
+            "1month",
+            "2y",
+            "5us",
+            "5000000ns",
+            "2sec",
+            "1e3s",
+        ] {
             assert!(duration(bad).is_err(), "{bad}");
+            assert!(duration(bad).unwrap_err().starts_with(&format!("`{bad}` is")), "{bad}");
         }
         assert_eq!(horizon("90d"), Ok(Horizon::days(90)));
         assert_eq!(horizon("36h"), Ok(Horizon { days: 1, seconds: 43_200 }));

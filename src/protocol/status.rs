@@ -18,7 +18,7 @@ bitflags! {
         const NO_GOOD_INDEX = 1 << 4;
         /// No index was used.
         const NO_INDEX = 1 << 5;
-        /// The execution opened a cursor; rows come by COM_STMT_FETCH.
+        /// A cursor is open: the execution's own, whose rows come by COM_STMT_FETCH, or one inside a procedure or a block.
         const CURSOR_EXISTS = 1 << 6;
         /// The cursor has no more rows.
         const LAST_ROW_SENT = 1 << 7;

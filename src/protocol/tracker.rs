@@ -26,6 +26,9 @@ use super::status::Status;
 pub enum Expect {
     /// OK, ERR, result sets, LOCAL INFILE: COM_QUERY, COM_STMT_EXECUTE, and all that answer OK or ERR alone.
     Results,
+    /// The same for a COM_STMT_EXECUTE that asks for a cursor. A server that opens one sends the columns alone; it may also
+    /// open none and send rows.
+    Cursor,
     /// COM_STMT_PREPARE.
     Prepare,
     /// Rows of an open cursor: COM_STMT_FETCH. Also COM_FIELD_LIST, whose column definitions end like rows do.
@@ -159,13 +162,25 @@ pub struct Tracker {
     rows: u64,
     /// The present rows are OUT parameters, whose first EOF packet alone says that more follows.
     out_parameters: bool,
+    cursor: Cursor,
+}
+
+/// Whether the server keeps the rows for the client to fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cursor {
+    /// The request did not ask for that. CURSOR_EXISTS then tells of a cursor inside a procedure, a function or a block.
+    NotAsked,
+    /// It asked, and has not been given one so far.
+    Asked,
+    /// It has been given one.
+    Opened,
 }
 
 impl Tracker {
     /// A tracker for the response to a command whose last frame had the sequence number `sent`.
     pub fn new(expect: Expect, deprecate_eof: bool, sent: u8) -> Self {
         let phase = match expect {
-            Expect::Results => Phase::Head,
+            Expect::Results | Expect::Cursor => Phase::Head,
             Expect::Prepare => Phase::PrepareHead,
             Expect::Rows => Phase::Rows,
             Expect::Text => Phase::Text,
@@ -178,6 +193,7 @@ impl Tracker {
             deprecate_eof,
             rows: 0,
             out_parameters: false,
+            cursor: if expect == Expect::Cursor { Cursor::Asked } else { Cursor::NotAsked },
         }
     }
 
@@ -202,6 +218,11 @@ impl Tracker {
     /// Rows that went by so far.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// True if the response says that a cursor has been opened for the client, whose rows come by COM_STMT_FETCH.
+    pub fn opened_cursor(&self) -> bool {
+        self.cursor == Cursor::Opened
     }
 
     /// True if not a byte of a result has been decided yet.
@@ -369,6 +390,9 @@ impl Tracker {
                 if std::mem::take(&mut self.out_parameters) {
                     summary.status |= Status::MORE_RESULTS;
                 }
+                if self.deprecate_eof && self.rows == 0 {
+                    self.note_cursor(summary.status);
+                }
                 self.end_of_result(summary);
                 Ok(Some(Packet::RowsEnd(summary)))
             }
@@ -376,14 +400,7 @@ impl Tracker {
                 let summary = read_end(payload)?;
                 // MySQL repeats neither flag in the EOF packet behind these rows, and sends its OK packet all the same.
                 self.out_parameters = summary.status.contains(Status::PS_OUT_PARAMS | Status::MORE_RESULTS);
-                self.phase = if prepare {
-                    Phase::Done
-                } else if summary.status.contains(Status::CURSOR_EXISTS) {
-                    self.end_of_result(summary);
-                    self.phase
-                } else {
-                    Phase::Rows
-                };
+                self.phase = if prepare || self.note_cursor(summary.status) { Phase::Done } else { Phase::Rows };
                 Ok(Some(Packet::ColumnsEnd(summary)))
             }
             Phase::ParametersEnd { columns } => {
@@ -449,6 +466,20 @@ impl Tracker {
             Self::prepare_columns(columns.into())
         };
         Ok(Packet::Prepared { id, columns, parameters })
+    }
+
+    /// Columns have ended without a row so far: true if that is all, because a cursor was opened for the client.
+    ///
+    /// Seen of MariaDB 10.11 and MySQL 9.7: CURSOR_EXISTS is also set by every cursor that a procedure or a block has open
+    /// while it sends a result, and then comes with MORE_RESULTS, because the OK packet of the whole follows. MySQL leaves the
+    /// flag standing up to the statement's end, where it means nothing.
+    fn note_cursor(&mut self, status: Status) -> bool {
+        if self.cursor == Cursor::Asked
+            && status & (Status::CURSOR_EXISTS | Status::MORE_RESULTS) == Status::CURSOR_EXISTS
+        {
+            self.cursor = Cursor::Opened;
+        }
+        self.cursor == Cursor::Opened
     }
 
     fn end_of_result(&mut self, summary: Summary) {

@@ -5,7 +5,6 @@
 //! It refuses to judge: what is not safe on a reader, and what a hostgroup lacks, is [`super::decide`]'s business here too.
 
 use super::route::HostgroupId;
-use super::subject::Subject;
 use foldhash::fast::FixedState;
 use hashbrown::{Equivalent, HashMap};
 use std::sync::Arc;
@@ -86,14 +85,13 @@ impl FastRoutes {
         Self { by_owner, routes }
     }
 
-    /// What of them is this subject's.
-    pub fn of(&self, subject: &Subject) -> FastOf {
+    /// What of them is for this user's statements in this schema (empty: in none).
+    pub fn of(&self, user: &str, schema: &str) -> FastOf {
         if self.by_owner.is_empty() {
             return FastOf::default();
         }
-        let schema = subject.schema().unwrap_or_default();
         let list = |user| self.by_owner.get(&OwnerRef { user, schema }).cloned();
-        FastOf { own: list(subject.user()), any: list("") }
+        FastOf { own: list(user), any: list("") }
     }
 
     /// All of them.
@@ -101,14 +99,13 @@ impl FastRoutes {
         self.routes.iter()
     }
 
-    /// The row for this subject's statements that the rules left with this flag: what [`FastOf::at`] answers from.
-    pub fn row(&self, subject: &Subject, flag: u32) -> Option<&FastRoute> {
-        let schema = subject.schema().unwrap_or_default();
+    /// The row for such statements that the rules left with this flag: what [`FastOf::at`] answers from.
+    pub fn row(&self, user: &str, schema: &str, flag: u32) -> Option<&FastRoute> {
         let of = |user| {
             let at = self.routes.binary_search_by(|r| key(r).cmp(&(user, schema, flag))).ok()?;
             self.routes.get(at)
         };
-        of(subject.user()).or_else(|| of(""))
+        of(user).or_else(|| of(""))
     }
 }
 

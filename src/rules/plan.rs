@@ -145,12 +145,6 @@ impl Plan {
         }
     }
 
-    /// True if the plan was made by these rules. A plan that is kept beside the cache (with a prepared statement, and the
-    /// subject that it was made for) must be asked this before each use, and looked up again where the answer is no.
-    pub fn is_of(&self, rules: &super::RuleSet) -> bool {
-        self.version == rules.version()
-    }
-
     /// About how many bytes the plan takes, for the cache's bound.
     pub(super) fn weight(&self) -> usize {
         let tables: usize = self.facts.tables.iter().map(|t| 48 + t.name.len()).sum();

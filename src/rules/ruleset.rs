@@ -107,6 +107,14 @@ struct SubjectReads {
     proxy_port: bool,
 }
 
+impl Plan {
+    /// True if the plan was made by these rules. A plan that is kept beside the cache (with a prepared statement, and the
+    /// subject that it was made for) must be asked this before each use, and looked up again where the answer is no.
+    pub fn is_of(&self, rules: &RuleSet) -> bool {
+        self.version == rules.version
+    }
+}
+
 impl RuleSet {
     /// Checks the settings and compiles them. All faults are reported, not just the first.
     pub fn build(settings: RuleSetSettings) -> Result<Self, Vec<BuildFault>> {
@@ -189,7 +197,7 @@ impl RuleSet {
 
     /// The fast route for a subject's statements that the rules left with this flag.
     pub(super) fn fast_route(&self, subject: &Subject, flag: u32) -> Option<&FastRoute> {
-        self.fast.row(subject, flag)
+        self.fast.row(subject.user(), subject.schema().unwrap_or_default(), flag)
     }
 
     /// All fast routes.
@@ -223,7 +231,7 @@ impl RuleSet {
         let grounds = Grounds {
             hostgroups: Arc::clone(&self.hostgroups),
             default: self.default_hostgroup(subject.user()),
-            fast: self.fast.of(subject),
+            fast: self.fast.of(subject.user(), subject.schema().unwrap_or_default()),
             hints: self.hints,
         };
         let known = Known { subject, digest: &digest.text, hash: digest.hash, facts: &facts };
@@ -298,7 +306,7 @@ impl RuleSet {
             user: self.reads.users.contains(subject.user()).then(|| subject.shared_user()),
             default_hostgroup: self.default_hostgroup(subject.user()),
             schema: if self.reads.schema { subject.shared_schema() } else { None },
-            fast: self.fast.of(subject),
+            fast: self.fast.of(subject.user(), subject.schema().unwrap_or_default()),
             addresses: addresses.into(),
             proxy_addr: subject.proxy_addr().filter(|_| self.reads.proxy_addr),
             proxy_port: self.reads.proxy_port.then(|| subject.proxy_port()),

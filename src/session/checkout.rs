@@ -225,7 +225,7 @@ impl Session {
                 return Err(NoLink::Other(error.to_string()));
             }
         };
-        backend.learn_engine(connected.server.is_mariadb);
+        backend.learn(&connected.server);
         self.worker.stats.counters.connects.inc();
         backend.record.connected();
         let mut link = Box::new(Link {

@@ -163,7 +163,7 @@ impl Session {
         self.drop_links();
         let snapshot = self.worker.snapshot();
         let host = self.subject.client_addr().map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
-        let version = snapshot.frontend.server_version();
+        let version = snapshot.greeting().version;
         let context = LoginContext {
             connection_id: self.connection_id,
             host: &host,

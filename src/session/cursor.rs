@@ -129,10 +129,10 @@ impl Session {
 
     /// An execution has been answered: notes the cursor that it opened.
     pub(super) fn note_cursor(&mut self, id: u32, link: u64, outcome: &Outcome) {
-        let opened =
-            outcome.status.is_some_and(|s| s.contains(Status::CURSOR_EXISTS) && !s.contains(Status::LAST_ROW_SENT));
         let Ok(number) = self.statement(id, "mysqld_stmt_execute").map(|s| s.number) else { return };
-        if opened && let Some(statements) = &mut self.prepared {
+        if outcome.cursor
+            && let Some(statements) = &mut self.prepared
+        {
             statements.cursors.open.push(Cursor { id, number, link });
         }
     }

@@ -280,7 +280,8 @@ impl Session {
     fn plan_with_values(&mut self, executing: Executing) -> Result<Planned, StatementError> {
         let snapshot = self.worker.snapshot();
         let (plan, route) = self.plan_execution(&snapshot, executing.id)?;
-        let request = self.as_it_came(Expect::Results, plan.facts.effects);
+        let expect = if executing.cursor { Expect::Cursor } else { Expect::Results };
+        let request = self.as_it_came(expect, plan.facts.effects);
         Ok(Planned { snapshot, plan, route, request, executing: Some(executing), placed: UNPLACED })
     }
 

@@ -3,6 +3,7 @@
 use crate::auth::{Accounts, Plugin, RsaKey};
 use crate::backend::Topology;
 use crate::backend::check::Checks;
+use crate::backend::server::{Backend, Greeted};
 use crate::rules::RuleSet;
 use crate::session::settings::SessionSettings;
 use std::sync::Arc;
@@ -27,12 +28,10 @@ pub struct Snapshot {
 
 /// How clients are received, as far as a reload can change it.
 pub struct Frontend {
-    /// The version text of the greeting; none: what the first writer that answered said of itself.
+    /// The version text of the greeting; none: the writer's own.
     pub version: Option<Box<str>>,
-    /// The version that a writer said it has.
-    pub learnt_version: Arc<std::sync::OnceLock<String>>,
-    /// The collation of the greeting.
-    pub collation: u16,
+    /// The collation of the greeting, by the low byte of its number; none: the writer's own.
+    pub collation: Option<u8>,
     /// The sign-in plugin that the greeting names.
     pub plugin: Plugin,
     /// TLS, if there is any.
@@ -46,12 +45,28 @@ pub struct Frontend {
 }
 
 /// What a greeting says before any writer has been heard.
-const DEFAULT_VERSION: &str = "10.11.0-MariaDB-switchboard";
+const DEFAULT_VERSION: &str = "5.5.5-10.11.0-MariaDB-switchboard";
+/// `utf8mb4_general_ci`, likewise.
+const DEFAULT_COLLATION: u8 = 45;
 
-impl Frontend {
-    /// The version for a greeting. MariaDB's clients look for MariaDB's name in it, so it is not decorated.
-    pub fn server_version(&self) -> String {
-        let own = self.version.as_deref().or_else(|| self.learnt_version.get().map(String::as_str));
-        own.unwrap_or(DEFAULT_VERSION).to_owned()
+impl Snapshot {
+    /// What the greeting says: what is configured, and else what the writer's own greeting said, to the byte: clients look for
+    /// MariaDB's name in the version, and for what stands before it. A greeting comes before anybody knows who the client is,
+    /// so it cannot go by the client's route: of several writers, the first that has been met speaks, in the order of the
+    /// hostgroups' numbers.
+    pub fn greeting(&self) -> Greeted {
+        let met = self.writers().find_map(|backend| backend.greeted());
+        let version = met.as_ref().map_or(DEFAULT_VERSION, |greeted| &greeted.version);
+        // The byte is 0 for MariaDB's utf8mb4_uca1400_ai_ci (2304), which does not fit: no client has a collation of that number.
+        let collation = met.as_ref().map(|greeted| greeted.collation).filter(|byte| *byte != 0);
+        Greeted {
+            version: self.frontend.version.as_deref().unwrap_or(version).to_owned(),
+            collation: self.frontend.collation.or(collation).unwrap_or(DEFAULT_COLLATION),
+        }
+    }
+
+    /// The members of the writer hostgroups, in the order of the hostgroups' numbers.
+    pub fn writers(&self) -> impl Iterator<Item = &Arc<Backend>> {
+        self.topology.hostgroups().filter(|h| h.writer).flat_map(|h| h.members.iter().map(|m| &m.backend))
     }
 }

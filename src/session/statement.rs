@@ -137,6 +137,7 @@ impl Session {
                 // A server, too, may answer with all rows at once.
                 self.inbox.patch(FLAGS, &[0]);
                 executing.cursor = false;
+                planned.request.expect = Expect::Results;
             }
             self.locate(&mut planned);
         }

@@ -27,6 +27,7 @@ mod ddl;
 mod dml;
 mod functions;
 mod keywords;
+mod named;
 mod names;
 mod scan;
 mod set;

@@ -12,6 +12,9 @@ use std::hash::Hash;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// The bound of tables whose size follows from the configuration or the code.
+pub(super) const MANY: usize = 100_000;
+
 /// What an entry counts.
 pub trait Tally: Default {
     /// Adds what `other` has counted.

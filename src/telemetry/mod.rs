@@ -1,6 +1,7 @@
 //! What the router knows of itself: counters, kept per worker and merged when somebody reads them.
 
 pub mod events;
+pub mod labels;
 pub mod ledger;
 pub mod log;
 pub mod routes;

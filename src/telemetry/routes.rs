@@ -2,8 +2,8 @@
 //! proven.
 
 use super::Counter;
-use super::ledger::Tally;
-use super::stats::{DigestLabel, MANY};
+use super::labels::DigestLabel;
+use super::ledger::{MANY, Tally};
 
 /// A way that statements took. The key and the label of its tally.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

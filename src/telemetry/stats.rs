@@ -3,7 +3,8 @@
 //! The worker writes through its [`Recorder`]; anybody reads [`WorkerStats`], and adds up the workers. Literals are never
 //! seen here: a statement is known by its digest.
 
-use super::ledger::{Ledger, Tally, Writer};
+pub use super::labels::DigestLabel;
+use super::ledger::{Ledger, MANY, Tally, Writer};
 use super::routes::{Doubt, RouteTaken, Sightings, Unproven, UnprovenLabel};
 use super::{Counter, WorkerCounters};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -34,21 +35,6 @@ impl StatsLimits {
         let part = |whole: usize| (whole / workers.max(1)).max(1);
         Self { digests: part(self.digests), errors: part(self.errors), unproven: part(self.unproven), ..self }
     }
-}
-
-/// Which statements a [`DigestTally`] counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DigestLabel {
-    /// Where they ran; -1 for those that the router answered itself.
-    pub hostgroup: i64,
-    /// The session's default schema.
-    pub schema: Arc<str>,
-    /// The user in front.
-    pub user: Arc<str>,
-    /// The digest's hash.
-    pub digest: u64,
-    /// Its text.
-    pub text: Arc<str>,
 }
 
 /// What is known of a digest's statements. Times in microseconds; moments in seconds since the worker started.
@@ -306,9 +292,6 @@ impl WorkerStats {
         self.started.load(Relaxed) + seconds
     }
 }
-
-/// The bound of tables whose size follows from the configuration or the code.
-pub(super) const MANY: usize = 100_000;
 
 /// The worker's side.
 pub struct Recorder {

@@ -154,7 +154,6 @@ pub fn handshake(input: &[u8]) {
         if greeting.scramble.len() <= 200 {
             assert_eq!(Greeting::decode(&again).as_ref(), Ok(&greeting));
         }
-        let _ = greeting.real_version();
     }
     match Reply::decode(payload) {
         Ok(Reply::Ssl(request)) => {
@@ -261,12 +260,13 @@ fn follow(mut tracker: Tracker, bytes: &[u8], sizes: &[usize]) -> Followed {
 
 /// A response's packets and its end are the same however its bytes are cut, and are where the packets' headers say.
 ///
-/// The first byte is the options: bits 0 and 1 what is expected, bit 2 DEPRECATE_EOF, bit 3 the bytes as they are (otherwise the
+/// The first byte is the options: bits 0 and 1 what is expected (and bit 4, of results, that a cursor was asked for), bit 2 DEPRECATE_EOF, bit 3 the bytes as they are (otherwise the
 /// rest is a list of payloads, each after a byte with its length, which are framed and numbered here).
 pub fn tracker(input: &[u8]) {
     let (option, rest) = options(input);
     let (cut, rest) = options(rest);
-    let expect = [Expect::Results, Expect::Prepare, Expect::Rows, Expect::Text][usize::from(option & 3)];
+    let results = if option & 16 == 0 { Expect::Results } else { Expect::Cursor };
+    let expect = [results, Expect::Prepare, Expect::Rows, Expect::Text][usize::from(option & 3)];
     let bytes = if option & 8 == 0 { framed(rest) } else { rest.to_vec() };
     let new = || Tracker::new(expect, option & 4 != 0, 0);
     let whole = follow(new(), &bytes, &[bytes.len().max(1)]);

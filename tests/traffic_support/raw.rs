@@ -115,6 +115,8 @@ pub struct Raw {
     pub capabilities: Capabilities,
     /// The sequence number that the next packet must have.
     next: u8,
+    /// The last command was an execution that asked for a cursor.
+    asked_for_cursor: bool,
 }
 
 impl Raw {
@@ -138,7 +140,14 @@ impl Raw {
     ) -> Result<Raw, ConnectError> {
         let Connected { stream, capabilities, server, .. } = connect(target, credentials, options).await?;
         let deprecate_eof = capabilities.contains(Capabilities::DEPRECATE_EOF);
-        Ok(Raw { stream, deprecate_eof, thread_id: server.thread_id, capabilities, next: 0 })
+        Ok(Raw {
+            stream,
+            deprecate_eof,
+            thread_id: server.thread_id,
+            capabilities,
+            next: 0,
+            asked_for_cursor: false,
+        })
     }
 
     /// Sends a command to a peer that may have closed.
@@ -206,6 +215,7 @@ impl Raw {
     pub async fn send(&mut self, command: u8, argument: &[u8]) {
         let mut payload = vec![command];
         payload.extend_from_slice(argument);
+        self.asked_for_cursor = command == 0x17 && argument.get(4).is_some_and(|flags| *flags != 0);
         self.next = frame::write_packet(&mut self.stream, &payload, 0).await.unwrap();
     }
 
@@ -301,7 +311,8 @@ impl Raw {
                 }
                 if !self.deprecate_eof {
                     let status = EofPacket::decode(&self.packet().await).unwrap().status;
-                    if status.contains(Status::CURSOR_EXISTS) {
+                    let open = status & (Status::CURSOR_EXISTS | Status::MORE_RESULTS) == Status::CURSOR_EXISTS;
+                    if self.asked_for_cursor && open {
                         return Answer::Rows { columns, rows: Vec::new(), status };
                     }
                     // MySQL says so before the rows alone; clients remember it.

@@ -11,7 +11,7 @@ use crate::admin::model;
 use crate::admin::orders::{Order, Source};
 use crate::admin::tables::Unit;
 use crate::admin::wire::Answer;
-use crate::config::{Document, Loaded, load_documents};
+use crate::config::{Document, Loaded, load_documents, read_files};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
@@ -25,22 +25,6 @@ const MOST_WARNINGS: usize = 64;
 
 pub(super) fn refused(reason: impl Into<String>) -> DeskError {
     DeskError::Refused(reason.into())
-}
-
-/// The files' texts as they are now. A text that is in no file is what it was.
-///
-/// # Errors
-/// A file that cannot be read.
-pub fn read_files(documents: &[Document]) -> Result<Vec<Document>, DeskError> {
-    let read = |document: &Document| {
-        if !document.is_file() {
-            return Ok(document.clone());
-        }
-        let text = std::fs::read_to_string(&document.path)
-            .map_err(|error| refused(format!("{}: {error}", document.path.display())))?;
-        Ok(Document { path: document.path.clone(), text: text.into() })
-    };
-    documents.iter().map(read).collect()
 }
 
 fn name_of(row: &[model::book::SqlValue]) -> String {
@@ -247,7 +231,7 @@ impl Desk {
                 "this router was started without a configuration file: SELECT CONFIG FILE shows one that says the same",
             ));
         }
-        let present = read_files(&known)?;
+        let present = read_files(&known).map_err(refused)?;
         if let Some(changed) = present.iter().zip(known.iter()).find(|(now, then)| now.text != then.text) {
             return Err(refused(format!(
                 "conflict: {} was changed on disk since it was read: LOAD … FROM DISK takes that, and your change is to be \

@@ -1,92 +1,11 @@
-//! PROXYSQL …, KILL, and what goes on at servers.
+//! PROXYSQL … and KILL: orders to the control thread.
 
 use super::Operation;
 use crate::admin::desk::{Desk, DeskError};
-use crate::admin::feed::Feed;
 use crate::admin::functions::Who;
-use crate::admin::model::book::{int_of, text_of};
 use crate::admin::orders::Order;
 use crate::admin::wire::Answer;
-use crate::backend::connect::Address;
-use crate::backend::health::State;
-use crate::backend::{Backend, Hostgroup};
-use crate::session::worker::Published;
-use rusqlite::types::Value;
-use std::sync::Arc;
-use std::time::SystemTime;
 use tokio::sync::oneshot;
-
-/// ProxySQL's word for a backend's state.
-pub fn status_word(state: State) -> &'static str {
-    match state {
-        State::Up | State::Suspect => "ONLINE",
-        State::Down => "SHUNNED",
-        State::Draining => "OFFLINE_SOFT",
-        State::Disabled => "OFFLINE_HARD",
-    }
-}
-
-/// The same for a backend's place in a hostgroup, where it may be left out for its lag, or for being read-only.
-pub fn status_in(hostgroup: &Hostgroup, backend: &Backend) -> &'static str {
-    if hostgroup.is_too_far_behind(backend) {
-        return "SHUNNED_REPLICATION_LAG";
-    }
-    if hostgroup.is_read_only(backend) {
-        return status_word(State::Down);
-    }
-    status_word(backend.health.state())
-}
-
-/// Host and port of a backend; a unix socket's path has port 0.
-pub fn place_of(backend: &Backend) -> (String, u16) {
-    match &backend.target().address {
-        Address::Tcp(host, port) => (host.clone(), *port),
-        Address::Unix(path) => (path.display().to_string(), 0),
-    }
-}
-
-/// Puts what is found of servers into the rows that say what is told of them.
-pub fn overlay_health(rows: &mut [Vec<Value>], published: &Published) {
-    let snapshot = published.load();
-    for row in rows {
-        let (host, port) = (text_of(&row[1]).unwrap_or_default(), int_of(&row[2]).unwrap_or_default());
-        let told = text_of(&row[4]).unwrap_or_default();
-        let id = int_of(&row[0]).and_then(|id| u32::try_from(id).ok());
-        let Some(hostgroup) = id.and_then(|id| snapshot.topology.hostgroup(id)) else { continue };
-        let is_it = |b: &&Arc<Backend>| {
-            let place = place_of(b);
-            place.0 == host && i64::from(place.1) == port
-        };
-        if let Some(backend) = hostgroup.members.iter().map(|m| &m.backend).find(is_it).filter(|_| told == "ONLINE") {
-            // The table's own constraint, ProxySQL's, knows no more words; the pool says which kind of SHUNNED it is.
-            let found = if hostgroup.is_held_back(backend) { State::Down } else { backend.health.state() };
-            row[4] = Value::Text(status_word(found).to_owned());
-        }
-    }
-}
-
-/// The rows of `switchboard_draining`: servers that take nothing new, and what they still have.
-pub fn draining(published: &Published, feed: &dyn Feed) -> Vec<Vec<Value>> {
-    let pool = feed.connection_pool(false);
-    let leaving = |b: &Arc<Backend>| matches!(b.health.state(), State::Draining | State::Disabled);
-    let row = |backend: Arc<Backend>| {
-        let (host, port) = place_of(&backend);
-        let since = backend.health.history().last().map_or(SystemTime::UNIX_EPOCH, |change| change.at);
-        let seconds = since.elapsed().map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
-        let used = pool.iter().find(|row| row.host == host && row.port == port).map_or(0, |row| row.used);
-        let used = i64::try_from(used).unwrap_or(i64::MAX);
-        vec![
-            Value::Text(host),
-            Value::Integer(port.into()),
-            Value::Text(status_word(backend.health.state()).to_owned()),
-            Value::Integer(used),
-            Value::Integer(backend.open().into()),
-            Value::Integer(seconds),
-            Value::Integer((used == 0).into()),
-        ]
-    };
-    published.load().topology.backends().into_iter().filter(leaving).map(row).collect()
-}
 
 fn ending() -> DeskError {
     DeskError::Refused("the router is ending".to_owned())

@@ -1,6 +1,6 @@
 //! SHOW and DESCRIBE: MySQL's words for what SQLite is asked by SELECT.
 
-use super::{Piece, begins};
+use super::pieces::{Piece, begins};
 use crate::admin::functions::SYSTEM_VARIABLES;
 use crate::config::admin::AdminRole;
 

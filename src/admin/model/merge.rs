@@ -1,7 +1,8 @@
 //! Two people at once: what was edited here, and what took effect meanwhile, brought together row by row.
 
 use super::book::{same, text_of};
-use super::{Rows, Sql};
+use super::rows::Rows;
+use rusqlite::types::Value as Sql;
 use std::collections::{BTreeMap, HashMap};
 
 /// How many columns tell the rows of a table apart. All of them where there are fewer.

@@ -10,6 +10,7 @@ pub mod codec;
 mod fast;
 mod kept;
 pub mod merge;
+mod rows;
 pub mod rules;
 pub mod server_tls;
 pub mod servers;
@@ -24,42 +25,10 @@ use crate::rules::Role;
 use book::{Book, int_of, text_of};
 use codec::Field;
 pub use kept::KEPT_TABLES;
+use rows::column;
+pub use rows::{ModelError, Rows, Tables};
 use rusqlite::types::Value as Sql;
-use std::collections::BTreeMap;
 use toml_edit::TableLike;
-
-/// The rows of a table.
-pub type Rows = Vec<Vec<Sql>>;
-
-/// Tables of `main`, by name.
-pub type Tables = BTreeMap<&'static str, Rows>;
-
-/// Rows that could not be brought onto a text.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ModelError {
-    /// A row is wrong.
-    #[error("{row}: {reason}")]
-    Row {
-        /// Table and key.
-        row: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A text is no TOML.
-    #[error("{0}")]
-    Text(String),
-}
-
-impl ModelError {
-    fn row(row: String, reason: String) -> Self {
-        ModelError::Row { row, reason }
-    }
-}
-
-/// A column's place among its table's.
-fn column(fields: &[Field], name: &str) -> usize {
-    fields.iter().position(|field| field.column == name).unwrap_or(0)
-}
 
 /// A configuration's texts while rows are brought onto them.
 pub struct Draft(Book);

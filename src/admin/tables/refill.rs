@@ -2,32 +2,11 @@
 
 mod estate;
 mod held;
+mod values;
 
 use crate::admin::feed::{CheckKind, Feed, PoolRow};
 use rusqlite::types::Value;
-use std::time::{SystemTime, UNIX_EPOCH};
-
-type Row = Vec<Value>;
-
-fn text(value: impl Into<String>) -> Value {
-    Value::Text(value.into())
-}
-
-fn number(value: u64) -> Value {
-    Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
-}
-
-fn hash(digest: u64) -> Value {
-    Value::Text(format!("0x{digest:016X}"))
-}
-
-fn or_null<T>(value: Option<T>, make: impl Fn(T) -> Value) -> Value {
-    value.map_or(Value::Null, make)
-}
-
-fn micros(at: SystemTime) -> Value {
-    number(at.duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_micros()).unwrap_or(u64::MAX)))
-}
+use values::{Row, hash, micros, number, or_null, text};
 
 /// The rows of a table of `stats`; none for one that nothing fills.
 pub fn stats(table: &str, feed: &dyn Feed) -> Option<Vec<Row>> {

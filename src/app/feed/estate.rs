@@ -1,7 +1,7 @@
 //! What ProxySQL has no table for: where routes lead now, which were taken, what was not proven, how fresh servers are.
 
-use crate::admin::commands::operate::place_of;
 use crate::admin::feed::estate::{FreshnessRow, RouteRow, TierRow, UnprovenDigest, UnprovenRow};
+use crate::admin::tables::servers::place_of;
 use crate::app::view::View;
 use crate::rules::{HostgroupId, Role};
 use crate::session::snapshot::Snapshot;

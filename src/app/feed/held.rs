@@ -1,7 +1,7 @@
 //! What workers hold: idle connections to servers, and statements that clients have prepared. Asked of the workers themselves.
 
-use crate::admin::commands::operate::place_of;
 use crate::admin::feed::held::{FreeRow, PreparedRow};
+use crate::admin::tables::servers::place_of;
 use crate::app::view::View;
 use crate::session::display::{IdleLink, Look, PreparedText};
 use std::collections::BTreeMap;

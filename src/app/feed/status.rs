@@ -1,7 +1,6 @@
 //! `stats_mysql_global`: figures of the whole, by ProxySQL's names where it has one.
 
-use super::figure;
-use crate::admin::feed::Figure;
+use crate::admin::feed::{Figure, figure};
 use crate::app::view::View;
 use crate::backend::Backend;
 use crate::backend::record::Asked;

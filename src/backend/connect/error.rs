@@ -1,6 +1,6 @@
 //! Why a server could not be signed in to.
 
-use super::Address;
+use super::{Address, ServerInfo};
 use crate::auth::client::SignInError;
 use crate::protocol::handshake::HandshakeError;
 use crate::protocol::response::ErrPacket;
@@ -42,6 +42,8 @@ pub struct ConnectError {
     pub address: Address,
     /// How far it got.
     pub phase: Phase,
+    /// What the server had said of itself by then.
+    pub server: Option<Box<ServerInfo>>,
     /// What went wrong.
     #[source]
     pub trouble: Trouble,

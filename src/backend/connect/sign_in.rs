@@ -53,12 +53,13 @@ pub fn connect<'a>(
 ) -> Pin<Box<dyn Future<Output = Result<Connected, ConnectError>> + Send + 'a>> {
     Box::pin(async move {
         let mut phase = Phase::Resolve;
-        let run = run(target, credentials, options, &mut phase);
+        let mut server = None;
+        let run = run(target, credentials, options, &mut phase, &mut server);
         let result = match tokio::time::timeout(options.timeout, run).await {
             Ok(result) => result,
             Err(_elapsed) => Err(Trouble::TimedOut),
         };
-        result.map_err(|trouble| ConnectError { address: target.address.clone(), phase, trouble })
+        result.map_err(|trouble| ConnectError { address: target.address.clone(), phase, server, trouble })
     })
 }
 
@@ -67,12 +68,14 @@ async fn run(
     credentials: &Credentials,
     options: &ConnectOptions<'_>,
     phase: &mut Phase,
+    server: &mut Option<Box<ServerInfo>>,
 ) -> Result<Connected, Trouble> {
     let mut plain = dial::dial(&target.address, phase).await?;
     *phase = Phase::Greeting;
     let mut reader = PacketReader::new();
     let payload = read(&mut plain, &mut reader, 0).await?;
     let greeting = read_greeting(&payload)?;
+    *server = Some(Box::new(ServerInfo::new(&greeting)));
     if !reader.rest().is_empty() {
         // Whoever put them there wants them taken for the server's words inside TLS.
         return Err(Trouble::Protocol("bytes follow its greeting"));
@@ -95,6 +98,18 @@ async fn run(
     *phase = Phase::SignIn;
     let wanted = Wanted { capabilities: capabilities | Capabilities::SSL, ..wanted };
     wanted.sign_in(stream, Channel::Tls, target, &greeting, sequence).await
+}
+
+impl ServerInfo {
+    fn new(greeting: &Greeting<'_>) -> Self {
+        Self {
+            version: String::from_utf8_lossy(greeting.version).into_owned(),
+            is_mariadb: greeting.is_mariadb(),
+            thread_id: greeting.thread_id,
+            capabilities: greeting.capabilities,
+            collation: greeting.collation,
+        }
+    }
 }
 
 /// Decodes a greeting, or the error that a server sends in its place.
@@ -211,13 +226,7 @@ impl Wanted<'_> {
     fn connected(self, stream: Stream, greeting: &Greeting<'_>, ok: &OkPacket<'_>) -> Connected {
         Connected {
             stream,
-            server: ServerInfo {
-                version: String::from_utf8_lossy(greeting.real_version()).into_owned(),
-                is_mariadb: greeting.is_mariadb(),
-                thread_id: greeting.thread_id,
-                capabilities: greeting.capabilities,
-                collation: greeting.collation,
-            },
+            server: ServerInfo::new(greeting),
             capabilities: self.capabilities,
             collation: self.collation,
             status: ok.status,

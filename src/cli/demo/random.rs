@@ -1,28 +1,23 @@
 //! Chance, the same at every run: the demo's data and traffic are to be repeatable.
 
-/// A SplitMix64 generator.
+/// A generator.
 #[derive(Debug, Clone)]
-pub struct Random(u64);
+pub struct Random(fastrand::Rng);
 
 impl Random {
     /// A generator; the same seed gives the same numbers.
     pub fn new(seed: u64) -> Self {
-        Random(seed)
+        Random(fastrand::Rng::with_seed(seed))
     }
 
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.u64(..)
     }
 
     /// A number below `n`; 0 if `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        // The bias of the remainder is far below what a demo shows.
-        self.bits().checked_rem(n).unwrap_or(0)
+        if n == 0 { 0 } else { self.0.u64(..n) }
     }
 
     /// True in `percent` of 100 cases.

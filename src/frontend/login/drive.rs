@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// How much of a user name is repeated, in characters. MySQL's own names have at most 32.
 const LONGEST_SHOWN: usize = 80;
 
+/// What a client says that is going to compress its packets.
+const COMPRESSION: Capabilities = Capabilities::COMPRESS.union(Capabilities::ZSTD_COMPRESSION);
+
 /// Greets a client and signs it in; see the module's page. The future is a pointer: what it needs while it runs is on the
 /// heap, and gone when it ends. Dropping it closes the connection.
 ///
@@ -89,6 +92,9 @@ async fn come_in(talk: &mut Talk<Stream>, context: &LoginContext<'_>) -> Result<
     let Reply::Response(response) = Reply::decode(&first).map_err(unreadable)? else {
         return Err(LoginError::Protocol("TLS asked for twice"));
     };
+    if response.capabilities.intersects(COMPRESSION) {
+        return Err(LoginError::Compression);
+    }
     if context.require_secure && !talk.channel().is_secure() {
         return Err(LoginError::Insecure);
     }

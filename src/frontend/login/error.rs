@@ -29,6 +29,10 @@ pub enum LoginError {
     /// The client speaks a protocol from before MySQL 4.1.
     #[error("client speaks a protocol older than MySQL 4.1")]
     TooOld,
+    /// The client says that it compresses. It was not offered; most clients then leave it be, and PHP's mysqlnd compresses all
+    /// the same, and would wait for ever for an answer to a packet that nobody can read.
+    #[error("client compresses, which is not offered")]
+    Compression,
     /// The client came over plain TCP, which is not let in.
     #[error("client came without TLS, and TLS is required")]
     Insecure,
@@ -83,6 +87,7 @@ impl LoginError {
             | LoginError::Protocol(_)
             | LoginError::TooLarge
             | LoginError::TooOld
+            | LoginError::Compression
             | LoginError::Insecure => Fault::Client,
         }
     }
@@ -102,6 +107,12 @@ impl LoginError {
                 state: None,
                 ..ErrPacket::new(1251, b"08004", "Client does not support the 4.1 protocol; upgrade the MySQL client")
             },
+            // ER_WRONG_COMPRESSION_ALGORITHM_CLIENT of MySQL.
+            LoginError::Compression => ErrPacket::new(
+                3922,
+                b"HY000",
+                "Switchboard does not offer compression: connect without it (PHP: without MYSQLI_CLIENT_COMPRESS)",
+            ),
             LoginError::Insecure => ErrPacket::new(
                 3159,
                 b"08004",

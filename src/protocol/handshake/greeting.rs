@@ -8,15 +8,12 @@ use crate::protocol::status::Status;
 /// Bytes of the scramble that come before the capability flags.
 const PART_ONE: usize = 8;
 
-/// What some MariaDB versions put before their version, so that old replicas take them for MySQL 5.5.
-const REPLICATION_PREFIX: &[u8] = b"5.5.5-";
-
 /// Initial handshake packet, protocol version 10.
 ///
 /// Source: MySQL manual "Protocol::HandshakeV10"; MariaDB Knowledge Base "Initial Handshake Packet".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Greeting<'a> {
-    /// Version text as sent, with MariaDB's `5.5.5-` if it was there.
+    /// Version text as sent, with the `5.5.5-` that MariaDB's servers put before theirs. It is what some clients know them by.
     pub version: &'a [u8],
     /// The server's id of this connection.
     pub thread_id: u32,
@@ -107,14 +104,6 @@ impl<'a> Greeting<'a> {
         if self.capabilities.contains(Capabilities::PLUGIN_AUTH) {
             out.extend_from_slice(self.plugin);
             out.push(0);
-        }
-    }
-
-    /// The version without MariaDB's `5.5.5-`.
-    pub fn real_version(&self) -> &'a [u8] {
-        match self.version.strip_prefix(REPLICATION_PREFIX) {
-            Some(rest) if contains_mariadb(rest) => rest,
-            _ => self.version,
         }
     }
 

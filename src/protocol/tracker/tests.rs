@@ -154,9 +154,78 @@ fn prepare_answers() {
 #[test]
 fn cursors() {
     let open = 0x42;
-    check(Expect::Results, false, &[b"\x01", COLUMN, &eof(open)], &[Packet::ColumnsEnd(summary(open))]);
-    check(Expect::Results, true, &[b"\x01", COLUMN, &ok_end(open)], &[Packet::RowsEnd(summary(open))]);
+    check(Expect::Cursor, false, &[b"\x01", COLUMN, &eof(open)], &[Packet::ColumnsEnd(summary(open))]);
+    check(Expect::Cursor, true, &[b"\x01", COLUMN, &ok_end(open)], &[Packet::RowsEnd(summary(open))]);
     check(Expect::Rows, false, &[b"\x00\x00\x01", &eof(0x82)], &[Packet::RowsEnd(summary(0x82))]);
+}
+
+/// Answers as MariaDB 10.11 and MySQL 9.7 send them while a cursor is open inside a procedure, a function or a block: rows
+/// follow, also where the execution asked for a cursor and got none.
+#[test]
+fn cursors_inside_procedures() {
+    let (row, end): (&[u8], &[u8]) = (b"\0\0\x07\0\0\0", &[0x00, 0, 0, 2, 0, 0, 0]);
+    // MySQL leaves the flag standing in the OK packet of the whole.
+    let standing: &[u8] = &[0x00, 0, 0, 0x42, 0, 0, 0];
+    let ended = |status| Packet::Ok(summary(status));
+    for expect in [Expect::Results, Expect::Cursor] {
+        for (last, status) in [(end, 2), (standing, 0x42)] {
+            check(
+                expect,
+                false,
+                &[b"\x01", COLUMN, &eof(0x4a), row, &eof(0x4a), b"\x01", COLUMN, &eof(0x4a), &eof(0x4a), last],
+                &[
+                    Packet::ColumnsEnd(summary(0x4a)),
+                    Packet::RowsEnd(summary(0x4a)),
+                    Packet::ColumnsEnd(summary(0x4a)),
+                    Packet::RowsEnd(summary(0x4a)),
+                    ended(status),
+                ],
+            );
+            check(
+                expect,
+                true,
+                &[b"\x01", COLUMN, row, &ok_end(0x4a), b"\x01", COLUMN, &ok_end(0x4a), last],
+                &[Packet::RowsEnd(summary(0x4a)), Packet::RowsEnd(summary(0x4a)), ended(status)],
+            );
+        }
+    }
+    // A function's: `SELECT f()` on MySQL.
+    check(
+        Expect::Results,
+        false,
+        &[b"\x01", COLUMN, &eof(0x42), row, &eof(0x42)],
+        &[Packet::ColumnsEnd(summary(0x42)), Packet::RowsEnd(summary(0x42))],
+    );
+    check(Expect::Results, true, &[b"\x01", COLUMN, row, &ok_end(0x42)], &[Packet::RowsEnd(summary(0x42))]);
+}
+
+#[test]
+fn a_cursor_is_opened_only_where_columns_alone_answer_an_execution_that_asked() {
+    let row: &[u8] = b"\0\0\x07\0\0\0";
+    let (eof_open, ok_open, ok_more) = (eof(0x42), ok_end(0x42), ok_end(0x4a));
+    let (eof_plain, ok_standing) = (eof(2), ok(0x42));
+    let cases: [(bool, &[&[u8]], bool); 7] = [
+        (false, &[b"\x01", COLUMN, &eof_open], true),
+        (true, &[b"\x01", COLUMN, &ok_open], true),
+        // EXPLAIN on MySQL: rows, and the flag behind them.
+        (false, &[b"\x01", COLUMN, &eof_plain, row, &eof_open], false),
+        (false, &[b"\x01", COLUMN, &eof_plain, &eof_open], false),
+        (true, &[b"\x01", COLUMN, row, &ok_open], false),
+        // A CALL, and a DELETE that calls a function.
+        (true, &[b"\x01", COLUMN, &ok_more, &ok_standing], false),
+        (true, &[&ok_standing], false),
+    ];
+    for (deprecate_eof, packets, opened) in cases {
+        for expect in [Expect::Cursor, Expect::Results] {
+            let bytes = wire(packets);
+            let mut tracker = Tracker::new(expect, deprecate_eof, 0);
+            let mut at = 0;
+            while let Step::Packet { end, .. } = tracker.feed(&bytes[at..]).unwrap() {
+                at += end;
+            }
+            assert_eq!(tracker.opened_cursor(), opened && expect == Expect::Cursor, "{packets:?} {deprecate_eof}");
+        }
+    }
 }
 
 #[test]

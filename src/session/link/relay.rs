@@ -64,6 +64,8 @@ pub struct Outcome {
     pub affected_rows: u64,
     /// Rows sent.
     pub rows: u64,
+    /// A cursor was opened for the client.
+    pub cursor: bool,
     /// The error that ended it.
     pub error: Option<u16>,
     /// An EOF packet ended it: nothing was said of session state.
@@ -237,6 +239,7 @@ impl Relay {
         buffers.give(std::mem::take(&mut self.carry));
         buffers.give(std::mem::take(&mut self.out));
         self.outcome.rows = self.tracker.rows();
+        self.outcome.cursor = self.tracker.opened_cursor();
         std::mem::take(&mut self.outcome)
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::effects::{Access, Effects, Verb};
 use super::super::lexer::TokenKind;
-use super::names::Name;
+use super::named::Name;
 use super::scan::{Place, Scan};
 use super::words::Kw;
 

@@ -4,6 +4,7 @@ use super::super::effects::{Access, Effects, TableUse};
 use super::super::lexer::TokenKind;
 use super::cursor::Item;
 use super::functions;
+use super::named::{Cte, Name, Use};
 use super::scan::{Func, Place, Scan, With};
 use super::words::Kw;
 
@@ -13,29 +14,6 @@ const MAX_REFERENCES: usize = 16 * 1024;
 const MAX_TABLES: usize = 1024;
 const MAX_CTES: usize = 256;
 const MAX_FUNCTIONS: usize = 64;
-
-/// A name of one or two parts, without its quotes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name {
-    pub schema: Option<Box<str>>,
-    pub name: Box<str>,
-}
-
-/// A common table expression that is known.
-#[derive(Clone, Debug)]
-pub(super) struct Cte {
-    name: Box<str>,
-}
-
-/// One table reference of a statement.
-#[derive(Clone, Debug)]
-pub(super) struct Use {
-    pub name: Name,
-    pub alias: Option<Box<str>>,
-    pub access: Access,
-    /// Of the statement itself, not of a subquery.
-    pub outermost: bool,
-}
 
 impl Scan<'_> {
     /// A name's text without its quotes.

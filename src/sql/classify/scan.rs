@@ -9,7 +9,7 @@ use super::super::LexMode;
 use super::super::effects::{Access, Effects, Facts, Verb};
 use super::super::lexer::TokenKind;
 use super::cursor::{Cursor, Item, Reading};
-use super::names::{Cte, Name, Use};
+use super::named::{Cte, Name, Use};
 use super::variables::Variable;
 use super::words::Kw;
 

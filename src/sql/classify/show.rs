@@ -1,7 +1,7 @@
 //! SHOW: definitions, which any server with the same schema can tell, and facts about one server.
 
 use super::super::effects::{Access, Effects, Verb};
-use super::names::Name;
+use super::named::Name;
 use super::scan::Scan;
 use super::words::Kw;
 

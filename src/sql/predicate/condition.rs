@@ -5,9 +5,9 @@
 //! it prove nothing.
 
 use super::expression::{Expr, Reader, is_unit};
+use super::program::{Bound, Least, TimeColumn};
 use super::tables::{TableRef, Tables, is_query};
 use super::tokens::{Key, Tokens};
-use super::{Bound, Least, TimeColumn};
 use std::ops::Range;
 
 /// Brackets around conditions inside each other, at most.
@@ -22,31 +22,6 @@ pub(super) struct Known {
     pub above: bool,
     /// Some conjunct that is not understood speaks of a time column.
     pub murky: bool,
-}
-
-/// True if the clause that a WHERE or ON began is over at a token (which is in no bracket).
-///
-/// Careful with words that are names to some versions: cutting early would hide an OR behind them.
-pub(super) fn where_ends(tokens: &Tokens<'_>, at: usize) -> bool {
-    let next = tokens.key(at + 1);
-    match tokens.key(at) {
-        Key::Having | Key::Limit | Key::Into | Key::Procedure | Key::Union => true,
-        Key::Group | Key::Order => next == Key::By,
-        Key::Lock => next == Key::In,
-        Key::On => next == Key::Duplicate,
-        // `NEXT VALUE FOR share` asks a sequence.
-        Key::For => matches!(next, Key::Update | Key::Share) && (at == 0 || tokens.key(at - 1) != Key::Value),
-        // Reserved words to some versions only: a clause begins where an operand just ended.
-        Key::Window | Key::Offset | Key::Fetch | Key::Returning | Key::Except | Key::Intersect => {
-            at > 0 && ends_operand(tokens, at - 1)
-        }
-        _ => false,
-    }
-}
-
-/// True if a token can only be the end of an operand.
-fn ends_operand(tokens: &Tokens<'_>, at: usize) -> bool {
-    tokens.slot(at).is_some() || tokens.mark(at) == b")" || tokens.is_quoted(at) || is_unit(tokens, at)
 }
 
 /// Reads the conditions of one block.

@@ -4,8 +4,8 @@
 //! earlier side, has no value, and a conjunct without a value bounds nothing.
 
 use super::expression::{Expr, Unit};
+use super::program::{Bound, BoundValue, Least, Reference, TimeEnv, TimeUnit};
 use super::wall::{Cut, Date, SECOND, Wall, digits};
-use super::{Bound, BoundValue, Least, Reference, TimeEnv, TimeUnit};
 use jiff::{Timestamp, tz::Offset};
 
 /// The last second that every server's `UNIX_TIMESTAMP()` and `TIMESTAMP` know, 2038-01-19 03:14:07 UTC.

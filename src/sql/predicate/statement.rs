@@ -5,11 +5,13 @@
 //! names a table with a time column, and that no block has accounted for, makes the statement unknown. So `TABLE t`,
 //! `HANDLER t READ`, `CHECKSUM TABLE t` and grammar of the future need no rule here.
 
+use super::super::LexMode;
 use super::super::lexer::{Lexer, TokenKind};
-use super::condition::{Conditions, Known, where_ends};
+use super::clause::where_ends;
+use super::condition::{Conditions, Known};
+use super::program::{Reference, TimeColumn, TimeColumns, Verdict};
 use super::tables::{self, Tables, is_query};
 use super::tokens::{Key, Refusal, Tokens, readable, unquoted};
-use super::{LexMode, Reference, TimeColumn, TimeColumns, Verdict};
 use std::borrow::Cow;
 use std::ops::Range;
 

@@ -6,8 +6,8 @@
 //! of them is an outer join, no join condition bounds anything. Table functions and derived tables are places without a
 //! time column; what they read is read in blocks of their own.
 
-use super::TimeColumn;
-use super::condition::where_ends;
+use super::clause::where_ends;
+use super::program::TimeColumn;
 use super::tokens::{Key, Refusal, Tokens};
 use std::borrow::Cow;
 use std::ops::Range;

@@ -1,6 +1,6 @@
 //! The rows of what ProxySQL has no table for.
 
-use super::{Row, hash, number, or_null, text};
+use super::values::{Row, hash, number, or_null, text};
 use crate::admin::feed::estate::{FreshnessRow, RouteRow, TierRow, UnprovenRow};
 use rusqlite::types::Value;
 

@@ -1,6 +1,6 @@
 //! The rows of what workers hold.
 
-use super::{Row, hash, number, text};
+use super::values::{Row, hash, number, text};
 use crate::admin::feed::held::{FreeRow, PreparedRow};
 use rusqlite::types::Value;
 

@@ -1,10 +1,10 @@
 //! How the machine's own MariaDB is run.
 
+use super::engine::{Engine, Prepared};
 use super::options::{Options, Tls};
 use super::place::{RunDir, cache, copy_dir, find_program, lock, uid};
 use super::port::Port;
 use super::process::run;
-use super::server::{Engine, Prepared};
 use super::{Result, ServerError, at};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -4,12 +4,12 @@
 //! directory of its own, with the C library it was built for, and run through that library's loader: nothing is
 //! installed, and no chroot and no root is needed.
 
+use super::engine::{Engine, Prepared};
 use super::mariadb::{common_arguments, joined, user};
 use super::options::{Options, Tls};
 use super::place::{RunDir, cache, copy_dir, find_program, lock, uid};
 use super::port::Port;
 use super::process::run;
-use super::server::{Engine, Prepared};
 use super::{Result, ServerError, at};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -11,9 +11,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// The first port that may be taken.
-pub(super) const FIRST: u16 = 20_000;
+const FIRST: u16 = 20_000;
 /// The last port that may be taken: below 32768, where ephemeral ports start.
-pub(super) const LAST: u16 = 31_999;
+const LAST: u16 = 31_999;
 
 /// A loopback port, ours until this is dropped.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Port {
                 return Ok(port);
             }
         }
-        Err(ServerError::NoPort)
+        Err(ServerError::NoPort { first: FIRST, last: LAST })
     }
 
     fn try_take(number: u16, path: &std::path::Path) -> Option<Self> {

@@ -1,6 +1,7 @@
 //! A running server, whichever engine it is.
 
 use super::client::{create_user, sql};
+use super::engine::{Engine, Prepared};
 use super::log::{self, LogMark, Seen};
 use super::options::{Options, User};
 use super::place::{RunDir, tail};
@@ -22,25 +23,6 @@ const CATCH_UP: Duration = Duration::from_secs(30);
 /// The user that replicas sign in with.
 const REPLICATION_USER: (&str, &str) = ("repl", "repl-secret");
 
-/// The kind of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
-    /// MariaDB, as installed on the machine.
-    MariaDb,
-    /// Oracle's MySQL, from Debian's `sid` suite.
-    MySql,
-}
-
-impl Engine {
-    /// The engine's name for people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Engine::MariaDb => "MariaDB",
-            Engine::MySql => "MySQL",
-        }
-    }
-}
-
 /// A server of ours. Dropping it kills the process and removes its data.
 #[derive(Debug)]
 pub struct Server {
@@ -52,13 +34,6 @@ pub struct Server {
     // Before `dir`: the process must be gone when its files are removed.
     process: Mutex<Option<Process>>,
     dir: RunDir,
-}
-
-/// What an engine's module prepares: the data directory is in place, and this is the command that runs on it.
-pub(super) struct Prepared {
-    pub(super) engine: Engine,
-    pub(super) program: PathBuf,
-    pub(super) args: Vec<OsString>,
 }
 
 impl Server {
