@@ -1,6 +1,6 @@
 //! The settings of the side that clients see, as the configuration gives them.
 
-use crate::auth::RsaKey;
+use crate::auth::{GuessLimits, RsaKey};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub struct FrontendSettings {
     pub server_version: Option<Box<str>>,
     /// Clients at a time; more get error 1040.
     pub max_clients: u32,
+    /// What those who give wrong passwords are held to.
+    pub guesses: GuessLimits,
     /// Connections that the system may hold for us before they are accepted.
     pub backlog: u32,
 }
@@ -36,6 +38,7 @@ impl Default for FrontendSettings {
             rsa_key: None,
             server_version: None,
             max_clients: 100_000,
+            guesses: GuessLimits::default(),
             backlog: 4_096,
         }
     }

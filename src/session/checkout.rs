@@ -3,7 +3,7 @@
 use super::Session;
 use super::base::{ask_base, why_not};
 use super::error::StatementError;
-use super::link::Link;
+use super::link::{Fate, Link};
 use super::relay::Relay;
 use super::snapshot::Snapshot;
 use super::state::{Portable, transition};
@@ -17,6 +17,7 @@ use crate::backend::{Engine, Hostgroup};
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::status::Status;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -253,6 +254,7 @@ impl Session {
             deprecate_eof: connected.capabilities.contains(Capabilities::DEPRECATE_EOF),
             born: self.worker.ticks(),
             status: Status::empty(),
+            fate: Cell::default(),
             busy: false,
         });
         let prepared = async {
@@ -302,6 +304,9 @@ impl Session {
 
     /// Puts a link back for others.
     pub(super) fn release(&self, mut link: Box<Link>) {
+        if link.fate.get() != Fate::Shared {
+            return self.discard(link);
+        }
         self.worker.stats.counters.pool_puts.inc();
         link.set_busy(false);
         link.owner = self.serial;
@@ -311,6 +316,9 @@ impl Session {
 
     /// Closes a link that is of no more use.
     pub(super) fn discard(&self, link: Box<Link>) {
+        if link.fate.get() == Fate::Killed {
+            return super::kill::end_abandoned(&self.worker, link, self.account.credentials());
+        }
         let backend = link.backend().id;
         drop(link);
         self.worker.pool.borrow_mut().wake(backend);
