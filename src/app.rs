@@ -33,9 +33,8 @@ pub mod view;
 pub use control::run;
 
 use crate::net::outbox;
-use crate::session::registry::Activity;
 use crate::session::worker::{Published, Worker};
-use crate::session::{display, kill};
+use crate::session::{display, drain, kill};
 use arc_swap::ArcSwap;
 use gate::{Gate, Listener, Reception};
 pub use setup::Setup;
@@ -139,7 +138,7 @@ impl Router {
         &self.gate.published
     }
 
-    /// Stops accepting, lets what runs finish, and ends what is idle; cuts the rest off at the deadline.
+    /// Stops accepting, lets what runs finish and nothing new begin ([`drain`]); cuts off at the deadline what is left.
     pub fn drain(self, deadline: Duration) -> Ending {
         self.gate.draining.store(true, Relaxed);
         let until = Instant::now() + deadline;
@@ -175,6 +174,9 @@ async fn work(
     tokio::task::spawn_local(Rc::clone(&reception).work(ends.mailbox));
     tokio::task::spawn_local(kill::listen(Rc::clone(&worker), Rc::clone(&reception.registry), ends.kills));
     tokio::task::spawn_local(display::listen(Rc::clone(&worker), ends.looks));
+    if let Some(orders) = ends.orders {
+        tokio::task::spawn_local(kill::serve(orders));
+    }
     if let Some((tcp, unix)) = listeners {
         let tcp = tcp.into_iter().map(|l| tokio::net::TcpListener::from_std(l).map(Listener::Tcp));
         let unix = unix.into_iter().map(|l| tokio::net::UnixListener::from_std(l).map(Listener::Unix));
@@ -199,12 +201,14 @@ async fn work(
             reception.registry.end_silent(worker.ticks(), u32::try_from(limit).unwrap_or(u32::MAX));
         }
         if gate.draining.load(Relaxed) {
-            reception.registry.end(|_, activity| activity == Activity::Idle);
+            worker.drain();
+            let since = worker.drains_for().unwrap_or_default();
+            reception.registry.end(|card| drain::may_end(card, since, worker.ticks()));
             if reception.registry.is_empty() {
                 return;
             }
             if gate.cut_off.load(Relaxed) {
-                reception.registry.end(|_, _| true);
+                reception.registry.end(|_| true);
                 return;
             }
         }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use switchboard::auth::client::{Reaction, ServerKey, SignIn};
 use switchboard::auth::server::{Channel, Opening, Step, begin};
-use switchboard::auth::{AccountSpec, Accounts, Credentials, Offload, Plugin, RsaKey, Scramble, StoredPassword};
+use switchboard::auth::{
+    AccountSpec, Accounts, Credentials, GuessLimits, Guesses, Offload, Plugin, RsaKey, Scramble, StoredPassword,
+};
 use switchboard::frontend::login::{LoginContext, login};
 use switchboard::net::frame::put_packet;
 use switchboard::net::stream::Plain;
@@ -290,6 +292,7 @@ async fn conversations_end() {
     let spec = AccountSpec { name: "anna".into(), passwords, ..AccountSpec::default() };
     let accounts = Accounts::build([spec], None).unwrap();
     let (rsa, offload) = (Arc::new(RsaKey::generated()), Offload::new(1));
+    let guesses = Guesses::default();
     for _ in 0..1_000 {
         let context = LoginContext {
             connection_id: 1,
@@ -304,6 +307,7 @@ async fn conversations_end() {
             require_secure: false,
             plugin: Plugin::CachingSha2,
             offload: &offload,
+            guesses: (&guesses, GuessLimits { free: 0, ..GuessLimits::default() }),
             timeout: Duration::from_secs(20),
         };
         let (ours, mut theirs) = UnixStream::pair().unwrap();

@@ -10,7 +10,7 @@ use super::functions::Who;
 use super::session::{Ended, Session};
 use super::stats_history::Sampler;
 use super::wire::{STATUS, Writer};
-use crate::auth::{self, Account, Accounts, Offload, Plugin, RsaKey, Scramble};
+use crate::auth::{self, Account, Accounts, Guesses, Offload, Plugin, RsaKey, Scramble};
 use crate::config::admin::{AdminRole, AdminSettings, AdminUser};
 use crate::config::{at_rest, at_work, stand_back};
 use crate::frontend::login::{self, Fault, LoginContext, LoginError};
@@ -112,6 +112,7 @@ async fn serve(listener: std::net::TcpListener, context: Context) -> io::Result<
         published: context.published,
         rsa: context.rsa,
         offload: Offload::new(1),
+        guesses: Guesses::default(),
         accounts: RefCell::default(),
         connections: Cell::new(0),
         next: Cell::new(1),
@@ -157,6 +158,7 @@ struct Front {
     published: Published,
     rsa: Arc<RsaKey>,
     offload: Offload,
+    guesses: Guesses,
     accounts: RefCell<Option<Known>>,
     connections: Cell<u32>,
     next: Cell<u32>,
@@ -325,6 +327,7 @@ impl Front {
             require_secure: false,
             plugin: Plugin::Native,
             offload: &self.offload,
+            guesses: (&self.guesses, snapshot.frontend.guesses),
             timeout: snapshot.settings.sign_in_timeout,
         }
     }

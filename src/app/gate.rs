@@ -9,7 +9,7 @@ use crate::protocol::response::ErrPacket;
 use crate::protocol::status::Status;
 use crate::rules::Subject;
 use crate::session::display;
-use crate::session::kill::{KillBoard, KillRequest};
+use crate::session::kill::{KillBoard, KillRequest, Orders};
 use crate::session::registry::{Registry, Roll, Ticket};
 use crate::session::worker::{Published, Shared, Worker};
 use crate::session::{Client, Session};
@@ -56,6 +56,8 @@ pub struct Ends {
     pub mailbox: mpsc::Receiver<Arrival>,
     /// Its ear for KILL.
     pub kills: mpsc::Receiver<KillRequest>,
+    /// The KILLs for servers, for the one that carries them out.
+    pub orders: Option<Orders>,
     /// Its ear for those who look.
     pub looks: mpsc::Receiver<display::Question>,
 }
@@ -90,13 +92,14 @@ impl Gate {
     /// A gate for so many workers, and each worker's ends.
     pub fn new(published: Published, workers: usize) -> (Self, Vec<Ends>) {
         let (mailboxes, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(1024)).unzip();
-        let (board, kills) = KillBoard::new(workers);
+        let (board, kills, orders) = KillBoard::new(workers);
+        let mut orders = Some(orders);
         let (display, looks) = display::Board::new(workers);
         let started = std::time::Instant::now();
         let (rsa, offload) = (Arc::new(RsaKey::generated()), Offload::new(1));
         let gate = Self {
             published,
-            shared: Shared { rsa, offload, board: Arc::new(board), started },
+            shared: Shared { rsa, offload, guesses: Arc::default(), board: Arc::new(board), started },
             draining: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
@@ -110,7 +113,7 @@ impl Gate {
             next_connection: AtomicU32::new(1),
         };
         let ends = receivers.into_iter().zip(kills).zip(looks);
-        (gate, ends.map(|((mailbox, kills), looks)| Ends { mailbox, kills, looks }).collect())
+        (gate, ends.map(|((mailbox, kills), looks)| Ends { mailbox, kills, orders: orders.take(), looks }).collect())
     }
 
     /// Clients at all workers.
@@ -137,14 +140,16 @@ pub async fn accept(listener: Listener, gate: Arc<Gate>, own: Rc<Reception>) {
                 continue;
             }
         };
-        if gate.draining.load(Relaxed) {
-            continue;
-        }
-        if gate.paused.load(Relaxed) {
+        let why_not = if gate.draining.load(Relaxed) {
+            Some("Server shutdown in progress")
+        } else if gate.paused.load(Relaxed) {
+            Some("Switchboard: an operator paused this router: no new clients")
+        } else {
+            None
+        };
+        if let Some(why) = why_not {
             tokio::task::spawn_local(async move {
-                let paused =
-                    ErrPacket::new(1053, b"08S01", "Switchboard: an operator paused this router: no new clients");
-                let _ = login::turn_away(plain, &paused).await;
+                let _ = login::turn_away(plain, &ErrPacket::new(1053, b"08S01", why)).await;
             });
             continue;
         }
@@ -271,6 +276,7 @@ impl Reception {
             require_secure: snapshot.frontend.require_secure,
             plugin: snapshot.frontend.plugin,
             offload: &self.gate.shared.offload,
+            guesses: (&self.gate.shared.guesses, snapshot.frontend.guesses),
             timeout: snapshot.settings.sign_in_timeout,
         };
         let login = match login::login(plain, &context).await {

@@ -130,6 +130,8 @@ impl Page {
         let result = |name: &str| vec![("result", name.to_owned())];
         let reloads = [(result("published"), u64::from(published)), (result("refused"), u64::from(refused))];
         counters(out, "config_reloads", "Configurations read again, by what became of them", reloads)?;
+        let slowed = [(vec![], view.sign_ins_slowed())];
+        counters(out, "sign_ins_slowed", "Sign-ins that waited, or were refused, after wrong passwords", slowed)?;
         gauges(out, "plans", "Plans kept", [(vec![], view.count(|c| &c.plans) as f64)])?;
         gauges(
             out,

@@ -68,7 +68,7 @@ static NEXT_BACKEND: AtomicU32 = AtomicU32::new(1);
 /// The snapshot of a configuration. Backends that the `previous` one had keep their health, their connections and their
 /// numbers; accounts keep what they have learned.
 pub fn snapshot(loaded: &Loaded, previous: Option<&Snapshot>) -> Result<Snapshot, String> {
-    let specs = loaded.users.iter().filter(|u| u.active).map(|user| user.account.clone());
+    let specs = loaded.users.iter().filter(|u| u.active && u.frontend).map(|user| user.account.clone());
     let accounts = Accounts::build(specs, previous.map(|p| &p.accounts)).map_err(|e| e.to_string())?;
     let frontend = Frontend {
         version: loaded.listen.server_version.clone(),
@@ -77,6 +77,7 @@ pub fn snapshot(loaded: &Loaded, previous: Option<&Snapshot>) -> Result<Snapshot
         tls: loaded.listen.tls.clone(),
         require_secure: loaded.listen.require_tls,
         rsa: loaded.listen.rsa_key.clone(),
+        guesses: loaded.listen.guesses,
         max_clients: loaded.listen.max_clients as usize,
     };
     Ok(Snapshot {

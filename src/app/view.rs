@@ -111,6 +111,11 @@ impl View {
         self.gate.stats.len()
     }
 
+    /// Sign-ins that waited, or were refused, because of wrong passwords before them.
+    pub fn sign_ins_slowed(&self) -> u64 {
+        self.gate.shared.guesses.slowed()
+    }
+
     /// Configurations published and refused since the start, not counting the first.
     pub fn reloads(&self) -> (u32, u32) {
         self.gate.reloads.counts()

@@ -13,6 +13,7 @@
 pub mod account;
 pub mod client;
 mod credentials;
+mod guesses;
 mod offload;
 mod password;
 mod plugin;
@@ -25,6 +26,7 @@ mod writes;
 
 pub use account::{Account, AccountSpec, Accounts, AccountsError, BackendUser, Seat};
 pub use credentials::{Credentials, Password};
+pub use guesses::{Attempt, GuessLimits, Guesses, Turn};
 pub use offload::Offload;
 pub use password::{PasswordFormError, StoredPassword};
 pub use plugin::Plugin;

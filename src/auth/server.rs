@@ -132,6 +132,13 @@ pub enum Reason {
     NotAnAnswer,
 }
 
+impl Reason {
+    /// True if a guess of a name or a password looks so.
+    pub fn is_guess(self) -> bool {
+        matches!(self, Reason::UnknownUser | Reason::WrongPassword)
+    }
+}
+
 /// A client that is being asked.
 #[derive(Debug)]
 pub struct Exchange {

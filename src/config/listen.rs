@@ -1,6 +1,6 @@
 //! The settings of the side that clients see, as the configuration gives them.
 
-use crate::auth::RsaKey;
+use crate::auth::{GuessLimits, RsaKey};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub struct FrontendSettings {
     pub server_collation: Option<u8>,
     /// Clients at a time; more get error 1040.
     pub max_clients: u32,
+    /// What those who give wrong passwords are held to.
+    pub guesses: GuessLimits,
     /// Connections that the system may hold for us before they are accepted.
     pub backlog: u32,
 }
@@ -39,6 +41,7 @@ impl Default for FrontendSettings {
             server_version: None,
             server_collation: None,
             max_clients: 100_000,
+            guesses: GuessLimits::default(),
             backlog: 4_096,
         }
     }

@@ -131,6 +131,7 @@ impl Server {
         set(&mut self.session.max_statements, count("max_statements", 1_000_000));
         set(&mut self.session.max_statements_per_connection, count("max_statements_per_connection", 1_000_000));
         set(&mut self.session.local_infile, section.flag("local_infile"));
+        set(&mut self.listen.guesses.free, section.small("wrong_passwords", 0..=10_000));
         section.finish(&[]);
     }
 
@@ -152,6 +153,7 @@ impl Server {
         set(&mut self.session.pool_lifetime, positive("pool_lifetime"));
         set(&mut self.session.hold_results, section.duration("hold_results"));
         set(&mut self.process.drain_timeout, section.duration("drain"));
+        set(&mut self.listen.guesses.longest, section.duration("wrong_password"));
         section.finish(&[("wait_timeout", "is spelled `client_idle` here"), ("login", "is spelled `sign_in` here")]);
     }
 

@@ -10,6 +10,8 @@ pub struct UserSettings {
     pub account: AccountSpec,
     /// False: the user is read and checked, and may not sign in.
     pub active: bool,
+    /// False: the user is known behind alone, and may not sign in here either.
+    pub frontend: bool,
     /// For people.
     pub comment: Box<str>,
 }
@@ -54,6 +56,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<UserSettings> {
             ),
         },
         active: section.flag("active").unwrap_or(true),
+        frontend: section.flag("frontend").unwrap_or(true),
         comment: section.text("comment").unwrap_or_default().into(),
     };
     if section.flag("transaction_persistent") == Some(false) {
@@ -61,6 +64,9 @@ pub(super) fn read(section: &Section<'_>) -> Option<UserSettings> {
             "transaction_persistent",
             "a transaction always stays on one backend here: leave it out, or say true",
         );
+    }
+    if section.section("proxysql").is_some_and(|kept| kept.has("frontend")) {
+        section.fault("proxysql", "frontend has a meaning now: say `frontend = false` in the [[user]] itself");
     }
     section.kept();
     section.finish(&[

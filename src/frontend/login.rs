@@ -20,7 +20,7 @@ mod talk;
 pub use drive::{ChangedUser, change_user, login};
 pub use error::{Fault, LoginError};
 
-use crate::auth::{Account, Accounts, Offload, Plugin, RsaKey, Scramble, Seat};
+use crate::auth::{Account, Accounts, GuessLimits, Guesses, Offload, Plugin, RsaKey, Scramble, Seat};
 use crate::net::Stream;
 use crate::net::frame;
 use crate::net::stream::Plain;
@@ -62,6 +62,8 @@ pub struct LoginContext<'a> {
     pub plugin: Plugin,
     /// Where slow arithmetic runs.
     pub offload: &'a Offload,
+    /// Who has given wrong passwords, and what such are held to.
+    pub guesses: (&'a Guesses, GuessLimits),
     /// The longest that all of it may take.
     pub timeout: Duration,
 }

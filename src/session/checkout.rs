@@ -2,9 +2,9 @@
 
 use super::Session;
 use super::error::StatementError;
-use super::link::Link;
 use super::link::conversation::TalkError;
 use super::link::relay::{BackendFault, Relay};
+use super::link::{Fate, Link};
 use super::snapshot::Snapshot;
 use super::state::transition::way;
 use super::state::{Refusal, State, Values};
@@ -15,6 +15,7 @@ use crate::backend::pool::Key;
 use crate::backend::server::{Backend, BackendId, Lease};
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::status::Status;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -246,6 +247,7 @@ impl Session {
             deprecate_eof: connected.capabilities.contains(Capabilities::DEPRECATE_EOF),
             born: self.worker.ticks(),
             status: Status::empty(),
+            fate: Cell::default(),
             busy: false,
         });
         let made_ready = async {
@@ -305,6 +307,9 @@ impl Session {
 
     /// Puts a link back for others.
     pub(super) fn release(&self, mut link: Box<Link>) {
+        if link.fate.get() != Fate::Shared {
+            return self.discard(link);
+        }
         self.worker.stats.counters.pool_puts.inc();
         link.set_busy(false);
         link.owner = self.serial;
@@ -314,6 +319,9 @@ impl Session {
 
     /// Closes a link that is of no more use.
     pub(super) fn discard(&self, link: Box<Link>) {
+        if link.fate.get() == Fate::Killed {
+            return super::kill::end_abandoned(&self.worker, link, self.account.credentials());
+        }
         let backend = link.backend().id;
         drop(link);
         self.worker.pool.borrow_mut().wake(backend);

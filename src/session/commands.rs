@@ -5,7 +5,7 @@ use super::checkout::Tried;
 use super::error::{SessionEnd, StatementError};
 use super::flight::Planned;
 use super::home::{quote, use_statement};
-use super::link::Link;
+use super::link::{Fate, Link};
 use super::state::Values;
 use super::state::pins::Pins;
 use super::statement::UNPLACED;
@@ -177,6 +177,7 @@ impl Session {
             require_secure: false,
             plugin: snapshot.frontend.plugin,
             offload: &self.worker.offload,
+            guesses: (&self.worker.guesses, snapshot.frontend.guesses),
             timeout: snapshot.settings.sign_in_timeout,
         };
         let command = self.inbox.payload().to_vec();
@@ -240,7 +241,7 @@ impl Session {
 
     /// Gives a link to others; first it is reset, if the session has left something on it.
     fn give_up(&self, mut link: Box<Link>, unclean: bool) {
-        if !unclean {
+        if !unclean || link.fate.get() != Fate::Shared {
             self.release(link);
             return;
         }

@@ -7,9 +7,9 @@
 use super::Session;
 use super::error::SessionEnd;
 use super::inbox::Inbox;
-use super::link::Link;
 use super::link::buffers::Buffers;
 use super::link::relay::{BackendFault, Manner, Outcome, RelayError};
+use super::link::{Fate, Link};
 use super::writing::Writing;
 use crate::net::Stream;
 use crate::net::write::WriteError;
@@ -147,6 +147,9 @@ impl Session {
     #[inline]
     pub(super) fn outcome(&self, link: &mut Link) -> Outcome {
         self.ticket.rests();
+        if self.ticket.is_condemned(link.thread_id) {
+            link.fate.set(Fate::Closed);
+        }
         let outcome = link.relay.finish(&self.worker.buffers);
         self.worker.stats.counters.client_bytes_sent.add(outcome.bytes);
         outcome
@@ -179,7 +182,7 @@ impl Session {
         self.worker.stats.counters.client_bytes_sent.add(link.relay.sent());
         match error {
             RelayError::Client(error) => {
-                super::kill::end_query(&self.worker, link.backend(), link.thread_id, self.account.credentials());
+                link.fate.set(Fate::Killed);
                 Failed::Client(SessionEnd::ClientBroke(error))
             }
             RelayError::Backend { why, delivered: any } => {

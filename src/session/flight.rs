@@ -59,6 +59,8 @@ pub(super) enum Departure {
     Gone(Flight),
     /// To a plan. Some link may be at hand that has to be made ready.
     Held(Planned, Option<(Box<Link>, From)>),
+    /// Nowhere: the router drains, and it comes too late.
+    Late,
     /// Nowhere.
     #[default]
     Other,
@@ -72,7 +74,9 @@ impl Session {
             Some(Command::Execute) => self.plan_plain_execution(),
             _ => None,
         };
-        if let Some(planned) = planned {
+        if self.worker.drains() && self.comes_too_late(command, planned.as_ref()) {
+            self.departure = Departure::Late;
+        } else if let Some(planned) = planned {
             self.departure = self.depart(planned);
         }
         matches!(self.departure, Departure::Gone(_))

@@ -2,23 +2,24 @@
 //!
 //! A client learns its number from the router's greeting, and no server knows that number (worse: a server may have given
 //! it to somebody else). `KILL QUERY n` ends what session *n* is running, by its server's own number; `KILL n` ends the
-//! session too. As on a server, one may kill the sessions of one's own account. `SELECT CONNECTION_ID()` is answered with the
+//! session too. What is said to the server for that is [`super::killer`]'s. As on a server, one may kill the sessions of one's own account. `SELECT CONNECTION_ID()` is answered with the
 //! router's number for the same reason; inside a larger statement it is the server's.
 
 use super::Session;
 use super::error::{SessionEnd, StatementError};
-use super::registry::Registry;
+use super::killer::{Aim, Killer, Struck};
+use super::link::Link;
+use super::registry::{Card, Registry, Ticket};
 use super::worker::Worker;
 use crate::auth::{Account, Credentials};
 use crate::backend::Backend;
-use crate::backend::connect::{self, ConnectOptions};
-use crate::net::frame;
 use crate::sql::LexMode;
 use crate::sql::lexer::{Lexer, TokenKind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc;
+
+pub use super::killer::{Orders, serve};
 
 /// A wish to kill, sent to every worker: one of them has the session.
 #[derive(Clone, Debug)]
@@ -44,22 +45,22 @@ pub enum Verdict {
     Unknown,
 }
 
-/// The workers' ears.
-#[derive(Debug, Default)]
+/// The workers' ears, and who tells the servers.
+#[derive(Debug)]
 pub struct KillBoard {
     workers: Vec<mpsc::Sender<KillRequest>>,
+    killer: Killer,
 }
 
 /// Wishes that may wait at one worker.
 const BACKLOG: usize = 64;
-/// How long the router's own KILL at a server may take.
-const LIMIT: Duration = Duration::from_secs(3);
 
 impl KillBoard {
-    /// A board for so many workers, and the workers' ends.
-    pub fn new(workers: usize) -> (Self, Vec<mpsc::Receiver<KillRequest>>) {
+    /// A board for so many workers, the workers' ends, and the orders that one of them has to carry out.
+    pub fn new(workers: usize) -> (Self, Vec<mpsc::Receiver<KillRequest>>, Orders) {
         let (workers, ears) = (0..workers).map(|_| mpsc::channel(BACKLOG)).unzip();
-        (Self { workers }, ears)
+        let (killer, orders) = Killer::new();
+        (Self { workers, killer }, ears, orders)
     }
 
     /// How many workers there are.
@@ -93,15 +94,18 @@ pub async fn listen(worker: Rc<Worker>, registry: Rc<Registry>, mut ear: mpsc::R
             None => Verdict::Unknown,
             Some(card) if request.by.as_ref().is_some_and(|by| !card.belongs_to(by.name())) => Verdict::NotOwner,
             Some(card) => {
-                let backends = worker.snapshot().topology.backends();
-                let running =
-                    card.running().and_then(|(id, thread)| Some((backends.iter().find(|b| b.id == id)?, thread)));
-                if let Some((backend, thread_id)) = running {
-                    let whose = request.by.or_else(|| card.account());
-                    end_query(&worker, backend, thread_id, whose.and_then(|account| account.credentials()));
-                }
+                let aim = if request.query_only { Aim::Query } else { Aim::Connection };
+                let struck = strike(&worker, &card, request.by, aim);
                 if !request.query_only {
-                    registry.end(|id, _| id == request.connection_id);
+                    registry.end(|card| card.connection_id() == request.connection_id);
+                }
+                if let Some(struck) = struck {
+                    // Who kills hears of it when it is done, and nobody else waits for that.
+                    tokio::task::spawn_local(async move {
+                        let _ = struck.await;
+                        let _ = request.verdict.send(Verdict::Done).await;
+                    });
+                    continue;
                 }
                 Verdict::Done
             }
@@ -110,25 +114,40 @@ pub async fn listen(worker: Rc<Worker>, registry: Rc<Registry>, mut ear: mpsc::R
     }
 }
 
-/// Tells a server to give up what one of its connections runs. In a task of its own, over a connection of its own.
-pub fn end_query(worker: &Rc<Worker>, backend: &Arc<Backend>, thread_id: u64, credentials: Option<Credentials>) {
-    let Some(credentials) = credentials else { return };
+/// The backend and the server's number of what a session runs, if it runs anything.
+fn running(worker: &Worker, card: &Card) -> Option<(Arc<Backend>, u64)> {
+    let (id, thread) = card.running()?;
+    Some((worker.snapshot().topology.backends().into_iter().find(|b| b.id == id)?, thread))
+}
+
+/// Ends what a session runs, and with [`Aim::Connection`] the session. Gives back a wait for the server's answer, if one was asked.
+fn strike(worker: &Worker, card: &Ticket, by: Option<Arc<Account>>, aim: Aim) -> Option<Struck> {
+    let (backend, thread) = running(worker, card)?;
+    let credentials = by.or_else(|| card.account())?.credentials()?;
+    if aim == Aim::Query {
+        // From now on nobody else may have the connection: the KILL may come when the statement has ended, and what runs on it then
+        // must not be another session's.
+        card.condemn(thread);
+    }
     worker.stats.counters.killed_queries.inc();
-    let (worker, backend) = (Rc::clone(worker), Arc::clone(backend));
+    worker.board.killer.strike(backend, thread, aim, credentials)
+}
+
+/// Ends what a vanished client has left running on this link, which is kept until the server has answered: its room at the backend
+/// is taken for as long as its statement runs.
+pub(super) fn end_abandoned(worker: &Rc<Worker>, link: Box<Link>, credentials: Option<Credentials>) {
+    let backend = Arc::clone(link.backend());
+    let struck = credentials.and_then(|credentials| {
+        worker.stats.counters.killed_queries.inc();
+        worker.board.killer.strike(backend, link.thread_id, Aim::Connection, credentials)
+    });
+    let Some(struck) = struck else { return };
+    let worker = Rc::clone(worker);
     tokio::task::spawn_local(async move {
-        let options = ConnectOptions { timeout: LIMIT, ..ConnectOptions::default() };
-        let kill = async {
-            let mut connected = connect::connect(&backend.target(), &credentials, &options).await.ok()?;
-            let mut payload = vec![crate::protocol::command::Command::Query as u8];
-            payload.extend_from_slice(format!("KILL QUERY {thread_id}").as_bytes());
-            frame::write_packet(&mut connected.stream, &payload, 0).await.ok()?;
-            let mut answer = Vec::new();
-            frame::read_packet(&mut connected.stream, &mut answer, 1 << 16).await.ok()
-        };
-        if tokio::time::timeout(LIMIT, kill).await.ok().flatten().is_none() {
-            tracing::warn!(backend = &*backend.name, thread_id, "a query could not be killed");
-        }
-        drop(worker);
+        let _ = struck.await;
+        let backend = link.backend().id;
+        drop(link);
+        worker.pool.borrow_mut().wake(backend);
     });
 }
 

@@ -30,7 +30,8 @@
 //! | [`tally`] | what is counted of a statement |
 //! | [`state`] | what a session has set, and what holds it |
 //! | [`explain`] | `EXPLAIN ROUTE` |
-//! | [`kill`] | KILL, by the router's own numbers |
+//! | [`kill`], [`killer`] | KILL, by the router's own numbers; the one connection that it goes over |
+//! | [`drain`] | what a session may still do while the router drains |
 //! | [`display`] | what only a worker can see, shown to those who ask |
 //! | [`answer`], [`error`] | the router's own answers |
 //!
@@ -41,6 +42,7 @@ pub mod checkout;
 pub mod commands;
 pub mod cursor;
 pub mod display;
+pub mod drain;
 pub mod echo;
 pub mod error;
 mod exchange;
@@ -50,6 +52,7 @@ mod home;
 pub mod inbox;
 pub mod infile;
 pub mod kill;
+mod killer;
 pub mod link;
 pub mod place;
 pub mod prepared;
@@ -299,6 +302,8 @@ impl Session {
         match end {
             SessionEnd::Left => {}
             SessionEnd::ClientBroke(error) => tracing::debug!(connection_id, user, %error, "client lost"),
+            // There may be a hundred thousand of them, and the drain says what became of all.
+            SessionEnd::Statement(StatementError::Shutdown) => tracing::debug!(connection_id, user, "drained"),
             end => tracing::info!(connection_id, user, %end, "session ended"),
         }
     }
@@ -307,6 +312,7 @@ impl Session {
     async fn go_the_long_way(&mut self, command: Option<Command>) -> Result<(), SessionEnd> {
         match std::mem::take(&mut self.departure) {
             Departure::Held(planned, at_hand) => self.run_planned(planned, at_hand).await,
+            Departure::Late => Err(StatementError::Shutdown.into()),
             _ => self.obey(command).await,
         }
     }

@@ -42,6 +42,8 @@ pub struct Card {
     hostgroup: AtomicU64,
     pins: AtomicU32,
     digest: AtomicU64,
+    /// The connection, by its server's number, that ran for it when a KILL QUERY was ordered; 0 for none.
+    condemned: AtomicU64,
     names: Mutex<Names>,
 }
 
@@ -94,6 +96,11 @@ impl Card {
         }
     }
 
+    /// Its number.
+    pub fn connection_id(&self) -> u32 {
+        self.connection_id
+    }
+
     /// Whose it is; none while it signs in.
     pub fn account(&self) -> Option<Arc<Account>> {
         self.names().account.clone()
@@ -127,6 +134,11 @@ impl Card {
         self.activity.store(Activity::Busy as u8, Relaxed);
     }
 
+    /// What holds it, as of its last rest.
+    pub fn pins(&self) -> Pins {
+        Pins::from_bits_truncate(self.pins.load(Relaxed))
+    }
+
     /// The worker's tick at which it began what it does: to wait for its client, or a command.
     pub fn since(&self) -> u32 {
         self.since.load(Relaxed)
@@ -150,6 +162,18 @@ impl Card {
         self.thread.store(0, Relaxed);
     }
 
+    /// A KILL QUERY is on its way to what runs for it.
+    pub fn condemn(&self, thread: u64) {
+        self.condemned.store(thread, Relaxed);
+    }
+
+    /// True if one was on its way to this connection while it ran for the session: it may not go to another.
+    #[inline]
+    pub fn is_condemned(&self, thread: u64) -> bool {
+        let condemned = self.condemned.load(Relaxed);
+        condemned != 0 && condemned == thread
+    }
+
     /// The digest of what it is about to run.
     pub fn set_digest(&self, digest: u64) {
         self.digest.store(digest, Relaxed);
@@ -166,7 +190,7 @@ impl Card {
             since: self.since(),
             running: self.running(),
             hostgroup: self.hostgroup.load(Relaxed).checked_sub(1).and_then(|id| u32::try_from(id).ok()),
-            pins: Pins::from_bits_truncate(self.pins.load(Relaxed)),
+            pins: self.pins(),
             digest: self.digest.load(Relaxed),
         }
     }
@@ -246,7 +270,7 @@ impl Registry {
         };
         let silent: Vec<u32> =
             self.entries.borrow().iter().filter(|(_, e)| waits(&e.card)).map(|(_, e)| e.card.connection_id).collect();
-        if silent.is_empty() { 0 } else { self.end(|id, _| silent.contains(&id)) }
+        if silent.is_empty() { 0 } else { self.end(|card| silent.contains(&card.connection_id)) }
     }
 
     /// Sessions that live.
@@ -260,14 +284,9 @@ impl Registry {
     }
 
     /// Ends the sessions for which `which` holds. Their connections are closed, and what they held is given up.
-    pub fn end(&self, which: impl Fn(u32, Activity) -> bool) -> usize {
-        let handles: Vec<AbortHandle> = self
-            .entries
-            .borrow()
-            .iter()
-            .filter(|(_, e)| which(e.card.connection_id, e.card.activity()))
-            .filter_map(|(_, e)| e.task.clone())
-            .collect();
+    pub fn end(&self, which: impl Fn(&Card) -> bool) -> usize {
+        let handles: Vec<AbortHandle> =
+            self.entries.borrow().iter().filter(|(_, e)| which(&e.card)).filter_map(|(_, e)| e.task.clone()).collect();
         handles.iter().for_each(AbortHandle::abort);
         handles.len()
     }

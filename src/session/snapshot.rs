@@ -1,6 +1,6 @@
 //! One version of all configuration, as sessions see it.
 
-use crate::auth::{Accounts, Plugin, RsaKey};
+use crate::auth::{Accounts, GuessLimits, Plugin, RsaKey};
 use crate::backend::Topology;
 use crate::backend::check::Checks;
 use crate::backend::server::{Backend, Greeted};
@@ -40,6 +40,8 @@ pub struct Frontend {
     pub require_secure: bool,
     /// Our RSA key for passwords over plain TCP; none: one that is made when first needed.
     pub rsa: Option<Arc<RsaKey>>,
+    /// What those who give wrong passwords are held to.
+    pub guesses: GuessLimits,
     /// Clients at a time, of all workers.
     pub max_clients: usize,
 }

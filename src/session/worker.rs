@@ -13,7 +13,7 @@ use super::link::text::Text;
 use super::snapshot::Snapshot;
 use super::state::base::Base;
 use super::state::{Interner, State};
-use crate::auth::{Account, Credentials, Offload, RsaKey};
+use crate::auth::{Account, Credentials, Guesses, Offload, RsaKey};
 use crate::backend::Hostgroup;
 use crate::backend::pool::Pool;
 use crate::net::outbox;
@@ -49,6 +49,8 @@ pub struct Shared {
     pub rsa: Arc<RsaKey>,
     /// Where the slow arithmetic of sign-ins runs.
     pub offload: Offload,
+    /// Who has given wrong passwords.
+    pub guesses: Arc<Guesses>,
     /// How to reach each other's sessions.
     pub board: Arc<KillBoard>,
     /// When the router started: where their clock begins, so that a moment means the same to all of them.
@@ -84,12 +86,16 @@ pub struct Worker {
     pub rsa: Arc<RsaKey>,
     /// Where the slow arithmetic of sign-ins runs.
     pub offload: Offload,
+    /// Who has given wrong passwords.
+    pub guesses: Arc<Guesses>,
     published: RefCell<arc_swap::Cache<Published, Arc<Snapshot>>>,
     /// The snapshot that was published last, counted by this thread alone.
     snapshot: RefCell<Rc<Current>>,
     started: Instant,
     ticks: Cell<u32>,
     serial: Cell<u64>,
+    /// When the drain began, once it has.
+    draining: Cell<Option<Instant>>,
     /// Texts of prepared statements, and their numbers: what links and sessions know them by.
     texts: RefCell<HashMap<Rc<[u8]>, Numbered, foldhash::fast::RandomState>>,
     /// What each account signs in with behind, and its number in pool keys.
@@ -109,7 +115,7 @@ pub struct Worker {
 impl Worker {
     /// A worker without sessions.
     pub fn new(id: usize, published: &Published, limits: CacheLimits, shared: Shared, stats: Arc<WorkerStats>) -> Self {
-        let Shared { rsa, offload, board, started } = shared;
+        let Shared { rsa, offload, guesses, board, started } = shared;
         Self {
             id,
             buffers: Buffers::default(),
@@ -122,12 +128,14 @@ impl Worker {
             board,
             rsa,
             offload,
+            guesses,
             turn: Cell::new(0),
             published: RefCell::new(arc_swap::Cache::new(Arc::clone(published))),
             snapshot: RefCell::new(Rc::new(Current(published.load_full()))),
             started,
             ticks: Cell::new(0),
             serial: Cell::new(0),
+            draining: Cell::new(None),
             texts: RefCell::default(),
             accounts: RefCell::default(),
             names: RefCell::default(),
@@ -213,6 +221,22 @@ impl Worker {
     /// Seconds since the start, as the housekeeping counts them.
     pub fn ticks(&self) -> u32 {
         self.ticks.get()
+    }
+
+    /// From now on sessions end what they have begun, and begin nothing ([`super::drain`]).
+    pub fn drain(&self) {
+        self.draining.set(self.draining.get().or_else(|| Some(Instant::now())));
+    }
+
+    /// True once the router drains.
+    #[inline]
+    pub fn drains(&self) -> bool {
+        self.draining.get().is_some()
+    }
+
+    /// How long it has drained; none while it does not.
+    pub fn drains_for(&self) -> Option<std::time::Duration> {
+        self.draining.get().map(|began| began.elapsed())
     }
 
     /// The present moment for the read-your-writes window, in milliseconds since the router started: the same on all workers.

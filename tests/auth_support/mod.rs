@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use switchboard::auth::{AccountSpec, Accounts, Offload, Plugin, RsaKey, StoredPassword};
+use switchboard::auth::{AccountSpec, Accounts, GuessLimits, Guesses, Offload, Plugin, RsaKey, StoredPassword};
 use switchboard::frontend::login::{self, Login, LoginContext, LoginError};
 use switchboard::net::Stream;
 use switchboard::net::frame::{put_packet, read_packet};
@@ -34,6 +34,8 @@ pub struct Setup {
     pub version: &'static str,
     pub timeout: Duration,
     pub require_secure: bool,
+    /// No test but those of guesses waits for its wrong passwords.
+    pub guesses: GuessLimits,
 }
 
 impl Setup {
@@ -46,6 +48,7 @@ impl Setup {
             version: "8.4.0-switchboard",
             timeout: Duration::from_secs(10),
             require_secure: false,
+            guesses: GuessLimits { free: 0, ..GuessLimits::default() },
         }
     }
 
@@ -80,6 +83,7 @@ struct State {
     accounts: Mutex<Arc<Accounts>>,
     rsa: Arc<RsaKey>,
     offload: Offload,
+    guesses: Guesses,
     errors: Mutex<Vec<LoginError>>,
     /// Of the last sign-in that succeeded: the number of the packet with its verdict, and the flags agreed on.
     last: Mutex<Option<(u8, Capabilities)>>,
@@ -95,6 +99,7 @@ impl Gate {
             accounts: Mutex::new(Arc::new(accounts)),
             rsa: Arc::new(RsaKey::generated()),
             offload: Offload::new(2),
+            guesses: Guesses::default(),
             errors: Mutex::default(),
             last: Mutex::default(),
         });
@@ -181,6 +186,7 @@ async fn serve(plain: Plain, host: String, id: u32, state: Arc<State>) {
         require_secure: state.setup.require_secure,
         plugin: state.setup.plugin,
         offload: &state.offload,
+        guesses: (&state.guesses, state.setup.guesses),
         timeout: state.setup.timeout,
     };
     match login::login(plain, &context).await {

@@ -140,14 +140,7 @@ impl Raw {
     ) -> Result<Raw, ConnectError> {
         let Connected { stream, capabilities, server, .. } = connect(target, credentials, options).await?;
         let deprecate_eof = capabilities.contains(Capabilities::DEPRECATE_EOF);
-        Ok(Raw {
-            stream,
-            deprecate_eof,
-            thread_id: server.thread_id,
-            capabilities,
-            next: 0,
-            asked_for_cursor: false,
-        })
+        Ok(Raw { stream, deprecate_eof, thread_id: server.thread_id, capabilities, next: 0, asked_for_cursor: false })
     }
 
     /// Sends a command to a peer that may have closed.

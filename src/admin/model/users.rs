@@ -22,7 +22,7 @@ pub const USER: &[Field] = &[
     Field::new("transaction_persistent", Kind::Kept, Int(1)),
     Field::new("fast_forward", Kind::Kept, Int(0)),
     Field::new("backend", Kind::Kept, Int(1)),
-    Field::new("frontend", Kind::Kept, Int(1)),
+    Field::new("frontend", Kind::Flag, Int(1)),
     Field::new("max_connections", Kind::Int, Int(0)),
     Field::new("attributes", Kind::Kept, Text("")),
     Field::new("comment", Kind::Text, Text("")),

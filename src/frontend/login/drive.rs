@@ -3,7 +3,7 @@
 use super::talk::Talk;
 use super::{Login, LoginContext, LoginError};
 use crate::auth::server::{self, Accepted, Opening, Step};
-use crate::auth::{Account, Offload, Plugin, Scramble, Seat};
+use crate::auth::{Account, Offload, Plugin, Scramble, Seat, Turn};
 use crate::net::Stream;
 use crate::net::stream::Plain;
 use crate::net::tls;
@@ -174,16 +174,36 @@ async fn ask<S: BorrowMut<Stream>>(
     context: &LoginContext<'_>,
     opening: &Opening<'_>,
 ) -> Result<Accepted, LoginError> {
+    let (guesses, limits) = context.guesses;
+    let attempt = guesses.attempt(context.host, opening.user);
+    // Each answer is judged in the moment that it is looked at: so each waits, and none is looked at first.
+    let take_turn = async || match guesses.turn(attempt, limits) {
+        Turn::Now => Ok(()),
+        Turn::After(wait) => {
+            tokio::time::sleep(wait).await;
+            Ok(())
+        }
+        Turn::Refused => Err(LoginError::TooManyGuesses { user: shown(opening.user), host: context.host.to_owned() }),
+    };
+    take_turn().await?;
     let mut step = server::begin(context.accounts, context.rsa, opening);
     loop {
         step = match step {
             Step::Ask(payload, exchange) => {
                 talk.send(&payload).await?;
-                exchange.answer(&talk.read().await?)
+                let answer = talk.read().await?;
+                take_turn().await?;
+                exchange.answer(&answer)
             }
             Step::Work(work) => run_elsewhere(context.offload, work).await?,
-            Step::Accepted(accepted) => return Ok(accepted),
+            Step::Accepted(accepted) => {
+                guesses.succeeded(attempt);
+                return Ok(accepted);
+            }
             Step::Denied(denied) => {
+                if denied.reason.is_guess() {
+                    guesses.failed(attempt);
+                }
                 return Err(LoginError::Denied {
                     user: shown(opening.user),
                     host: context.host.to_owned(),

@@ -48,6 +48,14 @@ pub enum LoginError {
         /// Why; for the log.
         reason: Reason,
     },
+    /// The client has given too many wrong passwords, and too many of its kind wait already.
+    #[error("too many wrong passwords for '{user}'@'{host}'")]
+    TooManyGuesses {
+        /// The name that it gave.
+        user: String,
+        /// Where it came from.
+        host: String,
+    },
     /// The account has all the sessions that it may have.
     #[error("'{user}' already has the {limit} sessions that it may have")]
     TooManySessions {
@@ -79,7 +87,9 @@ impl LoginError {
     pub fn fault(&self) -> Fault {
         match self {
             LoginError::Silent => Fault::Nobody,
-            LoginError::Denied { .. } | LoginError::TooManySessions { .. } => Fault::Refusal,
+            LoginError::Denied { .. } | LoginError::TooManyGuesses { .. } | LoginError::TooManySessions { .. } => {
+                Fault::Refusal
+            }
             LoginError::Stopping => Fault::Router,
             LoginError::Io(_)
             | LoginError::TimedOut
@@ -132,6 +142,11 @@ impl LoginError {
                 1045,
                 b"28000",
                 format!("Access denied for user '{user}'@'{host}' (using password: {})", yes_no(*using_password)),
+            ),
+            LoginError::TooManyGuesses { user, host } => ErrPacket::new(
+                1129,
+                b"HY000",
+                format!("Switchboard: too many wrong passwords for user '{user}'@'{host}': try again in a while"),
             ),
             LoginError::TooManySessions { user, limit } => ErrPacket::new(
                 1226,

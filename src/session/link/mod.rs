@@ -24,6 +24,7 @@ use crate::net::Stream;
 use crate::protocol::status::Status;
 use hashbrown::HashMap;
 use relay::Relay;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use text::Text;
@@ -39,6 +40,18 @@ pub struct Remote {
     pub used: u64,
     /// Counts it among the servers' of its text.
     _on_server: Rc<()>,
+}
+
+/// What becomes of a link that its session does not need any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// Another session may have it.
+    #[default]
+    Shared,
+    /// It is closed: a KILL QUERY was sent to it, and may hit whatever runs there next.
+    Closed,
+    /// It is closed, and its server is told to give up what still runs there for a client that has gone.
+    Killed,
 }
 
 /// A backend connection, signed in and in a known state.
@@ -78,6 +91,8 @@ pub struct Link {
     pub born: u32,
     /// The status flags of its last answer.
     pub status: Status,
+    /// What becomes of it when its session has no more use for it.
+    pub fate: Cell<Fate>,
     /// A session has it: counted among the backend's busy ones.
     pub busy: bool,
 }

@@ -68,7 +68,11 @@ pub const KINDS: &[Kind] = &[
         name: "ask_profile",
         weight: 2,
         has: Has::Both,
-        make: Make::Lines(&["SET profiling = 1", "SELECT COUNT(*) AS n FROM information_schema.PROFILING", "SET profiling = 0"]),
+        make: Make::Lines(&[
+            "SET profiling = 1",
+            "SELECT COUNT(*) AS n FROM information_schema.PROFILING",
+            "SET profiling = 0",
+        ]),
     },
     Kind {
         name: "ask_trace",
@@ -83,13 +87,18 @@ pub const KINDS: &[Kind] = &[
         name: "ask_auto_is_null",
         weight: 2,
         has: Has::Both,
-        make: Make::Lines(&["SET sql_auto_is_null = 1 ;; INSERT INTO t{n} (v) VALUES ('n') ;; SELECT id FROM t{n} WHERE id IS NULL"]),
+        make: Make::Lines(&[
+            "SET sql_auto_is_null = 1 ;; INSERT INTO t{n} (v) VALUES ('n') ;; SELECT id FROM t{n} WHERE id IS NULL",
+        ]),
     },
     Kind {
         name: "ask_connection",
         weight: 4,
         has: Has::Both,
-        make: Make::Lines(&["SELECT CONNECTION_ID()= {me} AS mine", "SELECT CURRENT_USER() AS u, USER() LIKE 'app@%' AS v"]),
+        make: Make::Lines(&[
+            "SELECT CONNECTION_ID()= {me} AS mine",
+            "SELECT CURRENT_USER() AS u, USER() LIKE 'app@%' AS v",
+        ]),
     },
     Kind {
         name: "ask_connection_otherwise",

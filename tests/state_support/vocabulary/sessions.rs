@@ -10,13 +10,23 @@ pub const KINDS: &[Kind] = &[
         name: "change_user",
         weight: 4,
         has: Has::Both,
-        make: Make::Lines(&[".change_user", ".change_user schema=b", ".change_user collation=8", ".change_user schema=none"]),
+        make: Make::Lines(&[
+            ".change_user",
+            ".change_user schema=b",
+            ".change_user collation=8",
+            ".change_user schema=none",
+        ]),
     },
     Kind {
         name: "leave",
         weight: 6,
         has: Has::Both,
-        make: Make::Lines(&[".leave", ".vanish", ".leave ;; SELECT @u AS u, @@autocommit AS x", ".leave ;; SELECT COUNT(*) AS n FROM t{n}"]),
+        make: Make::Lines(&[
+            ".leave",
+            ".vanish",
+            ".leave ;; SELECT @u AS u, @@autocommit AS x",
+            ".leave ;; SELECT COUNT(*) AS n FROM t{n}",
+        ]),
     },
     Kind {
         name: "enter",
