@@ -6,6 +6,7 @@ use super::link::conversation::TalkError;
 use super::link::relay::{BackendFault, Relay};
 use super::link::{Fate, Link};
 use super::snapshot::Snapshot;
+use super::state::base::Born;
 use super::state::transition::way;
 use super::state::{Refusal, State, Values};
 use crate::backend::Hostgroup;
@@ -68,6 +69,17 @@ impl Session {
             pool.take(&key, |link| (Rc::ptr_eq(&link.state, &self.state) && !link.is_disturbed()).then_some(0))?;
         drop(pool);
         Some(self.begin(link, hostgroup))
+    }
+
+    /// An idle link to one of these hostgroups, whatever state it is in.
+    pub(super) fn any_idle(&self, snapshot: &Snapshot, tiers: &[u32]) -> Option<Box<Link>> {
+        tiers.iter().find_map(|tier| {
+            let hostgroup = snapshot.topology.hostgroup(*tier)?;
+            let backend = hostgroup.pick(&[], &self.worker.turn)?;
+            let key = self.key(backend);
+            let link = self.worker.pool.borrow_mut().take(&key, |link| (!link.is_disturbed()).then_some(0))?;
+            Some(self.begin(link, hostgroup))
+        })
     }
 
     fn begin(&self, mut link: Box<Link>, hostgroup: &Hostgroup) -> Box<Link> {
@@ -251,8 +263,8 @@ impl Session {
             busy: false,
         });
         let made_ready = async {
-            self.worker.life(snapshot, &link).begin(&mut link, None).await?;
-            self.worker.learn_base(&link);
+            self.worker.life(snapshot, &link, None).begin(&mut link).await?;
+            self.worker.learn_base(&link, Born::BySignIn);
             self.worker.bring(&mut link, state).await
         };
         match made_ready.await {

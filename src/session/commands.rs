@@ -152,8 +152,8 @@ impl Session {
     /// COM_RESET_CONNECTION: a new session for the same account and schema.
     async fn reset_connection(&mut self) -> Result<(), SessionEnd> {
         self.drop_links();
-        let schema = self.state.values.schema.clone();
-        self.start_anew(self.fresh(schema));
+        let values = self.fresh_by_reset().await;
+        self.start_anew(values);
         self.send_ok(b"").await
     }
 

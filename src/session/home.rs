@@ -11,9 +11,10 @@ use super::Session;
 use super::checkout::Tried;
 use super::error::{SessionEnd, StatementError};
 use super::snapshot::Snapshot;
-use super::state::base::Base;
+use super::state::base::{Base, Born};
 use super::state::pins::Pins;
 use super::state::{State, Values};
+use super::worker::FRESH;
 use crate::protocol::status::Status;
 use crate::rules::Route;
 use crate::sql::lexer::{Lexer, TokenKind};
@@ -76,13 +77,44 @@ impl Session {
     /// What a session with this schema begins with, as far as its home has said.
     fn known_base(&self, snapshot: &Snapshot, schema: Option<&str>) -> Option<Rc<Base>> {
         let tiers = self.home_tiers(snapshot, schema);
-        tiers.iter().find_map(|hostgroup| self.worker.base_of(*hostgroup, self.collation))
+        tiers.iter().find_map(|hostgroup| Some(self.worker.base_of(*hostgroup, self.collation, Born::BySignIn)?.0))
     }
 
-    /// What a new life of this session begins with.
+    /// What a new life of this session begins with, by a sign-in.
     pub(super) fn fresh(&self, schema: Option<Box<str>>) -> Values {
         let base = self.known_base(&self.worker.snapshot(), schema.as_deref());
         Values::new(schema, base.unwrap_or_default())
+    }
+
+    /// What it begins with after COM_RESET_CONNECTION: what a connection of its home does, which is reset for that where none
+    /// was a moment ago.
+    pub(super) async fn fresh_by_reset(&self) -> Values {
+        let snapshot = self.worker.snapshot();
+        let schema = self.state.values.schema.clone();
+        let tiers = self.home_tiers(&snapshot, schema.as_deref());
+        let known = || tiers.iter().find_map(|id| self.worker.base_of(*id, self.collation, Born::ByReset));
+        if known().is_none() {
+            // Nobody has reset one yet: then there must be one to reset.
+            if let Ok(link) = self.obtain(&self.state, &tiers, &snapshot, &mut Tried::default()).await {
+                self.release(link);
+            }
+        }
+        if known().is_none_or(|(_, age)| age > FRESH) {
+            self.refresh(&snapshot, &tiers).await;
+        }
+        match known() {
+            Some((base, _)) => Values::new(schema, base),
+            None => self.fresh(schema),
+        }
+    }
+
+    /// Resets an idle connection of these hostgroups to hear what connections begin with now.
+    async fn refresh(&self, snapshot: &Snapshot, tiers: &[u32]) {
+        let Some(mut link) = self.any_idle(snapshot, tiers) else { return };
+        match self.worker.reset_and_ask(&mut link).await {
+            Ok(()) => self.release(link),
+            Err(_) => self.discard(link),
+        }
     }
 
     /// Before the first statement: makes sure that the home has said what the session begins with, and that the schema
@@ -113,15 +145,19 @@ impl Session {
 
     /// The base of the first of these hostgroups that says one; a connection is opened where none has yet.
     async fn meet(&self, snapshot: &Snapshot, tiers: &[u32]) -> Option<Rc<Base>> {
-        let known = || tiers.iter().find_map(|id| self.worker.base_of(*id, self.collation));
-        if let Some(base) = known() {
-            return Some(base);
+        let known = || tiers.iter().find_map(|id| self.worker.base_of(*id, self.collation, Born::BySignIn));
+        if let Some((base, age)) = known() {
+            if age <= FRESH {
+                return Some(base);
+            }
+            self.refresh(snapshot, tiers).await;
+            return known().map(|(base, _)| base).or(Some(base));
         }
         let blank = self.worker.states.intern(Values::default());
         let link = self.obtain(&blank, tiers, snapshot, &mut Tried::default()).await.ok()?;
         let base = Rc::clone(&link.base);
         self.release(link);
-        known().or(Some(base))
+        known().map(|(base, _)| base).or(Some(base))
     }
 
     /// Makes sure that a schema is there: of these hostgroups, and for a session in this state, whose schema it is. One that

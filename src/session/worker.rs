@@ -11,7 +11,7 @@ use super::link::conversation::{Talk, TalkError};
 use super::link::life::{Life, Openings};
 use super::link::text::Text;
 use super::snapshot::Snapshot;
-use super::state::base::Base;
+use super::state::base::{Base, Born};
 use super::state::{Interner, State};
 use crate::auth::{Account, Credentials, Guesses, Offload, RsaKey};
 use crate::backend::Hostgroup;
@@ -104,8 +104,8 @@ pub struct Worker {
     names: RefCell<HashMap<Box<str>, u32>>,
     /// Schemas that were found to exist, by account number, hostgroup and name, with the tick at which.
     pub(super) schemas: RefCell<HashMap<(u32, u32, Box<str>), u32>>,
-    /// What a hostgroup's connections began with lately, by the collation of the sign-in, with the tick at which.
-    bases: RefCell<HashMap<(u32, u16), (Rc<Base>, u32)>>,
+    /// What a hostgroup's connections began with lately, by the collation of the sign-in and by how, with the tick at which.
+    bases: RefCell<HashMap<(u32, u16, Born), (Rc<Base>, u32)>>,
     /// What each server's connections are told and asked at the beginning of their lives.
     openings: Openings,
     /// What servers answered to SETs, for the next that are the same.
@@ -164,21 +164,34 @@ impl Worker {
     }
 
     /// What the life of a link needs.
-    pub fn life<'a>(&'a self, snapshot: &'a Snapshot, link: &Link) -> Life<'a> {
+    pub fn life<'a>(&'a self, snapshot: &'a Snapshot, link: &Link, reset_base: Option<&'a Rc<Base>>) -> Life<'a> {
         let hostgroup = snapshot.topology.hostgroup(link.hostgroup);
         let init_connect = hostgroup.and_then(|h| h.attributes.init_connect.as_deref());
-        Life { talk: self.talk(), openings: &self.openings, states: &self.states, init_connect }
+        Life { talk: self.talk(), openings: &self.openings, states: &self.states, init_connect, reset_base }
     }
 
-    /// What connections of a hostgroup begin with for this collation of a sign-in, as the latest of them said.
-    pub fn base_of(&self, hostgroup: u32, collation: u16) -> Option<Rc<Base>> {
-        self.bases.borrow().get(&(hostgroup, collation)).map(|(base, _)| Rc::clone(base))
+    /// What connections of a hostgroup begin with for this collation of a sign-in, as the latest of them said, and how many
+    /// seconds ago that was.
+    pub fn base_of(&self, hostgroup: u32, collation: u16, born: Born) -> Option<(Rc<Base>, u32)> {
+        let bases = self.bases.borrow();
+        bases.get(&(hostgroup, collation, born)).map(|(base, at)| (Rc::clone(base), self.ticks().wrapping_sub(*at)))
     }
 
-    /// Takes down what a link that has just begun a life began with.
-    pub fn learn_base(&self, link: &Link) {
-        let learnt = (Rc::clone(&link.base), self.ticks());
-        self.bases.borrow_mut().insert((link.hostgroup, link.key.collation), learnt);
+    /// Takes down what a link that has just begun a life began with. Where resets begin otherwise than they did, globals have
+    /// changed: the next sign-in begins with them too.
+    pub fn learn_base(&self, link: &Link, born: Born) {
+        let now = self.ticks();
+        let key = |born| (link.hostgroup, link.key.collation, born);
+        let mut bases = self.bases.borrow_mut();
+        let before = bases.insert(key(born), (Rc::clone(&link.base), now));
+        if let (Born::ByReset, Some((earlier, _))) = (born, before)
+            && let Some((at_sign_in, seen)) = bases.get_mut(&key(Born::BySignIn))
+        {
+            if !Rc::ptr_eq(&earlier, &link.base) {
+                *at_sign_in = self.states.base(at_sign_in.moved(&earlier, &link.base));
+            }
+            *seen = now;
+        }
     }
 
     /// Gives a link a new life.
@@ -186,10 +199,26 @@ impl Worker {
     /// # Errors
     /// See [`TalkError`]; the link must be dropped.
     pub async fn reset(&self, link: &mut Link) -> Result<(), TalkError> {
+        let known = self.base_of(link.hostgroup, link.key.collation, Born::ByReset);
+        let known = known.filter(|(_, age)| *age <= FRESH).map(|(base, _)| base);
+        self.reset_to(link, known.as_ref()).await
+    }
+
+    /// The same, and asks the server what it begins with.
+    ///
+    /// # Errors
+    /// As for [`Worker::reset`].
+    pub async fn reset_and_ask(&self, link: &mut Link) -> Result<(), TalkError> {
+        self.reset_to(link, None).await
+    }
+
+    async fn reset_to(&self, link: &mut Link, known: Option<&Rc<Base>>) -> Result<(), TalkError> {
         self.stats.counters.behind.reset.inc();
         let snapshot = self.snapshot();
-        self.life(&snapshot, link).reset(link).await?;
-        self.learn_base(link);
+        self.life(&snapshot, link, known).reset(link).await?;
+        if known.is_none() {
+            self.learn_base(link, Born::ByReset);
+        }
         Ok(())
     }
 
@@ -203,11 +232,11 @@ impl Worker {
         }
         let snapshot = self.snapshot();
         let counters = &self.stats.counters;
-        let brought = self.life(&snapshot, link).bring(link, target).await?;
+        let brought = self.life(&snapshot, link, None).bring(link, target).await?;
         counters.syncs.inc();
         if brought.reset {
             counters.behind.reset.inc();
-            self.learn_base(link);
+            self.learn_base(link, Born::ByReset);
         }
         if brought.schema {
             counters.behind.init_db.inc();
@@ -375,6 +404,9 @@ impl Worker {
         }
     }
 }
+
+/// Seconds for which what a server's globals were is taken for what they are.
+pub const FRESH: u32 = 1;
 
 /// Seconds for which what was found out about a server is believed: that a schema exists, that its `sql_mode` is another.
 const TRUST: u32 = 10;

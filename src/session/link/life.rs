@@ -16,7 +16,7 @@ use super::relay::BackendFault;
 use crate::backend::server::BackendId;
 use crate::protocol::command::Command;
 use crate::protocol::status::Status;
-use crate::session::state::base::Base;
+use crate::session::state::base::{Base, Born};
 use crate::session::state::transition::{Steps, Way, way};
 use crate::session::state::variable::Opening;
 use crate::session::state::{Interner, State, Values};
@@ -66,33 +66,45 @@ pub struct Life<'a> {
     pub states: &'a Interner,
     /// The `init_connect` of the link's hostgroup.
     pub init_connect: Option<&'a str>,
+    /// What a reset of such a connection begins with, where a server has said so a moment ago.
+    pub reset_base: Option<&'a Rc<Base>>,
 }
 
 impl Life<'_> {
-    /// Begins the life of a connection that is new, or as good as new; `schema` is its default schema then.
+    /// Begins the life of a connection that has just signed in, without a default schema.
     ///
     /// # Errors
     /// See [`TalkError`]; the link must be dropped.
-    pub async fn begin(&self, link: &mut Link, schema: Option<Box<str>>) -> Result<(), TalkError> {
+    pub async fn begin(&self, link: &mut Link) -> Result<(), TalkError> {
+        self.begin_as(link, None, Born::BySignIn).await
+    }
+
+    async fn begin_as(&self, link: &mut Link, schema: Option<Box<str>>, born: Born) -> Result<(), TalkError> {
         let opening = self.openings.of(&self.talk, link).await?;
-        let opened = self.open(link, &opening).await;
+        let opened = self.open(link, &opening, born).await;
         if matches!(opened, Err(TalkError::Refused { .. })) {
             self.openings.forget(link.backend().id);
         }
-        let base = self.states.base(opened?);
+        let base = opened?;
         link.state = self.states.intern(Values::new(schema, Rc::clone(&base)));
         link.base = base;
         Ok(())
     }
 
-    async fn open(&self, link: &mut Link, opening: &Opening) -> Result<Base, TalkError> {
+    async fn open(&self, link: &mut Link, opening: &Opening, born: Born) -> Result<Rc<Base>, TalkError> {
         self.talk.query(link, &opening.track).await?;
         if let Some(init) = self.init_connect {
             self.talk.query(link, init).await.map_err(|error| in_init(error, link))?;
         }
+        if let (Born::ByReset, Some(known)) = (born, self.reset_base) {
+            return Ok(Rc::clone(known));
+        }
         let reply = self.talk.query(link, &opening.ask).await?;
         let answer = reply.last_value().unwrap_or_default();
-        Base::read(&opening.asked, &answer).ok_or_else(|| odd("the server's answer about its variables cannot be read"))
+        match Base::read(&opening.asked, &answer, born) {
+            Some(base) => Ok(self.states.base(base)),
+            None => Err(odd("the server's answer about its variables cannot be read")),
+        }
     }
 
     /// Gives a connection a new life: COM_RESET_CONNECTION ends its transaction, its temporary tables, its locks, its prepared
@@ -105,7 +117,7 @@ impl Life<'_> {
         link.prepared.clear();
         link.diagnostics = 0;
         let schema = link.state.values.schema.clone();
-        self.begin(link, schema).await
+        self.begin_as(link, schema, Born::ByReset).await
     }
 
     /// Brings a link to `target`, by a new life where nothing else helps. Nothing is sent where they agree.

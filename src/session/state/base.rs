@@ -6,7 +6,7 @@
 //! ([`super::Interner`]).
 
 use super::value::Value;
-use super::variable::{BEFORE, SEPARATOR, Scope, VARIABLES};
+use super::variable::{BEFORE, CHARACTER_SETS, RESULTS_COLLATION, SEPARATOR, Scope, VARIABLES};
 use std::collections::BTreeMap;
 
 /// What a connection begins with. Empty where nobody has asked yet.
@@ -14,6 +14,15 @@ use std::collections::BTreeMap;
 pub struct Base {
     values: BTreeMap<&'static str, Value>,
     zone: Zone,
+}
+
+/// How a connection's life began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Born {
+    /// By signing in: character sets are what was agreed then.
+    BySignIn,
+    /// By COM_RESET_CONNECTION: all is what the server's globals say.
+    ByReset,
 }
 
 /// A server's own time zone: what `SYSTEM` means there.
@@ -39,17 +48,34 @@ impl Zone {
 
 impl Base {
     /// Reads a server's answer to [`super::variable::Opening::ask`], where these were asked for; none if it is no such answer.
-    pub fn read(asked: &[&'static str], answer: &str) -> Option<Self> {
+    pub fn read(asked: &[&'static str], answer: &str, born: Born) -> Option<Self> {
         let mut said = answer.split(SEPARATOR);
         let (zone, offset) = (said.next()?, said.next()?);
-        let values: BTreeMap<_, _> =
+        let mut values: BTreeMap<_, _> =
             asked.iter().zip(&mut said).map(|(name, said)| (*name, Value::read(name, said))).collect();
         if asked.len() + BEFORE != answer.split(SEPARATOR).count() {
             return None;
         }
+        let named = match born {
+            Born::BySignIn => values.get("collation_connection").cloned(),
+            Born::ByReset => Some(Value::Text("".into())),
+        };
+        values.extend(named.map(|collation| (RESULTS_COLLATION, collation)));
         let is_system = values.get("time_zone").is_some_and(|zone: &Value| zone.text() == SYSTEM);
         let offset = offset.parse().ok().filter(|_| is_system);
         Some(Self { values, zone: Zone { name: zone.into(), offset } })
+    }
+
+    /// What a sign-in begins with now, if `earlier` and `later` are what resets began with: globals have changed by that. What a
+    /// client signs in with stays as it is.
+    pub fn moved(&self, earlier: &Base, later: &Base) -> Self {
+        let mut moved = self.clone();
+        for (name, value) in &later.values {
+            if earlier.value(name) != Some(value) && !CHARACTER_SETS.contains(name) {
+                moved.values.insert(name, value.clone());
+            }
+        }
+        moved
     }
 
     /// The value of the variable of this name; none where it was not asked for.
@@ -92,13 +118,25 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_by_what_was_asked() {
-        let base = Base::read(&["sql_mode", "autocommit"], "UTC\u{1f}0\u{1f}ANSI\u{1f}1").unwrap();
+        let base = Base::read(&["sql_mode", "autocommit"], "UTC\u{1f}0\u{1f}ANSI\u{1f}1", Born::ByReset).unwrap();
         assert_eq!(base.value("sql_mode"), Some(&Value::Text("ANSI".into())));
         assert!(base.value("autocommit").unwrap().is_on());
         assert_eq!(base.value("time_zone"), None);
-        assert_eq!(Base::read(&["sql_mode"], "UTC\u{1f}0"), None);
-        assert_eq!(Base::read(&["sql_mode"], "UTC\u{1f}0\u{1f}a\u{1f}b"), None);
-        assert_eq!(Base::read(&[], ""), None);
+        assert_eq!(Base::read(&["sql_mode"], "UTC\u{1f}0", Born::BySignIn), None);
+        assert_eq!(Base::read(&["sql_mode"], "UTC\u{1f}0\u{1f}a\u{1f}b", Born::BySignIn), None);
+        assert_eq!(Base::read(&[], "", Born::BySignIn), None);
+    }
+
+    #[test]
+    fn globals_that_change_are_what_the_next_sign_in_begins_with() {
+        let at_sign_in =
+            Base::of(&[("sql_mode", "A"), ("wait_timeout", "1"), ("character_set_client", "utf8mb4")], "UTC");
+        let earlier = Base::of(&[("sql_mode", "A"), ("wait_timeout", "9"), ("character_set_client", "latin1")], "UTC");
+        let later = Base::of(&[("sql_mode", "B"), ("wait_timeout", "9"), ("character_set_client", "sjis")], "UTC");
+        let moved = at_sign_in.moved(&earlier, &later);
+        let said = |name: &str| moved.value(name).map(Value::text);
+        assert_eq!((said("sql_mode"), said("wait_timeout")), (Some("B"), Some("1")), "init_connect set what differed");
+        assert_eq!(said("character_set_client"), Some("utf8mb4"));
     }
 
     #[test]

@@ -4,7 +4,9 @@ use super::Values;
 use super::assignment::{Assignment, Given};
 use super::pins::Pins;
 use super::value::Value;
-use super::variable::{Scope, companions, find, is_needed_report, is_one_shot, is_reported_only, one_name};
+use super::variable::{
+    RESULTS_COLLATION, Scope, companions, find, is_needed_report, is_one_shot, is_reported_only, one_name,
+};
 
 /// What a server reported of one answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,6 +28,9 @@ pub fn apply(values: &mut Values, assignments: &[Assignment], report: Report<'_>
         let name = one_name(name);
         pins |= heard(values, &name, said, given(assignments, &name));
     }
+    if let Some(collation) = results_collation(assignments, &report) {
+        values.set(RESULTS_COLLATION, Value::Text(collation.into()));
+    }
     let is_reported = |name: &str| report.variables.iter().any(|(reported, _)| one_name(reported) == name);
     for assignment in assignments {
         pins |= match assignment {
@@ -39,6 +44,17 @@ pub fn apply(values: &mut Values, assignments: &[Assignment], report: Report<'_>
         }
     }
     pins
+}
+
+/// The collation that results are named by from now on, where that has changed; empty for the default of their character set.
+fn results_collation<'a>(assignments: &'a [Assignment], report: &Report<'_>) -> Option<&'a str> {
+    let of_results = |assignment: &'a Assignment| match assignment {
+        Assignment::CharacterSets { collation } => Some(collation.as_deref().unwrap_or_default()),
+        Assignment::Session { name, .. } if **name == *"character_set_results" => Some(""),
+        _ => None,
+    };
+    let changed = report.variables.iter().any(|(name, _)| name.eq_ignore_ascii_case("character_set_results"));
+    changed.then(|| assignments.iter().rev().find_map(of_results).unwrap_or_default())
 }
 
 /// What the text gives to the variable of this name, the last time that it names it.
@@ -153,6 +169,21 @@ mod tests {
         assert_eq!(after(&mut values, "SET timestamp=DEFAULT", &[("timestamp", "100.500000")]), Pins::empty());
         assert_eq!(own(&values), []);
         assert_eq!(after(&mut values, "CALL p()", &[("timestamp", "7")]), Pins::UNTRACKED_STATE, "nobody knows");
+    }
+
+    #[test]
+    fn results_are_named_by_the_collation_that_names_them() {
+        let mut values = Values::default();
+        let reported = [("character_set_client", "utf8mb4"), ("character_set_results", "utf8mb4")];
+        for (sql, want) in [
+            ("SET NAMES utf8mb4 COLLATE UTF8MB4_bin", "utf8mb4_bin"),
+            ("SET NAMES utf8mb4", ""),
+            ("SET NAMES utf8mb4 COLLATE utf8mb4_bin, character_set_results=utf8mb4", ""),
+            ("CALL p()", ""),
+        ] {
+            after(&mut values, sql, &reported);
+            assert_eq!(values.value(RESULTS_COLLATION).map(Value::text), Some(want), "{sql}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::State;
 use super::base::Base;
 use super::value::{Value, clause, same_on};
-use super::variable::{self, VARIABLES, companions, default_of};
+use super::variable::{self, CHARACTER_SETS, RESULTS_COLLATION, VARIABLES, companions, default_of};
 use crate::backend::Engine;
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -63,12 +63,11 @@ pub fn way(from: &State, there: &Base, to: &State, engine: Engine) -> Way {
 fn differences(from: &State, there: &Base, to: &State, engine: Engine) -> Option<Vec<String>> {
     let mut clauses = Vec::new();
     let mut dragged: Vec<&str> = Vec::new();
-    let settles_collation = to.values.value("collation_connection").is_some();
-    for name in names(from, to) {
-        // The collation brings its character set along; the other way round it would be the set's default.
-        if name == "character_set_connection" && settles_collation {
-            continue;
-        }
+    let names = names(from, to);
+    if names.iter().any(|name| CHARACTER_SETS.contains(name)) {
+        character_sets(from, there, to, &mut clauses);
+    }
+    for name in names.into_iter().filter(|name| !CHARACTER_SETS.contains(name)) {
         let has = value_on(from, name, there);
         let wants = value_on(to, name, there);
         let wants = match wants {
@@ -79,12 +78,34 @@ fn differences(from: &State, there: &Base, to: &State, engine: Engine) -> Option
         let same = has.is_some_and(|has| same_on(name, &has, &wants, engine));
         if !same || dragged.contains(&name) {
             clauses.push(clause(name, &wants, engine));
-            if name != "collation_connection" {
-                dragged.extend(companions(name));
-            }
+            dragged.extend(companions(name));
         }
     }
     Some(clauses)
+}
+
+/// The clauses that bring the character sets. The collation of the connection brings the connection's set along; the collation
+/// of results goes by `NAMES` alone, which sets the others too.
+fn character_sets(from: &State, there: &Base, to: &State, clauses: &mut Vec<String>) {
+    let of = |state, name| value_on(state, name, there).map(Cow::into_owned);
+    let (mut client, mut collation) = (of(from, "character_set_client"), of(from, "collation_connection"));
+    let results = |state| (of(state, "character_set_results"), of(state, RESULTS_COLLATION));
+    let mut set = |name: &str, wants: &Value| clauses.push(clause(name, wants, Engine::Unknown));
+    match results(to) {
+        wants if wants == results(from) => {}
+        (Some(Value::Text(charset)), Some(Value::Text(named))) if !named.is_empty() => {
+            clauses.push(format!("NAMES '{charset}' COLLATE '{named}'"));
+            (client, collation) = (Some(Value::Text(charset)), Some(Value::Text(named)));
+        }
+        (Some(wants), _) => set("character_set_results", &wants),
+        (None, _) => {}
+    }
+    let mut set = |name: &str, wants: &Value| clauses.push(clause(name, wants, Engine::Unknown));
+    for (name, has) in [("character_set_client", client), ("collation_connection", collation)] {
+        if let Some(wants) = of(to, name).filter(|wants| Some(wants) != has.as_ref()) {
+            set(name, &wants);
+        }
+    }
 }
 
 /// The variables in which two states may differ, in the order in which they are to be set.
@@ -194,6 +215,32 @@ mod tests {
             scene.state(None, &[("character_set_connection", "utf8mb4"), ("collation_connection", "utf8mb4_bin")]);
         assert_eq!(scene.way(&plain, &named), set("collation_connection='utf8mb4_bin'"));
         assert_eq!(scene.way(&named, &plain), set("collation_connection='latin1_swedish_ci'"));
+    }
+
+    #[test]
+    fn the_collation_of_results_goes_by_names_alone() {
+        let scene = Scene::new();
+        let names = |collation: &str, own: &[(&str, &str)]| {
+            let mut all = vec![
+                ("character_set_client", "utf8mb4"),
+                ("character_set_connection", "utf8mb4"),
+                ("character_set_results", "utf8mb4"),
+                ("collation_connection", "utf8mb4_bin"),
+                (RESULTS_COLLATION, collation),
+            ];
+            all.extend(own);
+            scene.state(None, &all)
+        };
+        let plain = scene.state(None, &[]);
+        let (bin, default) = (names("utf8mb4_bin", &[]), names("", &[]));
+        assert_eq!(scene.way(&plain, &bin), set("NAMES 'utf8mb4' COLLATE 'utf8mb4_bin'"));
+        assert_eq!(scene.way(&default, &bin), set("NAMES 'utf8mb4' COLLATE 'utf8mb4_bin'"));
+        assert_eq!(scene.way(&bin, &default), set("character_set_results='utf8mb4'"));
+        let client = names("utf8mb4_bin", &[("character_set_client", "latin1")]);
+        assert_eq!(
+            scene.way(&plain, &client),
+            set("NAMES 'utf8mb4' COLLATE 'utf8mb4_bin',character_set_client='latin1'")
+        );
     }
 
     #[test]

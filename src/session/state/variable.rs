@@ -48,13 +48,28 @@ const TX_ISOLATION: &str = "tx_isolation";
 /// MariaDB's name for the access mode.
 const TX_READ_ONLY: &str = "tx_read_only";
 
+/// The collation that a server names for text in results: not a variable, and yet a setting. What a client signs in with
+/// and `SET NAMES … COLLATE` set it; any other way to a character set of results means that set's default, which is said
+/// here by an empty text.
+pub const RESULTS_COLLATION: &str = "collation of results";
+
+/// The variables that are brought together, by `SET NAMES` where that is the way.
+pub const CHARACTER_SETS: [&str; 5] = [
+    "character_set_client",
+    "character_set_connection",
+    "character_set_results",
+    "collation_connection",
+    RESULTS_COLLATION,
+];
+
 /// All of them. In the order in which they are set: `max_join_size` sets `sql_big_selects` beside itself.
-pub const VARIABLES: [Variable; 50] = [
+pub const VARIABLES: [Variable; 51] = [
     answers("autocommit"),
     answers("character_set_client"),
     answers("character_set_connection"),
     answers("character_set_results"),
     answers("collation_connection"),
+    Variable { name: RESULTS_COLLATION, scope: Scope::Answers, mariadb: None, mysql: None },
     answers("completion_type"),
     answers("default_week_format"),
     answers("div_precision_increment"),
