@@ -195,6 +195,7 @@ async fn work(
         tick.tick().await;
         ticks = ticks.wrapping_add(1);
         worker.stats.counters.beats.inc();
+        worker.call_back();
         if ticks.is_multiple_of(TICKS_A_SECOND) {
             worker.housekeep();
             let limit = worker.snapshot().settings.wait_timeout.as_secs();

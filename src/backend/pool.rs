@@ -37,13 +37,21 @@ struct Waiter {
 pub struct Pool<C> {
     idle: HashMap<Key, Vec<Idle<C>>, foldhash::fast::FixedState>,
     waiters: HashMap<BackendId, VecDeque<Waiter>, foldhash::fast::FixedState>,
+    /// Who holds a connection that it would give back to whoever waits.
+    holders: HashMap<BackendId, VecDeque<Waiter>, foldhash::fast::FixedState>,
     next_ticket: u64,
     count: usize,
 }
 
 impl<C> Default for Pool<C> {
     fn default() -> Self {
-        Self { idle: HashMap::default(), waiters: HashMap::default(), next_ticket: 0, count: 0 }
+        Self {
+            idle: HashMap::default(),
+            waiters: HashMap::default(),
+            holders: HashMap::default(),
+            next_ticket: 0,
+            count: 0,
+        }
     }
 }
 
@@ -143,8 +151,34 @@ impl<C> Pool<C> {
         self.count == 0
     }
 
-    /// Stands in line for a connection to `backend`; the ticket is for [`Pool::leave`].
+    /// Holds a connection to `backend` that may be wanted back: whoever waits for one calls. The ticket is for
+    /// [`Pool::keep`].
+    pub fn hold(&mut self, backend: BackendId, waker: Waker) -> u64 {
+        self.next_ticket += 1;
+        self.holders.entry(backend).or_default().push_back(Waiter { ticket: self.next_ticket, waker });
+        self.next_ticket
+    }
+
+    /// Keeps it from being called any more; false if it has been.
+    pub fn keep(&mut self, backend: BackendId, ticket: u64) -> bool {
+        let Some(holders) = self.holders.get_mut(&backend) else { return false };
+        let Some(place) = holders.iter().position(|h| h.ticket == ticket) else { return false };
+        holders.remove(place);
+        true
+    }
+
+    /// Calls as many of those who hold a connection to `backend` as `most`.
+    pub fn call_back(&mut self, backend: BackendId, most: usize) {
+        let Some(holders) = self.holders.get_mut(&backend) else { return };
+        for holder in holders.drain(..most.min(holders.len())) {
+            holder.waker.wake();
+        }
+    }
+
+    /// Stands in line for a connection to `backend`; the ticket is for [`Pool::leave`]. One who holds such a connection for a
+    /// while is called.
     pub fn wait(&mut self, backend: BackendId, waker: Waker) -> u64 {
+        self.call_back(backend, 1);
         self.next_ticket += 1;
         self.waiters.entry(backend).or_default().push_back(Waiter { ticket: self.next_ticket, waker });
         self.next_ticket

@@ -201,6 +201,7 @@ impl Session {
         self.prepared = None;
         self.previous = 0;
         self.previous_at_home = false;
+        self.left = super::left::Left::default();
         self.insert_id = None;
         self.wrote_at = None;
         self.transaction_wrote = false;

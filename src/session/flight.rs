@@ -124,8 +124,11 @@ impl Session {
         } else {
             place(&planned.route, effects, &self.standing(&planned.snapshot, &planned.route))
         };
-        if !effects.intersects(Effects::NEEDS_PREVIOUS) && planned.placed.0 != Place::Home {
-            self.end_until_next();
+        if !effects.intersects(Effects::NEEDS_PREVIOUS) {
+            self.give_back_last();
+            if planned.placed.0 != Place::Home {
+                self.end_until_next();
+            }
         }
     }
 

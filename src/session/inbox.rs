@@ -12,6 +12,8 @@ use crate::telemetry::WorkerCounters;
 use std::future::poll_fn;
 use std::io;
 use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -196,12 +198,32 @@ impl Session {
         Poll::Ready(delivered.map_err(|error| lost(error.source)))
     }
 
-    /// The same, for so long; then gives back what the session holds.
+    /// The same, for so long, or until somebody waits for a connection such as the session holds; then gives it back.
     pub(super) async fn read_for(&mut self, patience: Duration) -> Result<(), SessionEnd> {
-        let read = tokio::time::timeout(patience, poll_fn(|cx| self.poll_read_more(cx)));
-        match read.await {
-            Ok(read) => read,
-            Err(_) => {
+        let Some(backend) = self.held_for_a_while().map(|link| Arc::clone(link.backend())) else { return Ok(()) };
+        let worker = Rc::clone(&self.worker);
+        let mut ticket = None;
+        let read = poll_fn(|cx| {
+            if let Poll::Ready(read) = self.poll_read_more(cx) {
+                return Poll::Ready(Some(read));
+            }
+            let mut pool = worker.pool.borrow_mut();
+            match ticket {
+                // Woken and no longer among the holders: called.
+                Some(held) if !pool.keep(backend.id, held) => return Poll::Ready(None),
+                None if backend.waiting() > 0 => return Poll::Ready(None),
+                _ => {}
+            }
+            ticket = Some(pool.hold(backend.id, cx.waker().clone()));
+            Poll::Pending
+        });
+        let read = tokio::time::timeout(patience, read).await;
+        if let Some(ticket) = ticket {
+            worker.pool.borrow_mut().keep(backend.id, ticket);
+        }
+        match read {
+            Ok(Some(read)) => read,
+            Ok(None) | Err(_) => {
                 Box::pin(self.let_go()).await;
                 Ok(())
             }

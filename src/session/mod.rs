@@ -26,6 +26,7 @@
 //! | [`link`] | a backend connection in a session's service |
 //! | [`home`] | where a session's own affairs are settled, and what it begins with |
 //! | [`echo`] | what servers answered to SETs, for the next that are the same |
+//! | [`left`] | what the last answer said of itself |
 //! | [`settle`] | what a response changed: pins, state, who keeps the link |
 //! | [`tally`] | what is counted of a statement |
 //! | [`state`] | what a session has set, and what holds it |
@@ -53,6 +54,7 @@ pub mod inbox;
 pub mod infile;
 pub mod kill;
 mod killer;
+mod left;
 pub mod link;
 pub mod place;
 pub mod prepared;
@@ -137,6 +139,8 @@ pub struct Session {
     /// Where the previous statement ran: its link's number.
     previous: u64,
     previous_at_home: bool,
+    /// What the previous statement's answer said of itself.
+    left: left::Left,
     /// `LAST_INSERT_ID()` of a home that was given back.
     insert_id: Option<u64>,
     /// When the session last wrote (router's milliseconds), while that matters.
@@ -212,6 +216,7 @@ impl Session {
             last_pins: Pins::empty(),
             previous: 0,
             previous_at_home: false,
+            left: left::Left::default(),
             insert_id: None,
             wrote_at: None,
             transaction_wrote: false,

@@ -155,6 +155,9 @@ impl Session {
             self.worker.stats.counters.behind.prepare.inc();
             match self.exchange(&mut link, &request).await {
                 Ok(outcome) => {
+                    if outcome.warnings > 0 || outcome.error.is_some() {
+                        link.diagnostics = self.serial;
+                    }
                     if let Some((remote, columns, parameters)) = outcome.prepared {
                         link.remember(remote, number, &known);
                         known.tell(|| Told {

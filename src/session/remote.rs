@@ -47,6 +47,9 @@ impl Session {
             Some(meant) => self.prepare_in(link, meant, &text).await,
             None => self.prepare_there(link, &text).await,
         };
+        if matches!(remote, Err(TalkError::Refused { .. })) {
+            link.diagnostics = self.serial;
+        }
         let remote = remote.map_err(|e| self.talk_failed(link, e))?.ok_or(StatementError::Malformed)?;
         link.remember(remote, number, &known);
         Ok(())

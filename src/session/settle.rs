@@ -106,6 +106,7 @@ impl Session {
         if outcome.warnings > 0 || outcome.error.is_some() {
             link.diagnostics = self.serial;
         }
+        self.left.note(effects, outcome);
         self.previous = link.serial;
         self.previous_at_home = from == From::Home;
         if outcome.error.is_none() {
@@ -209,7 +210,7 @@ impl Session {
     /// Remembers what a server answered to a SET, for the next that is the same.
     fn keep_echo(&self, before: &Rc<State>, link: &Link, changes: &Changes) {
         let is_free = self.home.is_none() && !self.status.contains(Status::IN_TRANSACTION);
-        if !is_free || !link.writer {
+        if !is_free || !link.writer || !self.state.pins.is_empty() {
             return;
         }
         let asked = Asked { account: self.account_number, hostgroup: link.hostgroup, text: self.statement_text() };
@@ -269,7 +270,9 @@ impl Session {
         if consumed && !in_transaction {
             pins.remove(Pins::NEXT_TRANSACTION);
         }
-        if outcome.insert_id != 0 || effects.contains(Effects::SETS_INSERT_ID) {
+        // A result of rows (RETURNING) has no room for the id, and a procedure may have inserted.
+        let unsaid = effects.contains(Effects::WRITE) && outcome.rows > 0 || effects.contains(Effects::CALL);
+        if outcome.insert_id != 0 || unsaid || effects.contains(Effects::SETS_INSERT_ID) {
             pins |= Pins::INSERT_ID;
         }
         pins |= applied;
@@ -287,13 +290,14 @@ impl Session {
         if effects.contains(Effects::SET_NEXT_TRANSACTION) {
             pins |= Pins::NEXT_TRANSACTION;
         }
-        const BY_EFFECT: [(Effects, Pins); 8] = [
+        const BY_EFFECT: [(Effects, Pins); 9] = [
             (Effects::SET_USER_VARIABLE, Pins::USER_VARIABLE),
             (Effects::TEMPORARY_TABLE, Pins::TEMPORARY_TABLE),
             (Effects::USER_LOCK, Pins::USER_LOCK),
             (Effects::LOCK_TABLES, Pins::LOCK_TABLES),
             (Effects::TEXT_PREPARE, Pins::TEXT_PREPARE),
             (Effects::HANDLER, Pins::HANDLER),
+            (Effects::SEQUENCE, Pins::SEQUENCE),
             (Effects::UNTRACKED_STATE, Pins::UNTRACKED_STATE),
             (Effects::XA, Pins::XA),
         ];
@@ -332,6 +336,12 @@ impl Session {
                 }
                 self.park(link);
             }
+            // A read that left something on a reader, out of sight (a view that calls a function, and so on). Variables are
+            // carried; what is left cannot be, and would keep the session's writes from the writer.
+            From::Pool if !link.writer && lasting == Pins::UNTRACKED_STATE => {
+                tracing::warn!(backend = &*link.backend().name, "a read left state behind that cannot be carried");
+                self.discard(link);
+            }
             _ if !lasting.is_empty() && (from == From::Home || self.home.is_none()) => {
                 self.home = Some(link);
                 self.home_pins = lasting | fleeting;
@@ -357,12 +367,17 @@ impl Session {
         }
     }
 
-    /// A statement came that asks nothing of the one before: what was kept for that is given back.
-    pub(super) fn end_until_next(&mut self) {
+    /// Gives back the connection of the statement before, where that is not the session's home.
+    pub(super) fn give_back_last(&mut self) {
         if let Some(link) = self.last.take() {
             self.last_pins = Pins::empty();
             self.release(link);
         }
+    }
+
+    /// A statement came that asks nothing of the one before: what was kept for that is given back.
+    pub(super) fn end_until_next(&mut self) {
+        self.give_back_last();
         if self.home.is_some() {
             self.home_pins -= Pins::UNTIL_NEXT;
             if self.home_pins.is_empty()
@@ -375,16 +390,19 @@ impl Session {
 
     /// True if the session holds a connection just for what the client may ask next.
     pub(super) fn holds_for_a_while(&self) -> bool {
+        self.held_for_a_while().is_some()
+    }
+
+    /// The connection that it holds just for that.
+    pub(super) fn held_for_a_while(&self) -> Option<&Link> {
         let soft = Pins::UNTIL_NEXT | Pins::INSERT_ID;
-        self.last.is_some() || (self.home.is_some() && (soft.contains(self.home_pins)))
+        let home = self.home.as_deref().filter(|_| soft.contains(self.home_pins));
+        self.last.as_deref().or(home)
     }
 
     /// The client has been silent for so long that such a connection goes back. `LAST_INSERT_ID()` is remembered first.
     pub(super) async fn let_go(&mut self) {
-        if let Some(link) = self.last.take() {
-            self.last_pins = Pins::empty();
-            self.release(link);
-        }
+        self.give_back_last();
         let soft = Pins::UNTIL_NEXT | Pins::INSERT_ID;
         if !soft.contains(self.home_pins) {
             return;
@@ -449,12 +467,34 @@ impl Session {
                     }
                     Ok((link, From::Pool))
                 }
-                None => Err(gone(effects).into()),
+                // Somebody else has used it since; what the statement left may be known all the same.
+                None => match self.left.recreation(effects) {
+                    Some(statement) => {
+                        let link = self.fresh_link(snapshot, route, tried, statement).await?;
+                        Ok((link, From::Pool))
+                    }
+                    None => Err(gone(effects).into()),
+                },
             };
         }
+        Ok((self.fresh_link(snapshot, route, tried, "").await?, From::Pool))
+    }
+
+    /// A link to the route's writer as a new session would find it, after this statement (if any).
+    async fn fresh_link(
+        &self,
+        snapshot: &Snapshot,
+        route: &Route,
+        tried: &mut super::checkout::Tried,
+        statement: &str,
+    ) -> Result<Box<Link>, StatementError> {
         let mut link = self.obtain(&self.state, &[route.writer], snapshot, tried).await?;
         self.make_fresh(&mut link).await?;
-        Ok((link, From::Pool))
+        if !statement.is_empty() {
+            let said = self.worker.talk().query(&mut link, statement).await;
+            said.map_err(|error| self.talk_failed(&link, error))?;
+        }
+        Ok(link)
     }
 
     /// A link as a new session would find it, but for the session's own state.

@@ -285,6 +285,17 @@ impl Worker {
         next
     }
 
+    /// Calls those who hold connections that others wait for, here or at another worker, and that they need for no more than what
+    /// their clients may ask next.
+    pub fn call_back(&self) {
+        for backend in self.snapshot().topology.hostgroups().flat_map(|h| &h.members).map(|m| &m.backend) {
+            let waiting = usize::try_from(backend.waiting()).unwrap_or(usize::MAX);
+            if waiting > 0 {
+                self.pool.borrow_mut().call_back(backend.id, waiting);
+            }
+        }
+    }
+
     /// Once a second: counts the tick, and closes idle links that are dead, too old, or not wanted any more.
     pub fn housekeep(&self) {
         let now = self.ticks.get().wrapping_add(1);

@@ -112,6 +112,9 @@ bitflags! {
         const EXPLAIN = 1 << 47;
         /// `DO expr`, or a SELECT of constants only.
         const CONSTANT = 1 << 48;
+        /// Draws a value from a sequence or sets one: `NEXTVAL`, `NEXT VALUE FOR`, `SETVAL`. The connection remembers it for
+        /// `LASTVAL`.
+        const SEQUENCE = 1 << 49;
         /// The classifier does not know the statement, or the text is broken. Goes to the writer, counted. Where the
         /// statement may have left something on its connection, [`Effects::UNTRACKED_STATE`] stands beside it.
         const UNPROVEN = 1 << 63;

@@ -68,6 +68,8 @@ pub struct Outcome {
     pub cursor: bool,
     /// The error that ended it.
     pub error: Option<u16>,
+    /// Rows ended it.
+    pub ended_by_rows: bool,
     /// An EOF packet ended it: nothing was said of session state.
     pub ended_by_eof: bool,
     /// Its text. Boxed: rare.
@@ -383,6 +385,7 @@ impl Relay {
         match packet {
             Packet::Ok(summary) | Packet::RowsEnd(summary) => {
                 self.in_part = true;
+                self.outcome.ended_by_rows = matches!(packet, Packet::RowsEnd(_));
                 self.outcome.note(&summary);
                 self.outcome.ended_by_eof = payload.len() == EOF && payload[0] == 0xfe;
                 if !summary.status.contains(Status::SESSION_STATE_CHANGED) {

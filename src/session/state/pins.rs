@@ -41,6 +41,8 @@ bitflags! {
         /// Settings are in force under which answers hang on what the connection did before (`profiling`,
         /// `optimizer_trace`, `sql_auto_is_null`).
         const HISTORY = 1 << 16;
+        /// A value was drawn from a sequence: `LASTVAL()` may be asked for.
+        const SEQUENCE = 1 << 17;
     }
 }
 
@@ -64,6 +66,7 @@ impl Pins {
         .union(Pins::USER_VARIABLE)
         .union(Pins::USER_LOCK)
         .union(Pins::TEXT_PREPARE)
+        .union(Pins::SEQUENCE)
         .union(Pins::HANDLER);
 
     /// Pins that leave state on the server's side of the connection, which must be reset before another session has it.

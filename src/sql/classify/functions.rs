@@ -87,7 +87,7 @@ const TABLES: &[(&str, Effects, bool)] = &[
     ),
     ("LOAD_FILE", Effects::SERVER_FILE, false),
     // Sequences.
-    ("NEXTVAL SETVAL", Effects::WRITE.union(Effects::MARIADB_ONLY), false),
+    ("NEXTVAL SETVAL", Effects::WRITE.union(Effects::SEQUENCE).union(Effects::MARIADB_ONLY), false),
 ];
 
 /// Both engines have these, and they only compute.

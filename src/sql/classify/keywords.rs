@@ -342,7 +342,7 @@ impl Scan<'_> {
         self.cur.next();
         self.cur.next();
         if kw == Kw::NEXT {
-            self.effects |= Effects::WRITE | Effects::MARIADB_ONLY;
+            self.effects |= Effects::WRITE | Effects::SEQUENCE | Effects::MARIADB_ONLY;
             self.table(Access::Write);
         } else {
             self.effects |= Effects::NEEDS_INSERT_ID | Effects::MARIADB_ONLY;

@@ -1,0 +1,99 @@
+//! What a session's last answer said of itself, for a question about it whose connection has gone to somebody else.
+//!
+//! `ROW_COUNT()`, `FOUND_ROWS()` and the diagnostics live on the connection of the statement before. Mostly they are what the
+//! answer's own packets said: no warnings, so many rows. A connection that has just begun a new life answers the same after a
+//! statement that leaves the same. It refuses to guess: what the packets did not say is asked of its own connection or of
+//! none.
+
+use super::link::relay::Outcome;
+use crate::sql::effects::Effects;
+
+/// What the last answer left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Rows of the last result of rows; none if there was none yet.
+    found_rows: Option<u64>,
+    /// The last answer was rows.
+    was_rows: bool,
+    /// Rows that the last statement changed.
+    affected: u64,
+    /// It left warnings or an error.
+    has_diagnostics: bool,
+    /// It was several statements, a call, or one that says how many rows there would have been.
+    is_unclear: bool,
+}
+
+/// Statements whose packets do not tell all that they left.
+const UNCLEAR: Effects = Effects::MULTI
+    .union(Effects::CALL)
+    .union(Effects::TEXT_PREPARE)
+    .union(Effects::UNKNOWN_FUNCTION)
+    .union(Effects::UNPROVEN)
+    .union(Effects::LEAVES_FOUND_ROWS)
+    .union(Effects::NEEDS_PREVIOUS);
+
+impl Left {
+    /// Takes down an answer.
+    #[inline]
+    pub fn note(&mut self, effects: Effects, outcome: &Outcome) {
+        self.was_rows = outcome.ended_by_rows;
+        self.affected = outcome.affected_rows;
+        self.has_diagnostics = outcome.warnings > 0 || outcome.error.is_some();
+        self.is_unclear = effects.intersects(UNCLEAR);
+        if outcome.ended_by_rows {
+            self.found_rows = Some(outcome.rows);
+        }
+    }
+
+    /// A statement that leaves the same on a connection of a new life, as far as a statement with these effects asks; empty
+    /// where nothing is needed. None if nobody knows what was left.
+    pub fn recreation(&self, asks: Effects) -> Option<&'static str> {
+        if self.has_diagnostics || self.is_unclear {
+            return None;
+        }
+        let (counts, finds) = (asks.contains(Effects::NEEDS_ROW_COUNT), asks.contains(Effects::NEEDS_FOUND_ROWS));
+        let statement = match (self.was_rows, self.found_rows) {
+            (true, Some(1)) => "SELECT 1",
+            (true, Some(0)) => "SELECT 1 LIMIT 0",
+            // How many rows were found is not asked for.
+            (true, _) if !finds => "SELECT 1",
+            (true, _) => return None,
+            (false, _) if counts && self.affected > 0 => return None,
+            (false, found) if finds && found.is_some_and(|rows| rows > 0) => return None,
+            (false, _) => "",
+        };
+        Some(statement)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_packets_said_is_left_again() {
+        let (count, found, warnings) = (Effects::NEEDS_ROW_COUNT, Effects::NEEDS_FOUND_ROWS, Effects::NEEDS_WARNINGS);
+        let rows = |rows| Outcome { rows, ended_by_rows: true, ..Outcome::default() };
+        let changed = |affected_rows| Outcome { affected_rows, ..Outcome::default() };
+        let cases = [
+            (rows(1), count | found, Some("SELECT 1")),
+            (rows(0), found, Some("SELECT 1 LIMIT 0")),
+            (rows(7), count, Some("SELECT 1")),
+            (rows(7), warnings, Some("SELECT 1")),
+            (rows(7), found, None),
+            (changed(0), count, Some("")),
+            (changed(3), warnings, Some("")),
+            (changed(3), count, None),
+            (Outcome { warnings: 1, ..rows(1) }, warnings, None),
+            (Outcome { error: Some(1146), ..Outcome::default() }, count, None),
+        ];
+        for (outcome, asks, want) in cases {
+            let mut left = Left::default();
+            left.note(Effects::READ, &outcome);
+            assert_eq!(left.recreation(asks), want, "{outcome:?} {asks:?}");
+        }
+        let mut left = Left::default();
+        left.note(Effects::CALL, &rows(1));
+        assert_eq!(left.recreation(count), None);
+    }
+}
