@@ -56,6 +56,8 @@ pub struct Backend {
     engine: AtomicU8,
     /// Its greeting, as far as it is passed on to clients.
     greeted: ArcSwapOption<Greeted>,
+    /// How often somebody has set its globals through the router.
+    globals: AtomicU32,
     open: AtomicU32,
     busy: AtomicU32,
     waiting: AtomicU32,
@@ -77,6 +79,7 @@ impl Backend {
             read_only: ReadOnly::default(),
             engine: AtomicU8::new(Engine::Unknown as u8),
             greeted: ArcSwapOption::empty(),
+            globals: AtomicU32::new(0),
             open: AtomicU32::new(0),
             busy: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
@@ -123,6 +126,16 @@ impl Backend {
             let (version, collation) = (server.version.clone(), server.collation);
             self.greeted.store(Some(Arc::new(Greeted { version, collation })));
         }
+    }
+
+    /// Somebody has set its globals: what connections begin with may be otherwise from now on.
+    pub fn globals_changed(&self) {
+        self.globals.fetch_add(1, Relaxed);
+    }
+
+    /// How often that has happened.
+    pub fn globals(&self) -> u32 {
+        self.globals.load(Relaxed)
     }
 
     /// Room for one more connection, if the limit leaves any. The room is given back when the lease is dropped.

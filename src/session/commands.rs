@@ -202,6 +202,7 @@ impl Session {
         self.previous = 0;
         self.previous_at_home = false;
         self.left = super::left::Left::default();
+        self.things = super::state::things::Things::default();
         self.insert_id = None;
         self.wrote_at = None;
         self.transaction_wrote = false;

@@ -35,7 +35,12 @@ const UNCLEAR: Effects = Effects::MULTI
 impl Left {
     /// Takes down an answer.
     #[inline]
-    pub fn note(&mut self, effects: Effects, outcome: &Outcome) {
+    pub fn note(&mut self, shows: bool, effects: Effects, outcome: &Outcome) {
+        if shows && effects.contains(Effects::NEEDS_WARNINGS) && outcome.error.is_none() {
+            // It leaves what was there, but for the rows that it was itself.
+            self.was_rows = true;
+            return;
+        }
         self.was_rows = outcome.ended_by_rows;
         self.affected = outcome.affected_rows;
         self.has_diagnostics = outcome.warnings > 0 || outcome.error.is_some();
@@ -47,22 +52,34 @@ impl Left {
 
     /// A statement that leaves the same on a connection of a new life, as far as a statement with these effects asks; empty
     /// where nothing is needed. None if nobody knows what was left.
-    pub fn recreation(&self, asks: Effects) -> Option<&'static str> {
+    pub fn recreation(&self, asks: Effects) -> Option<String> {
         if self.has_diagnostics || self.is_unclear {
             return None;
         }
         let (counts, finds) = (asks.contains(Effects::NEEDS_ROW_COUNT), asks.contains(Effects::NEEDS_FOUND_ROWS));
-        let statement = match (self.was_rows, self.found_rows) {
-            (true, Some(1)) => "SELECT 1",
-            (true, Some(0)) => "SELECT 1 LIMIT 0",
+        match (self.was_rows, self.found_rows) {
+            (true, Some(rows)) if rows <= MOST_ROWS => Some(rows_of(rows)),
             // How many rows were found is not asked for.
-            (true, _) if !finds => "SELECT 1",
-            (true, _) => return None,
-            (false, _) if counts && self.affected > 0 => return None,
-            (false, found) if finds && found.is_some_and(|rows| rows > 0) => return None,
-            (false, _) => "",
-        };
-        Some(statement)
+            (true, _) if !finds => Some(rows_of(1)),
+            (true, _) => None,
+            (false, _) if counts && self.affected > 0 => None,
+            (false, found) if finds && found.is_some_and(|rows| rows > 0) => None,
+            (false, _) => Some(String::new()),
+        }
+    }
+}
+
+/// The most rows that are made for their number's sake.
+const MOST_ROWS: u64 = 10_000;
+
+/// A statement that has so many rows.
+fn rows_of(rows: u64) -> String {
+    const TEN: &str = "(SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 \
+                       UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1)";
+    match rows {
+        1 => "SELECT 1".to_owned(),
+        0 => "SELECT 1 LIMIT 0".to_owned(),
+        rows => format!("SELECT 1 FROM {TEN} a,{TEN} b,{TEN} c,{TEN} d LIMIT {rows}"),
     }
 }
 
@@ -78,9 +95,8 @@ mod tests {
         let cases = [
             (rows(1), count | found, Some("SELECT 1")),
             (rows(0), found, Some("SELECT 1 LIMIT 0")),
-            (rows(7), count, Some("SELECT 1")),
-            (rows(7), warnings, Some("SELECT 1")),
-            (rows(7), found, None),
+            (rows(70_000), count, Some("SELECT 1")),
+            (rows(70_000), found, None),
             (changed(0), count, Some("")),
             (changed(3), warnings, Some("")),
             (changed(3), count, None),
@@ -89,11 +105,17 @@ mod tests {
         ];
         for (outcome, asks, want) in cases {
             let mut left = Left::default();
-            left.note(Effects::READ, &outcome);
-            assert_eq!(left.recreation(asks), want, "{outcome:?} {asks:?}");
+            left.note(false, Effects::READ, &outcome);
+            assert_eq!(left.recreation(asks).as_deref(), want, "{outcome:?} {asks:?}");
         }
         let mut left = Left::default();
-        left.note(Effects::CALL, &rows(1));
+        left.note(false, Effects::READ, &rows(7));
+        left.note(true, Effects::NEEDS_WARNINGS, &rows(0));
+        assert!(
+            left.recreation(found).is_some_and(|sql| sql.ends_with(" LIMIT 7")),
+            "SHOW WARNINGS leaves what was there"
+        );
+        left.note(false, Effects::CALL, &rows(1));
         assert_eq!(left.recreation(count), None);
     }
 }

@@ -81,6 +81,7 @@ use inbox::Next;
 use link::Link;
 use registry::{Activity, Ticket};
 use state::pins::Pins;
+use state::things::Things;
 use state::{State, Values};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -139,6 +140,8 @@ pub struct Session {
     /// Where the previous statement ran: its link's number.
     previous: u64,
     previous_at_home: bool,
+    /// Named things that it has on its home.
+    things: Things,
     /// What the previous statement's answer said of itself.
     left: left::Left,
     /// `LAST_INSERT_ID()` of a home that was given back.
@@ -216,6 +219,7 @@ impl Session {
             last_pins: Pins::empty(),
             previous: 0,
             previous_at_home: false,
+            things: Things::default(),
             left: left::Left::default(),
             insert_id: None,
             wrote_at: None,

@@ -11,6 +11,7 @@ use super::state::State;
 use super::state::assignment::{Assignment, read_set, read_sets};
 use super::state::change::{Report, apply, unsaid};
 use super::state::pins::Pins;
+use super::state::things;
 use super::state::variable::name_on;
 use super::statement::{From, gone};
 use crate::backend::Engine;
@@ -62,6 +63,16 @@ const IN_TRANSACTION_ONLY: Effects = Effects::READ_TABLE
 const ENDS_TRANSACTION: Effects =
     Effects::COMMIT.union(Effects::ROLLBACK).union(Effects::IMPLICIT_COMMIT).union(Effects::DDL);
 
+/// Effects of statements that make or drop named things.
+const TELL_OF_THINGS: Effects = Effects::TEXT_PREPARE
+    .union(Effects::TEMPORARY_TABLE)
+    .union(Effects::USER_LOCK)
+    .union(Effects::HANDLER)
+    .union(Effects::SET_USER_VARIABLE);
+
+/// How statements begin that end an XA transaction.
+const XA_ENDS: [&[u8]; 2] = [b"XA COMMIT", b"XA ROLLBACK"];
+
 /// ER_PARSE_ERROR.
 const PARSE_ERROR: u16 = 1064;
 
@@ -106,7 +117,7 @@ impl Session {
         if outcome.warnings > 0 || outcome.error.is_some() {
             link.diagnostics = self.serial;
         }
-        self.left.note(effects, outcome);
+        self.left.note(plan.facts.verb == Verb::Show, effects, outcome);
         self.previous = link.serial;
         self.previous_at_home = from == From::Home;
         if outcome.error.is_none() {
@@ -114,8 +125,14 @@ impl Session {
         }
         let simple = Effects::READER_SAFE.contains(effects) && outcome.changes.is_none();
         let applied = if simple { Pins::empty() } else { self.apply_state(&mut link, plan, executing, outcome) };
+        if effects.intersects(TELL_OF_THINGS) && !has_done_nothing(effects, outcome) {
+            self.note_things(effects, executing);
+        }
+        if effects.contains(Effects::SET_GLOBAL) {
+            link.backend().globals_changed();
+        }
         self.note_write(effects, outcome, &link);
-        let lasting = self.lasting_pins(from, effects, outcome, applied) | self.cursor_pin(&link) | self.state.pins;
+        let lasting = self.lasting_pins(from, plan, outcome, applied) | self.cursor_pin(&link) | self.state.pins;
         let fleeting = fleeting_pins(effects, outcome, simple);
         self.keep_or_release(link, from, lasting, fleeting);
     }
@@ -207,6 +224,17 @@ impl Session {
         pins
     }
 
+    /// Takes down what a statement did to named things.
+    fn note_things(&mut self, effects: Effects, executing: Option<u32>) {
+        let text = match executing {
+            Some(id) => self.statement_of(id),
+            None => self.statement_text(),
+        };
+        for event in things::read(text, self.subject.mode(), effects) {
+            self.things.note(event);
+        }
+    }
+
     /// Remembers what a server answered to a SET, for the next that is the same.
     fn keep_echo(&self, before: &Rc<State>, link: &Link, changes: &Changes) {
         let is_free = self.home.is_none() && !self.status.contains(Status::IN_TRANSACTION);
@@ -260,9 +288,10 @@ impl Session {
     }
 
     /// The pins that hold from now on.
-    fn lasting_pins(&self, from: From, effects: Effects, outcome: &Outcome, applied: Pins) -> Pins {
-        let kept = self.home_pins - Pins::UNTIL_NEXT - Pins::CURSOR - Pins::HISTORY;
-        let mut pins = if from == From::Home { kept } else { Pins::empty() };
+    fn lasting_pins(&self, from: From, plan: &Plan, outcome: &Outcome, applied: Pins) -> Pins {
+        let effects = plan.facts.effects;
+        let kept = self.home_pins - Pins::UNTIL_NEXT - Pins::CURSOR - Pins::HISTORY - Pins::OF_THINGS;
+        let mut pins = if from == From::Home { kept | self.things.pins() } else { Pins::empty() };
         let in_transaction = self.status.contains(Status::IN_TRANSACTION);
         pins.set(Pins::TRANSACTION, in_transaction);
         pins.set(Pins::AUTOCOMMIT_OFF, self.may_have_begun(pins, effects, outcome));
@@ -276,35 +305,28 @@ impl Session {
             pins |= Pins::INSERT_ID;
         }
         pins |= applied;
-        // A statement that was not understood has done nothing, and a plain SET that failed has set nothing; others may have
-        // gone half their way.
-        let dynamic = Effects::MULTI | Effects::CALL | Effects::TEXT_PREPARE | Effects::UNKNOWN_FUNCTION;
-        let nothing_done = match outcome.error {
-            Some(PARSE_ERROR) => !effects.intersects(dynamic),
-            Some(_) => !effects.intersects(dynamic | Effects::READ | Effects::UNPROVEN),
-            None => false,
-        };
-        if nothing_done {
+        if has_done_nothing(effects, outcome) {
             return pins;
         }
+        pins |= self.things.pins();
         if effects.contains(Effects::SET_NEXT_TRANSACTION) {
             pins |= Pins::NEXT_TRANSACTION;
         }
-        const BY_EFFECT: [(Effects, Pins); 9] = [
-            (Effects::SET_USER_VARIABLE, Pins::USER_VARIABLE),
-            (Effects::TEMPORARY_TABLE, Pins::TEMPORARY_TABLE),
-            (Effects::USER_LOCK, Pins::USER_LOCK),
+        const BY_EFFECT: [(Effects, Pins); 6] = [
             (Effects::LOCK_TABLES, Pins::LOCK_TABLES),
-            (Effects::TEXT_PREPARE, Pins::TEXT_PREPARE),
-            (Effects::HANDLER, Pins::HANDLER),
             (Effects::SEQUENCE, Pins::SEQUENCE),
             (Effects::UNTRACKED_STATE, Pins::UNTRACKED_STATE),
             (Effects::XA, Pins::XA),
+            (Effects::CALL, Pins::ROUTINE),
+            (Effects::UNKNOWN_FUNCTION, Pins::ROUTINE),
         ];
         for (effect, pin) in BY_EFFECT {
             if effects.contains(effect) {
                 pins |= pin;
             }
+        }
+        if outcome.error.is_none() && XA_ENDS.iter().any(|end| plan.digest.starts_with(end)) {
+            pins -= Pins::XA;
         }
         if effects.intersects(Effects::UNLOCK_TABLES) && !effects.contains(Effects::LOCK_TABLES) {
             pins -= Pins::LOCK_TABLES;
@@ -470,7 +492,7 @@ impl Session {
                 // Somebody else has used it since; what the statement left may be known all the same.
                 None => match self.left.recreation(effects) {
                     Some(statement) => {
-                        let link = self.fresh_link(snapshot, route, tried, statement).await?;
+                        let link = self.fresh_link(snapshot, route, tried, &statement).await?;
                         Ok((link, From::Pool))
                     }
                     None => Err(gone(effects).into()),
@@ -500,6 +522,10 @@ impl Session {
     /// A link as a new session would find it, but for the session's own state.
     async fn make_fresh(&self, link: &mut Link) -> Result<(), StatementError> {
         let fresh = async {
+            if !self.worker.knows_reset(link) {
+                self.worker.reset_and_ask(link).await?;
+            }
+            // Asking would leave a row that was found.
             self.worker.reset(link).await?;
             self.worker.bring(link, &self.state).await
         };
@@ -538,6 +564,17 @@ const IN_SIGHT: Effects = Effects::SET_SESSION
     .union(Effects::SET_AUTOCOMMIT)
     .union(Effects::SETS_INSERT_ID)
     .union(Effects::UNTRACKED_STATE);
+
+/// True if a statement that failed has done nothing: one that was not understood, or a plain SET. Others may have gone half
+/// their way.
+fn has_done_nothing(effects: Effects, outcome: &Outcome) -> bool {
+    let dynamic = Effects::MULTI | Effects::CALL | Effects::TEXT_PREPARE | Effects::UNKNOWN_FUNCTION;
+    match outcome.error {
+        Some(PARSE_ERROR) => !effects.intersects(dynamic),
+        Some(_) => !effects.intersects(dynamic | Effects::READ | Effects::UNPROVEN),
+        None => false,
+    }
+}
 
 /// True if a server says that state changed which is no variable and no schema (a user variable, a temporary table, a
 /// prepared statement), and the statement's text does not show it: a routine, a trigger or a view did it.

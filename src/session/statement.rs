@@ -280,6 +280,14 @@ impl Session {
             }
             Place::Route => match self.obtain(&self.state, &route.tiers, snapshot, tried).await {
                 Ok(link) => Ok((link, From::Pool)),
+                Err(StatementError::State { code: UNKNOWN_SCHEMA, .. })
+                    if !plan.facts.effects.intersects(NAMES_TABLES) =>
+                {
+                    // Its default schema is gone. What needs none goes on.
+                    let adrift = self.worker.states.intern(self.state.values.in_schema(None));
+                    let link = self.obtain(&adrift, &route.tiers, snapshot, &mut Tried::default()).await?;
+                    Ok((link, From::Pool))
+                }
                 Err(error) => Err(explain_refusal(error, route, snapshot).into()),
             },
             Place::EndReadOnly => {
@@ -343,6 +351,21 @@ impl Session {
     }
 }
 
+/// ER_BAD_DB_ERROR.
+const UNKNOWN_SCHEMA: u16 = 1049;
+
+/// Effects of statements that may name tables without their schema.
+const NAMES_TABLES: Effects = Effects::READ_TABLE
+    .union(Effects::WRITE)
+    .union(Effects::DDL)
+    .union(Effects::LOCK_TABLES)
+    .union(Effects::CALL)
+    .union(Effects::UNKNOWN_FUNCTION)
+    .union(Effects::UNPROVEN)
+    .union(Effects::METADATA)
+    .union(Effects::TEXT_PREPARE)
+    .union(Effects::HANDLER);
+
 /// Statements that one engine alone understands.
 const ONE_ENGINE: Effects = Effects::MARIADB_ONLY.union(Effects::MYSQL_ONLY);
 
@@ -350,15 +373,20 @@ const ONE_ENGINE: Effects = Effects::MARIADB_ONLY.union(Effects::MYSQL_ONLY);
 /// its rows. Backends that are known to be of the other engine count as tried.
 fn speakers(effects: Effects, route: &Route, snapshot: &Snapshot, tried: &mut Tried) -> Vec<u32> {
     let foreign = if effects.contains(Effects::MARIADB_ONLY) { Engine::MySql } else { Engine::MariaDb };
+    let mut tiers = route.tiers.to_vec();
+    if route.writer_holds == Holds::Yes && !tiers.contains(&route.writer) {
+        tiers.push(route.writer);
+    }
+    let known = tiers.iter().filter_map(|id| snapshot.topology.hostgroup(*id)).flat_map(|h| &h.members);
+    if known.map(|member| member.backend.engine()).all(|engine| engine == foreign) {
+        // Nobody on its way understands it: the writer says so in its own words.
+        return vec![route.writer];
+    }
     for backend in snapshot.topology.backends() {
         if backend.engine() == foreign && !tried.backends.contains(&backend.id) {
             tried.backends.push(backend.id);
             tried.why = format!("{} is of an engine that does not have what the statement uses", backend.name);
         }
-    }
-    let mut tiers = route.tiers.to_vec();
-    if route.writer_holds == Holds::Yes && !tiers.contains(&route.writer) {
-        tiers.push(route.writer);
     }
     tiers
 }

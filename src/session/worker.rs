@@ -14,8 +14,8 @@ use super::snapshot::Snapshot;
 use super::state::base::{Base, Born};
 use super::state::{Interner, State};
 use crate::auth::{Account, Credentials, Guesses, Offload, RsaKey};
-use crate::backend::Hostgroup;
 use crate::backend::pool::Pool;
+use crate::backend::{Backend, Hostgroup};
 use crate::net::outbox;
 use crate::rules::{CacheLimits, PlanCache};
 use crate::telemetry::log::Budget;
@@ -55,6 +55,16 @@ pub struct Shared {
     pub board: Arc<KillBoard>,
     /// When the router started: where their clock begins, so that a moment means the same to all of them.
     pub started: Instant,
+}
+
+/// What connections begin with, who said so, and when.
+struct KnownBase {
+    base: Rc<Base>,
+    /// The tick at which.
+    at: u32,
+    backend: Arc<Backend>,
+    /// How often the server's globals had been set through the router by then.
+    globals: u32,
 }
 
 /// A text's number, and what lives as long as a session uses it.
@@ -105,7 +115,7 @@ pub struct Worker {
     /// Schemas that were found to exist, by account number, hostgroup and name, with the tick at which.
     pub(super) schemas: RefCell<HashMap<(u32, u32, Box<str>), u32>>,
     /// What a hostgroup's connections began with lately, by the collation of the sign-in and by how, with the tick at which.
-    bases: RefCell<HashMap<(u32, u16, Born), (Rc<Base>, u32)>>,
+    bases: RefCell<HashMap<(u32, u16, Born), KnownBase>>,
     /// What each server's connections are told and asked at the beginning of their lives.
     openings: Openings,
     /// What servers answered to SETs, for the next that are the same.
@@ -174,7 +184,10 @@ impl Worker {
     /// seconds ago that was.
     pub fn base_of(&self, hostgroup: u32, collation: u16, born: Born) -> Option<(Rc<Base>, u32)> {
         let bases = self.bases.borrow();
-        bases.get(&(hostgroup, collation, born)).map(|(base, at)| (Rc::clone(base), self.ticks().wrapping_sub(*at)))
+        let known = bases.get(&(hostgroup, collation, born))?;
+        let is_past = known.backend.globals() != known.globals;
+        let age = if is_past { u32::MAX } else { self.ticks().wrapping_sub(known.at) };
+        Some((Rc::clone(&known.base), age))
     }
 
     /// Takes down what a link that has just begun a life began with. Where resets begin otherwise than they did, globals have
@@ -183,14 +196,16 @@ impl Worker {
         let now = self.ticks();
         let key = |born| (link.hostgroup, link.key.collation, born);
         let mut bases = self.bases.borrow_mut();
-        let before = bases.insert(key(born), (Rc::clone(&link.base), now));
-        if let (Born::ByReset, Some((earlier, _))) = (born, before)
-            && let Some((at_sign_in, seen)) = bases.get_mut(&key(Born::BySignIn))
-        {
-            if !Rc::ptr_eq(&earlier, &link.base) {
-                *at_sign_in = self.states.base(at_sign_in.moved(&earlier, &link.base));
+        let backend = Arc::clone(link.backend());
+        let globals = backend.globals();
+        let learnt = KnownBase { base: Rc::clone(&link.base), at: now, backend, globals };
+        let before = bases.insert(key(born), learnt);
+        if let (Born::ByReset, Some(known)) = (born, bases.get_mut(&key(Born::BySignIn))) {
+            // The first reset shows what a sign-in begins with otherwise; from then on, what has changed.
+            if let Some(earlier) = before.filter(|earlier| !Rc::ptr_eq(&earlier.base, &link.base)) {
+                known.base = self.states.base(known.base.moved(&earlier.base, &link.base));
             }
-            *seen = now;
+            (known.at, known.globals) = (now, globals);
         }
     }
 
@@ -210,6 +225,12 @@ impl Worker {
     /// As for [`Worker::reset`].
     pub async fn reset_and_ask(&self, link: &mut Link) -> Result<(), TalkError> {
         self.reset_to(link, None).await
+    }
+
+    /// True if it is known what a reset of such a link begins with.
+    pub fn knows_reset(&self, link: &Link) -> bool {
+        let known = self.base_of(link.hostgroup, link.key.collation, Born::ByReset);
+        known.is_some_and(|(_, age)| age <= FRESH)
     }
 
     async fn reset_to(&self, link: &mut Link, known: Option<&Rc<Base>>) -> Result<(), TalkError> {

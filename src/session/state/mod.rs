@@ -10,6 +10,7 @@
 //! | [`change`] | what an answer did to a session's state |
 //! | [`transition`] | from one state to another, on a server |
 //! | [`pins`] | why a session must keep a connection |
+//! | [`things`] | named things on a connection: what makes pins, and what lifts them |
 //!
 //! The server's own word counts: session tracking reports every variable that a statement changed, with its value, whether
 //! the statement's text shows it or a routine did it. The text is read for what no report says: what is meant for one
@@ -21,6 +22,7 @@ pub mod assignment;
 pub mod base;
 pub mod change;
 pub mod pins;
+pub mod things;
 pub mod transition;
 pub mod value;
 pub mod variable;

@@ -43,6 +43,8 @@ bitflags! {
         const HISTORY = 1 << 16;
         /// A value was drawn from a sequence: `LASTVAL()` may be asked for.
         const SEQUENCE = 1 << 17;
+        /// A stored routine has run, which may have left what no report tells of: a lock, a user variable.
+        const ROUTINE = 1 << 18;
     }
 }
 
@@ -60,6 +62,13 @@ impl Pins {
         .union(Pins::HISTORY)
         .union(Pins::XA);
 
+    /// Pins of named things: they are what [`super::things`] says.
+    pub const OF_THINGS: Pins = Pins::USER_VARIABLE
+        .union(Pins::TEMPORARY_TABLE)
+        .union(Pins::USER_LOCK)
+        .union(Pins::TEXT_PREPARE)
+        .union(Pins::HANDLER);
+
     /// Pins whose loss with their connection the client must be told by losing its own: statements that follow would
     /// otherwise run as if nothing had been.
     pub const LOST_WITH_CONNECTION: Pins = Pins::EVERYTHING
@@ -67,6 +76,7 @@ impl Pins {
         .union(Pins::USER_LOCK)
         .union(Pins::TEXT_PREPARE)
         .union(Pins::SEQUENCE)
+        .union(Pins::ROUTINE)
         .union(Pins::HANDLER);
 
     /// Pins that leave state on the server's side of the connection, which must be reset before another session has it.

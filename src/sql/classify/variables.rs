@@ -119,8 +119,7 @@ const MYSQL: &str = "
 
 /// Session variables that no session tracking reports or no SET can bring to another connection.
 static UNTRACKED: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    "insert_id timestamp sql_log_bin sql_log_off skip_replication server_id external_user proxy_user profiling
-     profiling_history_size in_predicate_conversion_threshold immediate_server_version original_commit_timestamp
+    "insert_id server_id external_user proxy_user immediate_server_version original_commit_timestamp
      original_server_version transaction_write_set_extraction last_gtid error_count warning_count
      default_master_connection replicate_rewrite_db"
         .split_ascii_whitespace()
