@@ -290,7 +290,7 @@ impl Session {
     /// The pins that hold from now on.
     fn lasting_pins(&self, from: From, plan: &Plan, outcome: &Outcome, applied: Pins) -> Pins {
         let effects = plan.facts.effects;
-        let kept = self.home_pins - Pins::UNTIL_NEXT - Pins::CURSOR - Pins::HISTORY - Pins::OF_THINGS;
+        let kept = self.home_pins - Pins::UNTIL_NEXT - Pins::CURSOR - Pins::OF_THINGS;
         let mut pins = if from == From::Home { kept | self.things.pins() } else { Pins::empty() };
         let in_transaction = self.status.contains(Status::IN_TRANSACTION);
         pins.set(Pins::TRANSACTION, in_transaction);
@@ -512,7 +512,9 @@ impl Session {
     ) -> Result<Box<Link>, StatementError> {
         let mut link = self.obtain(&self.state, &[route.writer], snapshot, tried).await?;
         self.make_fresh(&mut link).await?;
-        if !statement.is_empty() {
+        // A reset does not take back how many rows were found on every engine.
+        let statements: &[&str] = if statement.is_empty() { &["SELECT 1 LIMIT 0", "DO 0"] } else { &[statement] };
+        for statement in statements {
             let said = self.worker.talk().query(&mut link, statement).await;
             said.map_err(|error| self.talk_failed(&link, error))?;
         }
@@ -522,10 +524,6 @@ impl Session {
     /// A link as a new session would find it, but for the session's own state.
     async fn make_fresh(&self, link: &mut Link) -> Result<(), StatementError> {
         let fresh = async {
-            if !self.worker.knows_reset(link) {
-                self.worker.reset_and_ask(link).await?;
-            }
-            // Asking would leave a row that was found.
             self.worker.reset(link).await?;
             self.worker.bring(link, &self.state).await
         };

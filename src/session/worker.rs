@@ -201,9 +201,10 @@ impl Worker {
         let learnt = KnownBase { base: Rc::clone(&link.base), at: now, backend, globals };
         let before = bases.insert(key(born), learnt);
         if let (Born::ByReset, Some(known)) = (born, bases.get_mut(&key(Born::BySignIn))) {
-            // The first reset shows what a sign-in begins with otherwise; from then on, what has changed.
-            if let Some(earlier) = before.filter(|earlier| !Rc::ptr_eq(&earlier.base, &link.base)) {
-                known.base = self.states.base(known.base.moved(&earlier.base, &link.base));
+            // Without an init_connect of the server's own, a sign-in began with its globals.
+            let at_first = (!self.openings.has_init_connect(link.backend().id)).then(|| Rc::clone(&known.base));
+            if let Some(earlier) = before.map(|before| before.base).or(at_first) {
+                known.base = self.states.base(known.base.moved(&earlier, &link.base));
             }
             (known.at, known.globals) = (now, globals);
         }
@@ -225,12 +226,6 @@ impl Worker {
     /// As for [`Worker::reset`].
     pub async fn reset_and_ask(&self, link: &mut Link) -> Result<(), TalkError> {
         self.reset_to(link, None).await
-    }
-
-    /// True if it is known what a reset of such a link begins with.
-    pub fn knows_reset(&self, link: &Link) -> bool {
-        let known = self.base_of(link.hostgroup, link.key.collation, Born::ByReset);
-        known.is_some_and(|(_, age)| age <= FRESH)
     }
 
     async fn reset_to(&self, link: &mut Link, known: Option<&Rc<Base>>) -> Result<(), TalkError> {

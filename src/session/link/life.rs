@@ -20,7 +20,7 @@ use crate::session::state::base::{Base, Born};
 use crate::session::state::transition::{Steps, Way, way};
 use crate::session::state::variable::Opening;
 use crate::session::state::{Interner, State, Values};
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -37,9 +37,16 @@ impl Openings {
             return Ok(Rc::clone(known));
         }
         let reply = talk.query(link, "SHOW SESSION VARIABLES").await?;
-        let first = |row: Vec<Option<String>>| row.into_iter().next().flatten().map(|name| name.to_ascii_lowercase());
-        let names: HashSet<String> = reply.text_rows().into_iter().filter_map(first).collect();
-        let opening = Rc::new(Opening::new(link.backend().engine(), |name| names.contains(name)));
+        let pair = |row: Vec<Option<String>>| {
+            let mut row = row.into_iter().map(Option::unwrap_or_default);
+            Some((row.next()?.to_ascii_lowercase(), row.next()?))
+        };
+        let variables: HashMap<String, String> = reply.text_rows().into_iter().filter_map(pair).collect();
+        let opening = Opening {
+            has_init_connect: variables.get("init_connect").is_some_and(|init| !init.is_empty()),
+            ..Opening::new(link.backend().engine(), |name| variables.contains_key(name))
+        };
+        let opening = Rc::new(opening);
         self.0.borrow_mut().insert(id, Rc::clone(&opening));
         Ok(opening)
     }
@@ -47,6 +54,11 @@ impl Openings {
     /// Forgets what is known of a server: it refused its opening, so it has become another.
     fn forget(&self, id: BackendId) {
         self.0.borrow_mut().remove(&id);
+    }
+
+    /// True if a server runs statements of its own when somebody signs in, or has not been asked.
+    pub fn has_init_connect(&self, id: BackendId) -> bool {
+        self.0.borrow().get(&id).is_none_or(|opening| opening.has_init_connect)
     }
 
     /// Keeps what is known of these servers alone.

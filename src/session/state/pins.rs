@@ -39,7 +39,7 @@ bitflags! {
         /// `ROW_COUNT()` may be asked for.
         const ROW_COUNT = 1 << 15;
         /// Settings are in force under which answers hang on what the connection did before (`profiling`,
-        /// `optimizer_trace`, `sql_auto_is_null`).
+        /// `optimizer_trace`, `sql_auto_is_null`), or have been: what was recorded then is there until the session ends.
         const HISTORY = 1 << 16;
         /// A value was drawn from a sequence: `LASTVAL()` may be asked for.
         const SEQUENCE = 1 << 17;

@@ -230,6 +230,8 @@ pub struct Opening {
     pub ask: Box<str>,
     /// Names of [`VARIABLES`], in the order in which they are asked for.
     pub asked: Box<[&'static str]>,
+    /// The server runs an `init_connect` of its own at sign-ins, and at no reset.
+    pub has_init_connect: bool,
 }
 
 /// Parts values in the answer to [`Opening::ask`]: a byte that no value has.
@@ -255,7 +257,7 @@ impl Opening {
         }
         ask.push(')');
         let asked = asked.into_iter().map(|(name, _)| name).collect();
-        Self { track: track.into(), ask: ask.into(), asked }
+        Self { track: track.into(), ask: ask.into(), asked, has_init_connect: false }
     }
 }
 
