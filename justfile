@@ -28,6 +28,10 @@ bench *args:
 reload-storm reloads="1000":
     SWITCHBOARD_RELOADS={{reloads}} cargo test --release --test reload_storm -- --nocapture
 
+# What sessions see through the router against what they see without it, for so many seconds; servers' data in memory where it can be
+state seconds="3600" seed="1":
+    TMPDIR="$([ -d /dev/shm ] && mktemp -d -p /dev/shm || mktemp -d)" SWITCHBOARD_STATE_SECONDS={{seconds}} SWITCHBOARD_STATE_SEED={{seed}} cargo test --test state -- --nocapture
+
 # Licences, sources and doubled dependencies (needs `cargo install cargo-deny`)
 deny:
     cargo deny check bans licenses sources

@@ -66,9 +66,9 @@ fn must_find_nothing(test: &str, (search, outcome): (Search, Outcome)) {
     assert!(reports.is_empty(), "{} differ:\n\n{}", search.engine.name(), reports.join("\n"));
 }
 
-/// Half of the time for each engine, as they are played at once on few cores.
+/// For each engine; both are played at once.
 fn seconds() -> u64 {
-    setting("SWITCHBOARD_STATE_SECONDS", 100)
+    setting("SWITCHBOARD_STATE_SECONDS", 60)
 }
 
 #[test]
