@@ -85,7 +85,10 @@ fn sessions_on_mysql_see_what_they_see_without_the_router() {
 #[test]
 fn the_instrument_finds_no_difference_between_two_direct_connections() {
     for engine in [Engine::MariaDb, Engine::MySql] {
-        must_find_nothing("the_instrument", search(engine, Mode::Nothing, setting("SWITCHBOARD_STATE_DIRECT_SECONDS", 10)));
+        must_find_nothing(
+            "the_instrument",
+            search(engine, Mode::Nothing, setting("SWITCHBOARD_STATE_DIRECT_SECONDS", 10)),
+        );
     }
 }
 

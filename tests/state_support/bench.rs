@@ -63,7 +63,14 @@ impl Twins {
             let (direct, routed) = (start("the direct server"), start("the routed server"));
             let ask = async { discover(engine, &mut root(&direct).await, &mut root(&routed).await).await };
             let variables = super::search::block_on(ask);
-            Mutex::new(Twins { engine, variables, direct, routed, globals: RwLock::new(()), next_schema: AtomicU32::new(0) })
+            Mutex::new(Twins {
+                engine,
+                variables,
+                direct,
+                routed,
+                globals: RwLock::new(()),
+                next_schema: AtomicU32::new(0),
+            })
         });
         twins.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -112,7 +119,9 @@ impl Difference {
         let words: Vec<&str> = step.split_whitespace().take(3).collect();
         let what = self.what.lines().next().unwrap_or_default();
         let kind = format!("{}: {what}", words.join(" "));
-        kind.chars().filter(|c| !c.is_ascii_digit() || self.what.starts_with("error") || self.what.starts_with("kind")).collect()
+        kind.chars()
+            .filter(|c| !c.is_ascii_digit() || self.what.starts_with("error") || self.what.starts_with("kind"))
+            .collect()
     }
 }
 

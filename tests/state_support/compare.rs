@@ -30,7 +30,8 @@ pub fn difference(direct: (&[Reply], &Numbers), routed: (&[Reply], &Numbers)) ->
             return Some(if at == 0 { what } else { format!("{what} (result {})", at + 1) });
         }
     }
-    (direct.0.len() != routed.0.len()).then(|| format!("results: {} directly, {} routed", direct.0.len(), routed.0.len()))
+    (direct.0.len() != routed.0.len())
+        .then(|| format!("results: {} directly, {} routed", direct.0.len(), routed.0.len()))
 }
 
 fn one_difference(direct: (&Reply, &Numbers), routed: (&Reply, &Numbers)) -> Option<String> {

@@ -47,7 +47,16 @@ impl Profile {
             ("sql_mode", if odd { "'PIPES_AS_CONCAT'" } else { strict }),
             (isolation, if odd { "'READ-COMMITTED'" } else { "'REPEATABLE-READ'" }),
             ("time_zone", if odd { "'+03:00'" } else { "'SYSTEM'" }),
-            ("group_concat_max_len", if odd { "77" } else if mariadb { "1048576" } else { "1024" }),
+            (
+                "group_concat_max_len",
+                if odd {
+                    "77"
+                } else if mariadb {
+                    "1048576"
+                } else {
+                    "1024"
+                },
+            ),
             ("div_precision_increment", if odd { "7" } else { "4" }),
             ("sql_safe_updates", "0"),
             ("auto_increment_increment", if odd { "3" } else { "1" }),

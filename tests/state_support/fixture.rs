@@ -14,7 +14,10 @@ const OF_SESSIONS: [(&str, &str); 5] = [
          ;;INSERT INTO t{n} (k, v) VALUES (1, 'one'), (2, 'two'), (3, 'three')",
     ),
     ("fk{n}", "CREATE TABLE fk{n} (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES t{n} (id)) ENGINE=InnoDB"),
-    ("gu{n}", "CREATE TABLE gu{n} (a INT);;CREATE TRIGGER tgu{n} BEFORE INSERT ON gu{n} FOR EACH ROW SET @seen = NEW.a"),
+    (
+        "gu{n}",
+        "CREATE TABLE gu{n} (a INT);;CREATE TRIGGER tgu{n} BEFORE INSERT ON gu{n} FOR EACH ROW SET @seen = NEW.a",
+    ),
     (
         "gs{n}",
         "CREATE TABLE gs{n} (a INT)\
@@ -29,12 +32,18 @@ const OF_SESSIONS: [(&str, &str); 5] = [
 
 /// What all sessions have in common, both engines.
 const COMMON: [(&str, &str); 25] = [
-    ("c", "CREATE TABLE c (id INT AUTO_INCREMENT PRIMARY KEY, who INT, v VARCHAR(60) CHARACTER SET utf8mb4) ENGINE=InnoDB"),
+    (
+        "c",
+        "CREATE TABLE c (id INT AUTO_INCREMENT PRIMARY KEY, who INT, v VARCHAR(60) CHARACTER SET utf8mb4) ENGINE=InnoDB",
+    ),
     ("f_pure", "CREATE FUNCTION f_pure(x INT) RETURNS INT DETERMINISTIC RETURN x + 1"),
     ("f_uvar", "CREATE FUNCTION f_uvar() RETURNS INT BEGIN SET @fu = COALESCE(@fu, 0) + 1; RETURN @fu; END"),
     ("f_svar", "CREATE FUNCTION f_svar() RETURNS INT BEGIN SET SESSION max_sort_length = 700; RETURN 1; END"),
     ("f_lock", "CREATE FUNCTION f_lock() RETURNS INT RETURN GET_LOCK('{a}_function', 0)"),
-    ("f_ins", "CREATE FUNCTION f_ins() RETURNS INT BEGIN INSERT INTO c (who, v) VALUES (0, 'f'); RETURN LAST_INSERT_ID(); END"),
+    (
+        "f_ins",
+        "CREATE FUNCTION f_ins() RETURNS INT BEGIN INSERT INTO c (who, v) VALUES (0, 'f'); RETURN LAST_INSERT_ID(); END",
+    ),
     ("vp", "CREATE VIEW vp AS SELECT id, k, v FROM t1"),
     ("vu", "CREATE VIEW vu AS SELECT f_uvar() AS x"),
     ("vs", "CREATE VIEW vs AS SELECT f_svar() AS x"),
@@ -57,7 +66,10 @@ const COMMON: [(&str, &str); 25] = [
         "p_ins",
         "CREATE PROCEDURE p_ins() BEGIN INSERT INTO c (who, v) VALUES (0, 'p'); SELECT LAST_INSERT_ID() > 0 AS got; END",
     ),
-    ("p_fail", "CREATE PROCEDURE p_fail() SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'of the program', MYSQL_ERRNO = 30001"),
+    (
+        "p_fail",
+        "CREATE PROCEDURE p_fail() SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'of the program', MYSQL_ERRNO = 30001",
+    ),
     ("p_warn", "CREATE PROCEDURE p_warn() SIGNAL SQLSTATE '01000' SET MESSAGE_TEXT = 'a warning of the program'"),
     ("p_out", "CREATE PROCEDURE p_out(OUT x INT) SET x = 5"),
     ("p_begin", "CREATE PROCEDURE p_begin() BEGIN START TRANSACTION; INSERT INTO c (who, v) VALUES (0, 'b'); END"),

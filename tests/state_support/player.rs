@@ -111,7 +111,8 @@ impl Side<'_> {
     ) -> Result<(), Reply> {
         let schema = self.schemas.named(schema.unwrap_or("a"));
         let wanted = capabilities.unwrap_or(self.environment.capabilities);
-        let flags = CAPABILITIES.iter().find(|(name, _)| *name == wanted).map_or(Capabilities::empty(), |(_, flags)| *flags);
+        let flags =
+            CAPABILITIES.iter().find(|(name, _)| *name == wanted).map_or(Capabilities::empty(), |(_, flags)| *flags);
         let options = ConnectOptions {
             capabilities: flags,
             schema: (schema != "none").then_some(schema.as_str()),
@@ -176,7 +177,8 @@ impl Side<'_> {
             return vec![Reply::Broken(fault)];
         }
         let text = String::from_utf8_lossy(&sent).replace('\'', "''");
-        let running = format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'app' AND INFO = '{text}'");
+        let running =
+            format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'app' AND INFO = '{text}'");
         let mut replies = Vec::new();
         if !self.until(&running, "1", Duration::from_millis(500)).await {
             // It failed at once.

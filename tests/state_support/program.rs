@@ -82,7 +82,8 @@ impl Op {
         let (word, rest) = command.split_once(' ').unwrap_or((command, ""));
         let rest = rest.trim();
         let (name, tail) = rest.split_once(' ').unwrap_or((rest, ""));
-        let named = |key: &str| rest.split(' ').find_map(|part| part.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned);
+        let named =
+            |key: &str| rest.split(' ').find_map(|part| part.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned);
         let number = |text: &str| text.parse::<u32>().map_err(|_| format!("{text:?} is no number"));
         let collation = || named("collation").map(|text| number(&text)).transpose().map(|n| n.map(|n| n as u16));
         Ok(match word {

@@ -15,11 +15,31 @@ use switchboard::protocol::status::Status;
 /// One result of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    Ok { affected: u64, insert_id: u64, status: Status, warnings: u16, info: Vec<u8> },
-    Rows { columns: Vec<Vec<u8>>, rows: Vec<Vec<u8>>, binary: bool, status: Status, warnings: u16 },
+    Ok {
+        affected: u64,
+        insert_id: u64,
+        status: Status,
+        warnings: u16,
+        info: Vec<u8>,
+    },
+    Rows {
+        columns: Vec<Vec<u8>>,
+        rows: Vec<Vec<u8>>,
+        binary: bool,
+        status: Status,
+        warnings: u16,
+    },
     /// COM_STMT_PREPARE's: definitions of parameters and of columns.
-    Prepared { parameters: Vec<Vec<u8>>, columns: Vec<Vec<u8>>, warnings: u16 },
-    Err { code: u16, state: String, text: String },
+    Prepared {
+        parameters: Vec<Vec<u8>>,
+        columns: Vec<Vec<u8>>,
+        warnings: u16,
+    },
+    Err {
+        code: u16,
+        state: String,
+        text: String,
+    },
     /// The step has no answer, or could not be done (a statement of that name is not prepared).
     Nothing(&'static str),
     /// The connection is of no use any more.
@@ -159,7 +179,9 @@ fn ok(packet: &[u8], capabilities: Capabilities) -> Reply {
 
 fn eof(packet: &[u8]) -> Reply {
     match EofPacket::decode(packet) {
-        Ok(EofPacket { status, warnings }) => Reply::Ok { affected: 0, insert_id: 0, status, warnings, info: Vec::new() },
+        Ok(EofPacket { status, warnings }) => {
+            Reply::Ok { affected: 0, insert_id: 0, status, warnings, info: Vec::new() }
+        }
         Err(_) => Reply::Nothing("an EOF packet that is cut short"),
     }
 }
@@ -223,7 +245,10 @@ fn column_shown(packet: &[u8]) -> String {
 /// A row for people: texts between bars; a binary row as it came.
 pub fn row_shown(packet: &[u8], binary: bool) -> String {
     if binary {
-        return packet.iter().map(|b| if b.is_ascii_graphic() { (*b as char).to_string() } else { format!("\\x{b:02X}") }).collect();
+        return packet
+            .iter()
+            .map(|b| if b.is_ascii_graphic() { (*b as char).to_string() } else { format!("\\x{b:02X}") })
+            .collect();
     }
     let mut r = Reader::new(packet);
     let mut values = Vec::new();

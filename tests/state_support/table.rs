@@ -35,7 +35,12 @@ const TABLE: &str = include_str!("found.txt");
 pub fn rows() -> Vec<Row> {
     let other = std::env::var("SWITCHBOARD_STATE_TABLE").ok();
     let text = other.map(|path| std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}")));
-    text.as_deref().unwrap_or(TABLE).split("\n## ").skip(1).map(|text| read(text).unwrap_or_else(|fault| panic!("found.txt: {fault}"))).collect()
+    text.as_deref()
+        .unwrap_or(TABLE)
+        .split("\n## ")
+        .skip(1)
+        .map(|text| read(text).unwrap_or_else(|fault| panic!("found.txt: {fault}")))
+        .collect()
 }
 
 fn engines(text: &str) -> Result<Vec<Engine>, String> {

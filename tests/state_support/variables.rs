@@ -86,7 +86,18 @@ const OF_ITS_OWN: [&str; 14] = [
 
 /// Values of texts, by what the name holds. The first that fits is taken.
 const TEXTS: [(&str, &[&str]); 18] = [
-    ("sql_mode", &["''", "'ANSI_QUOTES'", "'STRICT_ALL_TABLES,NO_ZERO_DATE'", "'NO_BACKSLASH_ESCAPES'", "'ANSI'", "'PIPES_AS_CONCAT,HIGH_NOT_PRECEDENCE'", "'no_such_mode'"]),
+    (
+        "sql_mode",
+        &[
+            "''",
+            "'ANSI_QUOTES'",
+            "'STRICT_ALL_TABLES,NO_ZERO_DATE'",
+            "'NO_BACKSLASH_ESCAPES'",
+            "'ANSI'",
+            "'PIPES_AS_CONCAT,HIGH_NOT_PRECEDENCE'",
+            "'no_such_mode'",
+        ],
+    ),
     ("collation", &["'utf8mb4_bin'", "latin1_swedish_ci", "'utf8mb4_unicode_ci'", "'binary'", "'no_such'"]),
     ("character_set_results", &["NULL", "'latin1'", "utf8mb4", "binary", "'koi8r'"]),
     ("character_set", &["'latin1'", "utf8mb4", "'cp1251'", "binary", "'no_such'"]),

@@ -68,7 +68,11 @@ pub const KINDS: &[Kind] = &[
         name: "ask_profile",
         weight: 2,
         has: Has::Both,
-        make: Make::Lines(&["SET profiling = 1", "SELECT COUNT(*) AS n FROM information_schema.PROFILING", "SET profiling = 0"]),
+        make: Make::Lines(&[
+            "SET profiling = 1",
+            "SELECT COUNT(*) AS n FROM information_schema.PROFILING",
+            "SET profiling = 0",
+        ]),
     },
     Kind {
         name: "ask_trace",
@@ -83,19 +87,27 @@ pub const KINDS: &[Kind] = &[
         name: "ask_auto_is_null",
         weight: 2,
         has: Has::Both,
-        make: Make::Lines(&["SET sql_auto_is_null = 1 ;; INSERT INTO t{n} (v) VALUES ('n') ;; SELECT id FROM t{n} WHERE id IS NULL"]),
+        make: Make::Lines(&[
+            "SET sql_auto_is_null = 1 ;; INSERT INTO t{n} (v) VALUES ('n') ;; SELECT id FROM t{n} WHERE id IS NULL",
+        ]),
     },
     Kind {
         name: "ask_connection",
         weight: 4,
         has: Has::Both,
-        make: Make::Lines(&["SELECT CONNECTION_ID() = {me} AS mine", "SELECT CONNECTION_ID() AS x FROM DUAL WHERE CONNECTION_ID() <> {me}"]),
+        make: Make::Lines(&[
+            "SELECT CONNECTION_ID() = {me} AS mine",
+            "SELECT CONNECTION_ID() AS x FROM DUAL WHERE CONNECTION_ID() <> {me}",
+        ]),
     },
     Kind {
         name: "ask_user",
         weight: 2,
         has: Has::Both,
-        make: Make::Lines(&["SELECT CURRENT_USER() AS u, USER() LIKE 'app@%' AS v", "SELECT SESSION_USER() LIKE 'app@%' AS v"]),
+        make: Make::Lines(&[
+            "SELECT CURRENT_USER() AS u, USER() LIKE 'app@%' AS v",
+            "SELECT SESSION_USER() LIKE 'app@%' AS v",
+        ]),
     },
     Kind {
         name: "ask_connection_otherwise",

@@ -22,7 +22,12 @@ pub const KINDS: &[Kind] = &[
         name: "leave",
         weight: 6,
         has: Has::Both,
-        make: Make::Lines(&[".leave", ".vanish", ".leave ;; SELECT @u AS u, @@autocommit AS x", ".leave ;; SELECT COUNT(*) AS n FROM t{n}"]),
+        make: Make::Lines(&[
+            ".leave",
+            ".vanish",
+            ".leave ;; SELECT @u AS u, @@autocommit AS x",
+            ".leave ;; SELECT COUNT(*) AS n FROM t{n}",
+        ]),
     },
     Kind {
         name: "enter",

@@ -90,7 +90,11 @@ pub const KINDS: &[Kind] = &[
         name: "set_timestamp",
         weight: 2,
         has: Has::Both,
-        make: Make::Lines(&["SET timestamp = 1000000000", "SET timestamp = DEFAULT", "SET @@session.timestamp = 1000000001.5"]),
+        make: Make::Lines(&[
+            "SET timestamp = 1000000000",
+            "SET timestamp = DEFAULT",
+            "SET @@session.timestamp = 1000000001.5",
+        ]),
     },
     Kind {
         name: "see_timestamp",
@@ -183,10 +187,18 @@ fn set_default(m: &mut Maker<'_>) {
 fn set_computed(m: &mut Maker<'_>) {
     let Some((name, value)) = choose(m) else { return };
     let spelling = match value.parse::<i64>() {
-        Ok(_) => *m.random.pick(&["SET X = V + 1", "SET X = GREATEST(V, 2)", "SET @v = V ;; SET X = @v", "SET X = (SELECT V)"]),
-        Err(_) if value.starts_with('\'') => {
-            *m.random.pick(&["SET X = CONCAT(V, '')", "SET @v = V ;; SET X = @v", "SET X = (SELECT V)", "SET X = TRIM(V)"])
-        }
+        Ok(_) => *m.random.pick(&[
+            "SET X = V + 1",
+            "SET X = GREATEST(V, 2)",
+            "SET @v = V ;; SET X = @v",
+            "SET X = (SELECT V)",
+        ]),
+        Err(_) if value.starts_with('\'') => *m.random.pick(&[
+            "SET X = CONCAT(V, '')",
+            "SET @v = V ;; SET X = @v",
+            "SET X = (SELECT V)",
+            "SET X = TRIM(V)",
+        ]),
         Err(_) => "SET X = V",
     };
     m.say(&spelling.replace('V', value).replace('X', name));
