@@ -30,7 +30,11 @@ reload-storm reloads="1000":
 
 # What sessions see through the router against what they see without it, for so many seconds; servers' data in memory where it can be
 state seconds="3600" seed="1":
-    TMPDIR="$([ -d /dev/shm ] && mktemp -d -p /dev/shm || mktemp -d)" SWITCHBOARD_STATE_SECONDS={{seconds}} SWITCHBOARD_STATE_SEED={{seed}} cargo test --test state -- --nocapture
+    #!/usr/bin/env bash
+    set -euo pipefail
+    dir=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
+    trap 'rm -rf "$dir"' EXIT
+    TMPDIR=$dir SWITCHBOARD_STATE_SECONDS={{seconds}} SWITCHBOARD_STATE_SEED={{seed}} cargo test --test state -- --nocapture
 
 # Licences, sources and doubled dependencies (needs `cargo install cargo-deny`)
 deny:

@@ -68,7 +68,7 @@ fn must_find_nothing(test: &str, (search, outcome): (Search, Outcome)) {
 
 /// For each engine; both are played at once.
 fn seconds() -> u64 {
-    setting("SWITCHBOARD_STATE_SECONDS", 60)
+    setting("SWITCHBOARD_STATE_SECONDS", 40)
 }
 
 #[test]
