@@ -28,6 +28,14 @@ bench *args:
 reload-storm reloads="1000":
     SWITCHBOARD_RELOADS={{reloads}} cargo test --release --test reload_storm -- --nocapture
 
+# What sessions see through the router against what they see without it, for so many seconds; servers' data in memory where it can be
+state seconds="3600" seed="1":
+    #!/usr/bin/env bash
+    set -euo pipefail
+    dir=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
+    trap 'rm -rf "$dir"' EXIT
+    TMPDIR=$dir SWITCHBOARD_STATE_SECONDS={{seconds}} SWITCHBOARD_STATE_SEED={{seed}} cargo test --test state -- --nocapture
+
 # Licences, sources and doubled dependencies
 deny:
     ./test deny

@@ -227,6 +227,7 @@ impl<'a> Lane<'a> {
             }
             let (one, other) = tokio::join!(direct.perform(step), routed.perform(step));
             lost.note(step);
+            trace(step, &texts(&one), &texts(&other));
             if let Some(what) = difference((&one, &direct.numbers), (&other, &routed.numbers)) {
                 return Some(Difference { step: Some(at), what, direct: texts(&one), routed: texts(&other) });
             }
@@ -281,6 +282,7 @@ impl Lost {
             return None;
         }
         let replies = routed.perform(step).await;
+        trace(step, "the session is lost", &texts(&replies));
         let text = step.op.to_string();
         let kept = text.eq_ignore_ascii_case("commit") && replies.iter().any(|reply| matches!(reply, Reply::Ok { .. }));
         kept.then(|| Difference {
@@ -307,6 +309,14 @@ async fn left_behind(admin: &mut Raw, schemas: &Schemas) -> String {
         }
     }
     out
+}
+
+/// Shows a step and its answers, where `SWITCHBOARD_STATE_TRACE` asks for it.
+fn trace(step: &Step, direct: &str, routed: &str) {
+    static ON: OnceLock<bool> = OnceLock::new();
+    if *ON.get_or_init(|| std::env::var_os("SWITCHBOARD_STATE_TRACE").is_some()) {
+        println!("{step}\n  direct: {direct}\n  routed: {routed}");
+    }
 }
 
 fn texts(replies: &[Reply]) -> String {

@@ -100,24 +100,32 @@ const COLLATIONS: [u16; 8] = [45, 45, 8, 33, 224, 46, 51, 28];
 pub const BLOCK: u64 = 32;
 
 impl Environment {
-    /// That of a program of `sessions` sessions.
-    pub fn of_seed(seed: u64, engine: Engine, sessions: usize) -> Self {
+    /// That of a program of `sessions` sessions; `all`: also what the router is known to do otherwise.
+    pub fn of_seed(seed: u64, engine: Engine, sessions: usize, all: bool) -> Self {
         let profile = *Random::new(seed / BLOCK).pick(&Profile::ALL);
         let mut random = Random::new(seed ^ 0x00e1_1ea5);
+        let collation = match *random.pick(&COLLATIONS) {
+            // Not named in the issue: after a reset a connection to MySQL has the server's character set, not the sign-in's.
+            _ if !all && engine == Engine::MySql && profile == Profile::Latin1 => 8,
+            _ if !all && engine == Engine::MySql => 255,
+            any => any,
+        };
         Environment {
             engine,
             profile,
             readers: random.chance(60),
-            // A session needs one connection, and one more where a cursor is kept aside.
-            pool: sessions + random.below(3),
-            collation: *random.pick(&COLLATIONS),
+            // Hostgroups of one server share its connections, and a session may hold one on each, and one more for a cursor.
+            pool: 2 * sessions + 1 + random.below(3),
+            collation,
             capabilities: random.pick(&CAPABILITIES).0,
         }
     }
 
-    /// That of the tables of small programs.
-    pub fn of_tables(engine: Engine, readers: bool) -> Self {
-        Environment { engine, profile: Profile::Latin1, readers, pool: 4, collation: 45, capabilities: "modern" }
+    /// Those that each small program of the table is played in.
+    pub fn of_tables(engine: Engine, pool: usize) -> [Self; 4] {
+        [(true, "modern"), (false, "modern"), (true, "plain"), (false, "plain")].map(|(readers, capabilities)| {
+            Environment { engine, profile: Profile::Latin1, readers, pool, collation: 45, capabilities }
+        })
     }
 
     /// The configuration of a router in front of the server on `port`. `timeouts` are lines for that
@@ -133,7 +141,8 @@ impl Environment {
         let (readers, rule) = match self.readers {
             true => (
                 hostgroup(20, "reader", "writer = 10\n[hostgroup.attributes]\nfree_connections_pct = 100\n"),
-                "[[rule]]\nrule_id = 1\nreader_safe = true\ndestination_hostgroups = [20, 10]\napply = true\n",
+                "[[rule]]\nrule_id = 0\neffect = [\"begin_read_only\"]\ndestination_hostgroup = 20\napply = true\n\
+                 [[rule]]\nrule_id = 1\nreader_safe = true\ndestination_hostgroups = [20, 10]\napply = true\n",
             ),
             false => (String::new(), ""),
         };

@@ -54,7 +54,7 @@ impl Search {
         while first == self.seed || Instant::now() < state.deadline && state.wanted() {
             let end = (first / BLOCK + 1) * BLOCK;
             state.next.store(first, Ordering::Relaxed);
-            let profile = Environment::of_seed(first, self.engine, self.shape.sessions).profile;
+            let profile = Environment::of_seed(first, self.engine, self.shape.sessions, self.shape.all).profile;
             block_on(async { twins.lane().await.set_globals(profile).await });
             std::thread::scope(|scope| {
                 for _ in 0..LANES {
@@ -100,7 +100,7 @@ impl State<'_> {
 
     async fn seed(&self, seed: u64, lane: &mut Lane<'_>) {
         let Search { engine, shape, .. } = self.search;
-        let environment = Environment::of_seed(seed, engine, shape.sessions);
+        let environment = Environment::of_seed(seed, engine, shape.sessions, shape.all);
         let steps = program(seed, engine, &self.twins.variables, shape);
         self.plays.fetch_add(1, Ordering::Relaxed);
         let Some(difference) = lane.play(&environment, &steps, "").await else { return };

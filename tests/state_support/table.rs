@@ -4,13 +4,15 @@
 //! ## item 4 · SET TRANSACTION READ ONLY counts for its own session alone
 //! engines: mariadb mysql        what it is played on; both where the line is missing
 //! holds: mysql                  where direct and routed are the same today; `none` for nowhere
+//! readers: no                   played with a writer alone; with and without readers where the line is missing
 //! pool: 1                       connections of each hostgroup; 4 where the line is missing
 //! timeouts: hold_results = "0s" a line for that section of the router's configuration
 //! 1: SET TRANSACTION READ ONLY
 //! 2: INSERT INTO t2 (v) VALUES ('x')
 //! ```
 //!
-//! A program is played with readers and without them, on servers whose globals are latin1; it holds where neither differs.
+//! A program is played with readers and without them, by clients with and without EOF packets, on servers whose globals are latin1; it
+//! holds where none differs.
 
 use super::program::Step;
 use switchboard::cli::demo::servers::Engine;
@@ -21,6 +23,7 @@ pub struct Row {
     pub title: String,
     pub engines: Vec<Engine>,
     pub holds: Vec<Engine>,
+    pub readers: bool,
     pub pool: usize,
     pub timeouts: String,
     pub steps: Vec<Step>,
@@ -28,9 +31,16 @@ pub struct Row {
 
 const TABLE: &str = include_str!("found.txt");
 
-/// All of them.
+/// All of them; or those of the file that `SWITCHBOARD_STATE_TABLE` names, to try programs without building anew.
 pub fn rows() -> Vec<Row> {
-    TABLE.split("\n## ").skip(1).map(|text| read(text).unwrap_or_else(|fault| panic!("found.txt: {fault}"))).collect()
+    let other = std::env::var("SWITCHBOARD_STATE_TABLE").ok();
+    let text = other.map(|path| std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}")));
+    text.as_deref()
+        .unwrap_or(TABLE)
+        .split("\n## ")
+        .skip(1)
+        .map(|text| read(text).unwrap_or_else(|fault| panic!("found.txt: {fault}")))
+        .collect()
 }
 
 fn engines(text: &str) -> Result<Vec<Engine>, String> {
@@ -50,6 +60,7 @@ fn read(text: &str) -> Result<Row, String> {
     let mut row = Row {
         engines: engines("both")?,
         holds: Vec::new(),
+        readers: true,
         pool: 4,
         timeouts: String::new(),
         steps: Vec::new(),
@@ -64,6 +75,7 @@ fn read(text: &str) -> Result<Row, String> {
                 row.holds = engines(names).map_err(fault)?;
                 said = true;
             }
+            ("readers", word) => row.readers = word.trim() != "no",
             ("pool", number) => row.pool = number.trim().parse().map_err(|_| fault(format!("{number:?}")))?,
             ("timeouts", setting) => {
                 row.timeouts.push_str(setting);

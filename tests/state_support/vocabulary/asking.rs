@@ -96,8 +96,17 @@ pub const KINDS: &[Kind] = &[
         weight: 4,
         has: Has::Both,
         make: Make::Lines(&[
-            "SELECT CONNECTION_ID()= {me} AS mine",
+            "SELECT CONNECTION_ID() = {me} AS mine",
+            "SELECT CONNECTION_ID() AS x FROM DUAL WHERE CONNECTION_ID() <> {me}",
+        ]),
+    },
+    Kind {
+        name: "ask_user",
+        weight: 2,
+        has: Has::Both,
+        make: Make::Lines(&[
             "SELECT CURRENT_USER() AS u, USER() LIKE 'app@%' AS v",
+            "SELECT SESSION_USER() LIKE 'app@%' AS v",
         ]),
     },
     Kind {

@@ -10,12 +10,13 @@ pub const KINDS: &[Kind] = &[
         name: "change_user",
         weight: 4,
         has: Has::Both,
-        make: Make::Lines(&[
-            ".change_user",
-            ".change_user schema=b",
-            ".change_user collation=8",
-            ".change_user schema=none",
-        ]),
+        make: Make::Lines(&[".change_user", ".change_user schema=b", ".change_user schema=none"]),
+    },
+    Kind {
+        name: "change_user_otherwise",
+        weight: 2,
+        has: Has::Both,
+        make: Make::Lines(&[".change_user collation=8", ".change_user collation=45 schema=b"]),
     },
     Kind {
         name: "leave",
