@@ -5,13 +5,15 @@
 
 use super::Session;
 use super::buffers::Buffers;
-use super::error::SessionEnd;
+use super::error::{SessionEnd, StatementError};
+use super::memory::{self, FREE, Memory, Share};
 use crate::protocol::codec::{HEADER, Header, MAX_FRAME};
 use crate::protocol::command::Command;
 use crate::telemetry::WorkerCounters;
 use std::future::poll_fn;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ pub struct Inbox {
     /// The payload without the headers between its frames; empty where there is one frame.
     joined: Vec<u8>,
     sequence: u8,
+    /// What a large request has taken of the process's memory.
+    share: Option<Box<Share>>,
 }
 
 /// What the bytes at hand amount to.
@@ -94,6 +98,29 @@ impl Inbox {
         if !self.joined.is_empty() {
             self.joined = Vec::new();
         }
+        if self.share.is_some() {
+            // What comes after it is counted anew, and has no more room than it needs.
+            self.bytes.shrink_to_fit();
+            self.share = None;
+        }
+    }
+
+    /// True if what has come is more than memory was taken for.
+    #[inline]
+    pub fn lacks_memory(&self) -> bool {
+        let length = self.bytes.len();
+        length > FREE && memory::cost(length) > self.share.as_ref().map_or(0, |share| share.bytes())
+    }
+
+    /// What the request needs, and what it has taken; to be put back by [`Inbox::put_share`].
+    pub fn share(&mut self, memory: &Arc<Memory>) -> (usize, Box<Share>) {
+        let share = self.share.take().unwrap_or_else(|| Box::new(Share::new(memory)));
+        (memory::cost(self.bytes.len()), share)
+    }
+
+    /// Keeps what [`Inbox::share`] gave out.
+    pub fn put_share(&mut self, share: Box<Share>) {
+        self.share = Some(share);
     }
 
     /// True if the client has sent nothing that is not served yet.
@@ -165,6 +192,14 @@ impl Session {
         let packet = crate::protocol::response::ErrPacket::new(code, state, text);
         match self.send_packet(|out| packet.encode(out), 1).await {
             Ok(()) => SessionEnd::Misbehaved(why),
+            Err(end) => end,
+        }
+    }
+
+    /// Tells a client that there is no memory for what it is sending.
+    pub(super) async fn turn_away_unread(&mut self, why: StatementError) -> SessionEnd {
+        match self.send_error(&why, 1).await {
+            Ok(()) => why.into(),
             Err(end) => end,
         }
     }

@@ -4,6 +4,7 @@ use crate::auth::{Accounts, GuessLimits, Plugin, RsaKey};
 use crate::backend::Topology;
 use crate::backend::check::Checks;
 use crate::rules::RuleSet;
+use crate::rules::coverage::Needs;
 use crate::session::settings::SessionSettings;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub frontend: Frontend,
     /// How the backends are checked.
     pub checks: Checks,
+    /// The routes that must have somebody for the router to be called ready.
+    pub ready: Needs,
 }
 
 /// How clients are received, as far as a reload can change it.
