@@ -108,14 +108,26 @@ impl Inbox {
     /// True if what has come is more than memory was taken for.
     #[inline]
     pub fn lacks_memory(&self) -> bool {
-        let length = self.bytes.len();
-        length > FREE && memory::cost(length) > self.share.as_ref().map_or(0, |share| share.bytes())
+        self.bytes.len() > FREE && memory::cost(self.announced()) > self.share.as_ref().map_or(0, |share| share.bytes())
+    }
+
+    /// Bytes that there will be when the frame that is coming has come. Of a request of one frame that is all of it: one that
+    /// has begun to take memory has all that it needs, and does not wait for others that wait for it.
+    fn announced(&self) -> usize {
+        let mut at = 0;
+        while let Some(header) = self.bytes.get(at..).and_then(Header::read) {
+            at += HEADER + header.length;
+            if header.length < MAX_FRAME {
+                break;
+            }
+        }
+        at.max(self.bytes.len())
     }
 
     /// What the request needs, and what it has taken; to be put back by [`Inbox::put_share`].
     pub fn share(&mut self, memory: &Arc<Memory>) -> (usize, Box<Share>) {
         let share = self.share.take().unwrap_or_else(|| Box::new(Share::new(memory)));
-        (memory::cost(self.bytes.len()), share)
+        (memory::cost(self.announced()), share)
     }
 
     /// Keeps what [`Inbox::share`] gave out.

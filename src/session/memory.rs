@@ -1,8 +1,10 @@
 //! What large requests may take of the process's memory, all clients together.
 //!
 //! One client's request is bounded by `max_allowed_packet`; fifty of them at once would be fifty times that. So what a client has sent beyond
-//! its first [`FREE`] bytes is taken from one budget, a [`STEP`] at a time, and given back when the request is done. Where nothing is left,
-//! no more is read from that client for a while: its own sending waits, as with any slow reader. After `pool_wait` it gets an error.
+//! its first [`FREE`] bytes is taken from one budget, for a whole frame as soon as more than that has come of it, and given back when the
+//! request is done. Where there is not enough, no more is read from that client for a while: its own sending waits, as with any slow
+//! reader. After `pool_wait` it gets an error. Requests of several frames (16 MiB and more) do not say how many there will be: two of
+//! them may each have what the other wants, until one has waited for so long.
 //!
 //! Ordinary statements never come here: it costs them one comparison. Refused: waiting in order; who asks first when something
 //! is given back has it.
@@ -17,7 +19,7 @@ use tokio::time::Instant;
 
 /// Bytes of each client's request that are not counted.
 pub const FREE: usize = 256 << 10;
-/// How much is taken at a time.
+/// What is taken is a multiple of this.
 pub const STEP: usize = 256 << 10;
 /// How often a client whose request does not fit looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -87,7 +89,7 @@ impl Drop for Share {
     }
 }
 
-/// What a request takes of which so many bytes have come. One of several frames is kept a second time, without their headers.
+/// What a request takes of which so many bytes have come, or will. One of several frames is kept a second time, without their headers.
 pub fn cost(bytes: usize) -> usize {
     let counted = bytes.saturating_sub(FREE).next_multiple_of(STEP);
     if bytes > MAX_FRAME { counted.saturating_add(bytes) } else { counted }

@@ -71,7 +71,7 @@ impl AccountNumbers {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.count
     }
 
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(HashSet::from([old, new, none]).len(), 3);
         assert_eq!((accounts.number(of("a")), accounts.name(new).as_deref()), (old, Some("app")));
         accounts.retain(|number| number != old);
-        assert_eq!((accounts.len(), accounts.known(&of("a")), accounts.number(of("b"))), (2, None, new));
+        assert_eq!((accounts.count(), accounts.known(&of("a")), accounts.number(of("b"))), (2, None, new));
         assert!(![old, new, none].contains(&accounts.number(of("a"))), "its number stays that of the old links");
     }
 }

@@ -277,7 +277,7 @@ impl Worker {
 
     /// Forgets what accounts signed in with once, and nobody does any more: passwords that were changed.
     fn forget_accounts(&self, snapshot: &Snapshot) {
-        let present = (snapshot.version, self.accounts.borrow().len());
+        let present = (snapshot.version, self.accounts.borrow().count());
         if present.1 <= snapshot.accounts.len() || self.accounts_swept.replace(present) == present {
             return;
         }
@@ -291,7 +291,7 @@ impl Worker {
         });
         let mut accounts = self.accounts.borrow_mut();
         accounts.retain(|number| valid.contains(&number) || pooled.contains(&number));
-        self.accounts_swept.set((snapshot.version, accounts.len()));
+        self.accounts_swept.set((snapshot.version, accounts.count()));
     }
 
     /// A number for a name: equal names have equal numbers for as long as both are kept, and different names never have. What is counted by
