@@ -71,6 +71,8 @@ pub enum Ending {
     Drained,
     /// The deadline passed; so many sessions were cut off.
     CutOff(usize),
+    /// This worker failed, and the router ended for it.
+    Failed(usize),
 }
 
 /// A router that runs.
@@ -101,6 +103,7 @@ impl Router {
             let listeners = listeners.take();
             let (limits, io_uring) = (setup.caches, setup.io_uring);
             let thread = std::thread::Builder::new().name(format!("worker-{id}")).spawn(move || {
+                let _watched = Watched { gate: Arc::clone(&gate), worker: id, what: "its thread ended" };
                 let runtime =
                     tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
                 match runtime {
@@ -171,11 +174,15 @@ async fn work(
     if io_uring {
         tokio::task::spawn_local(send_together(id));
     }
-    tokio::task::spawn_local(Rc::clone(&reception).work(ends.mailbox));
-    tokio::task::spawn_local(kill::listen(Rc::clone(&worker), Rc::clone(&reception.registry), ends.kills));
-    tokio::task::spawn_local(display::listen(Rc::clone(&worker), ends.looks));
+    let needed = |what, task| keep(&gate, id, what, task);
+    needed("it takes no clients any more", Box::pin(Rc::clone(&reception).work(ends.mailbox)));
+    needed(
+        "it hears no KILL any more",
+        Box::pin(kill::listen(Rc::clone(&worker), Rc::clone(&reception.registry), ends.kills)),
+    );
+    needed("it shows nothing any more", Box::pin(display::listen(Rc::clone(&worker), ends.looks)));
     if let Some(orders) = ends.orders {
-        tokio::task::spawn_local(kill::serve(orders));
+        needed("it tells servers of no KILL any more", Box::pin(kill::serve(orders)));
     }
     if let Some((tcp, unix)) = listeners {
         let tcp = tcp.into_iter().map(|l| tokio::net::TcpListener::from_std(l).map(Listener::Tcp));
@@ -183,7 +190,8 @@ async fn work(
         for listener in tcp.chain(unix) {
             match listener {
                 Ok(listener) => {
-                    tokio::task::spawn_local(gate::accept(listener, Arc::clone(&gate), Rc::clone(&reception)));
+                    let accept = gate::accept(listener, Arc::clone(&gate), Rc::clone(&reception));
+                    needed("it accepts no clients any more", Box::pin(accept));
                 }
                 Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
             }
@@ -214,6 +222,28 @@ async fn work(
             }
         }
     }
+}
+
+/// Says that a worker is lost when it goes, unless the router drains.
+struct Watched {
+    gate: Arc<Gate>,
+    worker: usize,
+    what: &'static str,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.gate.lose(self.worker, self.what);
+    }
+}
+
+/// Runs a task that a worker cannot do without: a router that has lost it is not to look well.
+fn keep(gate: &Arc<Gate>, worker: usize, what: &'static str, task: std::pin::Pin<Box<dyn Future<Output = ()>>>) {
+    let watched = Watched { gate: Arc::clone(gate), worker, what };
+    tokio::task::spawn_local(async move {
+        let _watched = watched;
+        task.await;
+    });
 }
 
 /// Sends what a worker's sessions post in a turn together, where the system can.
@@ -270,4 +300,51 @@ fn bind_unix(setup: &Setup) -> Result<Option<std::os::unix::net::UnixListener>, 
 /// Publishes a first snapshot.
 pub fn publish(snapshot: crate::session::snapshot::Snapshot) -> Published {
     Arc::new(ArcSwap::from_pointee(snapshot))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate() -> Arc<Gate> {
+        let (loaded, _) = crate::config::from_flags(&crate::config::Flags {
+            writer: "mysql://app:secret@127.0.0.1:1".into(),
+            ..crate::config::Flags::default()
+        })
+        .unwrap();
+        Arc::new(Gate::new(publish(setup::snapshot(&loaded, None).unwrap()), 2).0)
+    }
+
+    /// A worker whose thread panics, one whose task does, and one that ends as it should.
+    #[test]
+    fn a_worker_that_fails_is_heard_of() {
+        let lost = gate();
+        let thread = Arc::clone(&lost);
+        let panicked = std::thread::spawn(move || {
+            let _watched = Watched { gate: thread, worker: 1, what: "its thread ended" };
+            panic!("a bug");
+        });
+        assert!(panicked.join().is_err());
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default()).unwrap();
+        assert_eq!(runtime.block_on(lost.lost.hear()), 1);
+        assert!(view::View::new(lost).why_not_ready().iter().any(|why| why == "worker 1 has failed"));
+
+        let lost = gate();
+        keep_in(&runtime, &lost, async { panic!("another bug") });
+        assert_eq!(lost.lost.worker(), Some(0));
+
+        let well = gate();
+        well.draining.store(true, Relaxed);
+        keep_in(&runtime, &well, async {});
+        assert_eq!(well.lost.worker(), None);
+    }
+
+    fn keep_in(runtime: &tokio::runtime::LocalRuntime, gate: &Arc<Gate>, task: impl Future<Output = ()> + 'static) {
+        runtime.block_on(async {
+            keep(gate, 0, "it ended", Box::pin(task));
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+        });
+    }
 }

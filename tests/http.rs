@@ -187,6 +187,37 @@ async fn the_page_is_not_served_beyond_loopback_without_a_password() {
     }
 }
 
+/// Two writer hostgroups, one after the other in the route of writes.
+#[tokio::test]
+async fn a_route_with_another_hostgroup_is_ready_and_which_routes_matter_can_be_said() {
+    let (second, first) = (MariaDb::start(Options::named("second")), MariaDb::start(Options::named("first")));
+    let health = "[health]\ninterval = \"100ms\"\nretry_interval = \"100ms\"\nfall = 2\nrise = 1\n";
+    let text = config(first.port(), second.port(), health)
+        .replace(
+            "id = 20\nname = \"reader\"\nrole = \"reader\"\nwriter = 10",
+            "id = 20\nname = \"other\"\nrole = \"writer\"",
+        )
+        .replace("destination_hostgroup = 10", "destination_hostgroups = [10, 20]");
+    let router = |ready: &str| Router::with_config(&format!("{text}\n[http]\naddress = \"{{http}}\"\n{ready}\n"), &[]);
+    let (lax, strict) = (router(""), router("ready_hostgroups = [20]"));
+    let down = |router: &Router, port: u16| {
+        let state = format!(
+            "switchboard_backend_state{{hostgroup=\"{}\",backend=\"127.0.0.1:{port}\",state=\"down\"}}",
+            if port == first.port() { 10 } else { 20 }
+        );
+        wait_until("it is seen to be down", Duration::from_secs(10), || metrics(router).get(&state) == Some(&1.0));
+    };
+    first.stop().unwrap();
+    down(&lax, first.port());
+    assert_eq!(get(&lax, "/readyz"), (200, "ready\n".to_owned()), "the route of writes has another");
+    second.stop().unwrap();
+    down(&lax, second.port());
+    down(&strict, second.port());
+    let (status, why) = get(&lax, "/readyz");
+    assert!(status == 503 && why.contains("none of hostgroups 10 (writer), 20 (other) has a backend"), "{why}");
+    assert_eq!(get(&strict, "/readyz").0, 503);
+}
+
 #[tokio::test]
 async fn a_router_that_drains_is_alive_and_not_ready() {
     let router = with_http("");

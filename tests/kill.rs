@@ -3,7 +3,7 @@
 mod common;
 mod traffic_support;
 
-use common::{MariaDb, Options, Router, wait_until};
+use common::{Fault, FaultProxy, MariaDb, Options, Router, wait_until};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use switchboard::protocol::capabilities::Capabilities;
 use traffic_support::raw::Raw;
 use traffic_support::{config, options, value};
 
-/// A router in front of one server, which it may open so many connections to.
-fn router(server: &MariaDb, connections: u32, top: &str) -> Router {
+/// A router in front of the server on this port, which it may open so many connections to.
+fn router(port: u16, connections: u32, top: &str) -> Router {
     let limited = format!("max_connections = {connections}\n[[user]]");
-    Router::with_config(&config(server.port(), server.port(), top).replacen("[[user]]", &limited, 1), &[])
+    Router::with_config(&config(port, port, top).replacen("[[user]]", &limited, 1), &[])
 }
 
 fn running(server: &MariaDb) -> String {
@@ -28,7 +28,8 @@ fn running(server: &MariaDb) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_many_vanished_clients_left_running_is_ended_within_the_servers_limit() {
     let server = MariaDb::start(Options::named("small").with_arg("--max-connections=44"));
-    let router = router(&server, 40, "");
+    let link = FaultProxy::start(server.address());
+    let router = router(link.port(), 40, "");
     let mut clients = Vec::new();
     for _ in 0..40 {
         let mut client = Raw::connect(&router, "", Capabilities::COMMON).await;
@@ -36,11 +37,14 @@ async fn what_many_vanished_clients_left_running_is_ended_within_the_servers_lim
         clients.push(client);
     }
     wait_until("all run", Duration::from_secs(10), || running(&server) == "40");
+    // A server across a network: connections for KILLs would all be open at once.
+    link.set(Fault::Delay(Duration::from_millis(20)));
     let gone = clients.into_iter().map(|client| tokio::spawn(client.vanish()));
     for client in gone.collect::<Vec<_>>() {
         client.await.unwrap();
     }
-    wait_until("none runs any more", Duration::from_secs(5), || running(&server) == "0");
+    wait_until("none runs any more", Duration::from_secs(8), || running(&server) == "0");
+    link.set(Fault::None);
     assert!(!router.log().contains("could not be ended"), "{}", router.log());
     // Their room is free again, all of it.
     let mut all = Vec::new();
@@ -63,7 +67,7 @@ async fn kill_query_never_hits_another_session() {
     let server = MariaDb::start(Options::named("killed"));
     let schema = server.scratch_schema().unwrap();
     server.sql(&format!("CREATE TABLE {schema}.t (a INT); INSERT INTO {schema}.t VALUES (1), (2)")).unwrap();
-    let router = router(&server, 3, "workers = 1\n");
+    let router = router(server.port(), 3, "workers = 1\n");
     let over = Arc::new(AtomicBool::new(false));
     let hit = Arc::new(AtomicU32::new(0));
     let mut others = Vec::new();
@@ -90,7 +94,7 @@ async fn kill_query_never_hits_another_session() {
     let victim = tokio::spawn(async move {
         let mut interrupted = 0u32;
         while !victims.load(Relaxed) {
-            let result = victim.query_drop("SELECT SLEEP(0.001) FROM t").await;
+            let result = victim.query_drop("SELECT SLEEP(0.004) FROM t").await;
             interrupted += u32::from(was_interrupted(&result));
         }
         interrupted
@@ -106,7 +110,7 @@ async fn kill_query_never_hits_another_session() {
     for other in others {
         served += other.await.unwrap();
     }
-    assert!(interrupted > 50, "the victim was interrupted {interrupted} times");
+    assert!(interrupted > 10, "the victim was interrupted {interrupted} times");
     assert!(served > 500, "the others were served {served} times");
     assert_eq!(hit.load(Relaxed), 0, "statements of others were interrupted");
 }
@@ -114,7 +118,7 @@ async fn kill_query_never_hits_another_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_ends_the_session_and_what_it_runs() {
     let server = MariaDb::start(Options::named("ended"));
-    let router = router(&server, 10, "");
+    let router = router(server.port(), 10, "");
     let mut conn = Conn::new(options(&router, None)).await.unwrap();
     let mut killer = Conn::new(options(&router, None)).await.unwrap();
     let id = conn.id();

@@ -68,7 +68,7 @@ pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> 
     }
     let retired = RefCell::default();
     let control = Control { published: Arc::clone(router.published()), versions, gate: router.gate(), retired };
-    let slow = runtime.block_on(async {
+    let end = runtime.block_on(async {
         tokio::task::spawn_local(check_backends(Arc::clone(&control.published)));
         tokio::task::spawn_local(supervisor::feed_watchdog(router.view()));
         if paths.is_empty() {
@@ -78,7 +78,7 @@ pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> 
             control.until_ended(Some(watch), Some(changes), inbox).await
         }
     })?;
-    let deadline = if slow { setup.drain } else { Duration::ZERO };
+    let deadline = if end == End::Fast { Duration::ZERO } else { setup.drain };
     let clients = router.clients();
     tracing::info!(clients, ?deadline, "draining: no new clients; statements and transactions may finish");
     supervisor::stopping();
@@ -86,10 +86,22 @@ pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> 
     match ending {
         Ending::Drained => tracing::info!("drained: every session had finished"),
         Ending::CutOff(sessions) => tracing::warn!(sessions, "the drain's deadline passed: sessions were cut off"),
+        Ending::Failed(_) => {}
     }
     drop(server);
     drop(pid_file);
-    Ok(ending)
+    Ok(if let End::Lost(worker) = end { Ending::Failed(worker) } else { ending })
+}
+
+/// Why the router ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It was told to; what runs may finish.
+    Slow,
+    /// It was told to, at once.
+    Fast,
+    /// This worker failed; what runs on the others may finish.
+    Lost(usize),
 }
 
 /// Orders of the admin port that may wait.
@@ -136,13 +148,13 @@ struct Control {
 const SWEEP: Duration = Duration::from_secs(1);
 
 impl Control {
-    /// Serves signals, changed files and orders until one of them ends the router. True: what runs may finish.
+    /// Serves signals, changed files and orders until one of them ends the router, or a worker fails.
     async fn until_ended(
         &self,
         watch: Option<Watch>,
         mut changes: Option<Receiver<Change>>,
         mut orders: Receiver<Order>,
-    ) -> Result<bool, StartError> {
+    ) -> Result<End, StartError> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -155,14 +167,15 @@ impl Control {
                 }
             };
             tokio::select! {
-                _ = terminate.recv() => return Ok(true),
-                _ = interrupt.recv() => return Ok(true),
+                _ = terminate.recv() => return Ok(End::Slow),
+                _ = interrupt.recv() => return Ok(End::Slow),
+                worker = self.gate.lost.hear() => return Ok(End::Lost(worker)),
                 _ = hangup.recv() => match &watch {
                     Some(watch) => watch.reload(),
                     None => tracing::info!("SIGHUP: this router was started without a file; nothing to reload"),
                 },
                 order = orders.recv(), if open => match order {
-                    Some(Order::End { slow }) => return Ok(slow),
+                    Some(Order::End { slow }) => return Ok(if slow { End::Slow } else { End::Fast }),
                     Some(order) => self.obey(order, watch.as_ref()),
                     None => open = false,
                 },

@@ -33,6 +33,8 @@ pub struct Gate {
     pub paused: AtomicBool,
     /// Set once, after [`Gate::draining`]: sessions that are still there are ended.
     pub cut_off: AtomicBool,
+    /// The first worker that ended before its time, and how the control thread hears of it.
+    pub lost: Loss,
     /// Clients of each worker, from accept to goodbye.
     pub loads: Vec<AtomicUsize>,
     /// The mailboxes of the workers.
@@ -48,6 +50,31 @@ pub struct Gate {
     /// The sessions of each worker.
     pub rolls: Vec<Arc<Roll>>,
     next_connection: AtomicU32,
+}
+
+/// A worker that ended before its time.
+#[derive(Debug, Default)]
+pub struct Loss {
+    /// Its number and one more; 0 for none.
+    worker: AtomicUsize,
+    heard: tokio::sync::Notify,
+}
+
+impl Loss {
+    /// Waits until a worker is lost; its number.
+    pub async fn hear(&self) -> usize {
+        loop {
+            if let Some(worker) = self.worker() {
+                return worker;
+            }
+            self.heard.notified().await;
+        }
+    }
+
+    /// The worker that was lost, if one was.
+    pub fn worker(&self) -> Option<usize> {
+        self.worker.load(Relaxed).checked_sub(1)
+    }
 }
 
 /// A worker's ends.
@@ -99,10 +126,18 @@ impl Gate {
         let (rsa, offload) = (Arc::new(RsaKey::generated()), Offload::new(1));
         let gate = Self {
             published,
-            shared: Shared { rsa, offload, guesses: Arc::default(), board: Arc::new(board), started },
+            shared: Shared {
+                rsa,
+                offload,
+                guesses: Arc::default(),
+                memory: Arc::default(),
+                board: Arc::new(board),
+                started,
+            },
             draining: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
+            lost: Loss::default(),
             loads: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             mailboxes,
             reloads: Reloads::default(),
@@ -114,6 +149,17 @@ impl Gate {
         };
         let ends = receivers.into_iter().zip(kills).zip(looks);
         (gate, ends.map(|((mailbox, kills), looks)| Ends { mailbox, kills, orders: orders.take(), looks }).collect())
+    }
+
+    /// A worker, or something that it cannot do without, has ended before its time. Said once, and loudly: the process ends for it.
+    pub fn lose(&self, worker: usize, why: &str) {
+        if self.draining.load(Relaxed) {
+            return;
+        }
+        if self.lost.worker.compare_exchange(0, worker + 1, Relaxed, Relaxed).is_ok() {
+            tracing::error!(worker, why, "a worker has failed: the router drains and ends");
+        }
+        self.lost.heard.notify_one();
     }
 
     /// Clients at all workers.
@@ -169,7 +215,9 @@ pub async fn accept(listener: Listener, gate: Arc<Gate>, own: Rc<Reception>) {
             continue;
         };
         if gate.mailboxes[worker].send(Arrival { socket, connection_id, addresses }).await.is_err() {
-            return;
+            // Who hears of it ends the process; until then the others are served.
+            gate.lose(worker, "it takes no clients any more");
+            gate.loads[worker].fetch_sub(1, Relaxed);
         }
     }
 }

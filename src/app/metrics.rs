@@ -132,6 +132,13 @@ impl Page {
         counters(out, "config_reloads", "Configurations read again, by what became of them", reloads)?;
         let slowed = [(vec![], view.sign_ins_slowed())];
         counters(out, "sign_ins_slowed", "Sign-ins that waited, or were refused, after wrong passwords", slowed)?;
+        let memory = view.request_memory();
+        let taken = [(vec![], memory.taken() as f64)];
+        gauges(out, "request_memory_bytes", "Memory that large requests of clients take", taken)?;
+        let waits = [(vec![], memory.waits())];
+        counters(out, "request_memory_waits", "Large requests that waited for memory", waits)?;
+        let refusals = [(vec![], memory.refusals())];
+        counters(out, "request_memory_refusals", "Large requests that waited for memory in vain", refusals)?;
         gauges(out, "plans", "Plans kept", [(vec![], view.count(|c| &c.plans) as f64)])?;
         gauges(
             out,

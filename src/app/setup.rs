@@ -88,6 +88,7 @@ pub fn snapshot(loaded: &Loaded, previous: Option<&Snapshot>) -> Result<Snapshot
         settings: loaded.session.clone(),
         frontend,
         checks: checks(loaded),
+        ready: loaded.process.ready.clone(),
     })
 }
 

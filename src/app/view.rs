@@ -8,7 +8,9 @@ use super::gate::Gate;
 use super::reloads::Reload;
 use crate::backend::hostgroup::{Hostgroup, Member};
 use crate::backend::server::BackendId;
+use crate::rules::coverage::{self, Unserved};
 use crate::session::display::{Look, Shown};
+use crate::session::memory::Memory;
 use crate::session::registry::Glimpse;
 use crate::session::snapshot::Snapshot;
 use crate::session::tally::REASON_NAMES;
@@ -114,6 +116,11 @@ impl View {
     /// Sign-ins that waited, or were refused, because of wrong passwords before them.
     pub fn sign_ins_slowed(&self) -> u64 {
         self.gate.shared.guesses.slowed()
+    }
+
+    /// What large requests take of the memory, all clients together.
+    pub fn request_memory(&self) -> &Memory {
+        &self.gate.shared.memory
     }
 
     /// Configurations published and refused since the start, not counting the first.
@@ -295,20 +302,36 @@ impl View {
         merge_errors(all)
     }
 
-    /// Why the router cannot do its work, one line a reason: it drains, or a writer hostgroup has no backend that serves.
+    /// Why the router cannot do its work, one line a reason: it drains, a worker ended, or a route that matters has nobody left.
     /// Empty means ready.
     pub fn why_not_ready(&self) -> Vec<String> {
         let mut why = Vec::new();
         if self.is_draining() {
             why.push("draining: no new clients are taken".to_owned());
         }
-        for hostgroup in self.snapshot().topology.hostgroups().filter(|h| h.writer) {
-            if !hostgroup.members.iter().any(|m| hostgroup.takes(&m.backend)) {
-                let name = if hostgroup.name.is_empty() { String::new() } else { format!(" ({})", hostgroup.name) };
-                why.push(format!("hostgroup {}{name} has no backend that serves", hostgroup.id));
-            }
+        if let Some(worker) = self.gate.lost.worker() {
+            why.push(format!("worker {worker} has failed"));
         }
+        let snapshot = self.snapshot();
+        let serves =
+            |id| snapshot.topology.hostgroup(id).is_some_and(|h| h.members.iter().any(|m| h.takes(&m.backend)));
+        let users = snapshot.accounts.iter().map(|account| account.name());
+        let out = coverage::unserved(&snapshot.rules, users, &snapshot.ready, serves);
+        why.extend(out.into_iter().map(|route| route_out(&snapshot, &route)));
         why
+    }
+}
+
+/// A route that has nobody left, in words.
+fn route_out(snapshot: &Snapshot, route: &Unserved) -> String {
+    let name = |id: &u32| match snapshot.topology.hostgroup(*id) {
+        Some(hostgroup) if !hostgroup.name.is_empty() => format!("{id} ({})", hostgroup.name),
+        _ => id.to_string(),
+    };
+    let names = route.tiers.iter().map(name).collect::<Vec<_>>().join(", ");
+    match route.tiers.as_slice() {
+        [_] => format!("hostgroup {names} has no backend that serves ({})", route.whose),
+        _ => format!("none of hostgroups {names} has a backend that serves ({})", route.whose),
     }
 }
 

@@ -158,7 +158,8 @@ impl Health {
     pub fn passive_success(&self) {
         if self.state.load(Relaxed) == State::Suspect as u8 {
             self.failures.store(0, Relaxed);
-            self.state.store(State::Up as u8, Relaxed);
+            // An operator may have spoken since: only what was seen is changed.
+            let _ = self.state.compare_exchange(State::Suspect as u8, State::Up as u8, Relaxed, Relaxed);
         }
     }
 
@@ -184,7 +185,10 @@ impl Health {
 
     /// An operator's word.
     pub fn set(&self, name: &str, to: State, why: &str) {
-        self.change(name, self.state(), to, why);
+        // What the traffic sees in the same moment does not stand in its way.
+        while self.state() != to {
+            self.change(name, self.state(), to, why);
+        }
     }
 
     fn failure(&self, name: &str, cause: Cause) {
@@ -274,6 +278,34 @@ mod tests {
         assert_eq!(health.state(), State::Up);
         health.passive_failure("b", cause());
         assert_eq!(health.state(), State::Suspect, "the first failure was forgiven");
+    }
+
+    /// The traffic sees failures and successes all the time while an operator speaks.
+    #[test]
+    fn an_operators_word_holds_whatever_the_traffic_sees_in_the_same_moment() {
+        let health = Health::new(Thresholds { failures: u32::MAX, successes: 1 }, State::Up);
+        let over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            for _ in 0..2 {
+                threads.spawn(|| {
+                    while !over.load(Relaxed) {
+                        health.passive_failure("b", cause());
+                        health.passive_success();
+                    }
+                });
+            }
+            let mut overruled = 0;
+            for _ in 0..20_000 {
+                health.set("b", State::Draining, "maintenance");
+                for _ in 0..20 {
+                    overruled += u32::from(health.state() != State::Draining);
+                    std::hint::spin_loop();
+                }
+                health.set("b", State::Up, "over");
+            }
+            over.store(true, Relaxed);
+            assert_eq!(overruled, 0);
+        });
     }
 
     #[test]

@@ -124,20 +124,26 @@ impl Hostgroup {
                     .min_by_key(|m| order(m))
                     .map(|m| &m.backend)
             }
-            Balance::RoundRobin => {
-                let total: u64 = candidates().map(|m| u64::from(m.weight.max(1))).sum();
-                let mut place = u64::from(start) % total;
-                for member in candidates() {
-                    let weight = u64::from(member.weight.max(1));
-                    if place < weight {
-                        return Some(&member.backend);
-                    }
-                    place -= weight;
-                }
-                None
-            }
+            Balance::RoundRobin => in_turn(start, candidates).map(|m| &m.backend),
         }
     }
+}
+
+/// The member whose turn it is, by weight. `candidates` is gone through twice, and who is among them may change in between: a backend may go
+/// down at any moment. Then the last that is seen has the turn.
+fn in_turn<'a, I: Iterator<Item = &'a Member>>(start: u32, candidates: impl Fn() -> I) -> Option<&'a Member> {
+    let share = |m: &Member| u64::from(m.weight.max(1));
+    let total: u64 = candidates().map(share).sum();
+    let mut place = u64::from(start).checked_rem(total)?;
+    let mut last = None;
+    for member in candidates() {
+        if place < share(member) {
+            return Some(member);
+        }
+        place -= share(member);
+        last = Some(member);
+    }
+    last
 }
 
 /// All hostgroups of one configuration.
@@ -174,5 +180,38 @@ impl Topology {
         all.sort_by_key(|b| b.id);
         all.dedup_by_key(|b| b.id);
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::connect::Target;
+    use crate::backend::health::{Health, State, Thresholds};
+
+    fn member(id: u32, weight: u32) -> Member {
+        let health = Health::new(Thresholds::default(), State::Up);
+        Member { backend: Arc::new(Backend::new(BackendId(id), Target::tcp("db", 3306), 10, health)), weight }
+    }
+
+    /// Backends that go down between the two looks at them.
+    #[test]
+    fn turns_while_backends_go_down() {
+        let members = [member(1, 1), member(2, 1), member(3, 2)];
+        let looks = Cell::new(0);
+        let shrinking = |left: [usize; 2]| {
+            looks.set(0);
+            let members = &members;
+            let looks = &looks;
+            move || {
+                let look = looks.replace(looks.get() + 1);
+                members[..left[look.min(1)]].iter()
+            }
+        };
+        let turn = |start, left| in_turn(start, shrinking(left)).map(|m| m.backend.id.0);
+        assert_eq!((0..5).map(|start| turn(start, [3, 3])).collect::<Vec<_>>(), [1, 2, 3, 3, 1].map(Some));
+        assert_eq!(turn(0, [0, 0]), None, "none at the first look");
+        assert_eq!(turn(3, [3, 0]), None, "none at the second");
+        assert_eq!(turn(3, [3, 1]), Some(1), "whose turn it was is gone: one that is there has it");
     }
 }

@@ -118,6 +118,7 @@ pub(super) fn run(args: RunArgs) -> Result<(), CliError> {
         Ok(Ending::CutOff(sessions)) => {
             Err(CliError::Failed(format!("the drain's deadline passed: {sessions} sessions were cut off")))
         }
+        Ok(Ending::Failed(worker)) => Err(CliError::Failed(format!("worker {worker} failed: the log says how"))),
         Err(error) => Err(CliError::Failed(error.to_string())),
     }
 }

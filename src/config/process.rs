@@ -2,6 +2,7 @@
 
 use super::admin::AdminSettings;
 use crate::auth::Secret;
+use crate::rules::coverage::Needs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct ProcessSettings {
     pub http: Option<SocketAddr>,
     /// What the status page asks for, where it is not on loopback.
     pub http_password: Option<Secret>,
+    /// The routes that must have somebody for the router to be called ready.
+    pub ready: Needs,
     /// Where the process writes its number, for `switchboard reload`.
     pub pid_file: Option<PathBuf>,
     /// How long statements and transactions may go on after SIGTERM.
@@ -37,6 +40,7 @@ impl Default for ProcessSettings {
             admin: None,
             http: None,
             http_password: None,
+            ready: Needs::default(),
             pid_file: None,
             drain_timeout: Duration::from_secs(30),
             log_level: "info".into(),

@@ -8,6 +8,7 @@ use super::reader::Section;
 use crate::auth::RsaKey;
 use crate::net::tls::{ServerIdentity, server_config};
 use crate::rules::CacheLimits;
+use crate::rules::coverage::Needs;
 use crate::session::settings::{Scope, SessionSettings};
 use jiff::tz::TimeZone;
 use std::sync::Arc;
@@ -32,6 +33,20 @@ fn set<T>(place: &mut T, given: Option<T>) {
     }
 }
 
+/// Which routes must have somebody: by a word, or by their hostgroups.
+fn ready(section: &Section<'_>) -> Option<Needs> {
+    const WORDS: [(&str, u8); 3] = [("writes", 0), ("all", 1), ("any", 2)];
+    let (word, hostgroups) = (section.choice("ready", &WORDS), section.numbers("ready_hostgroups"));
+    if word.is_some() && hostgroups.is_some() {
+        section.fault("ready_hostgroups", "ready is given too: one of them is enough");
+    }
+    match (word, hostgroups) {
+        (_, Some(hostgroups)) => Some(Needs::Hostgroups(hostgroups)),
+        (Some(word), None) => Some([Needs::Writes, Needs::All, Needs::Any].into_iter().nth(word.into())?),
+        (None, None) => None,
+    }
+}
+
 impl Server {
     /// Reads what a file says of it. `root` is the file's top table; [[tables]] in it are not looked at here.
     pub fn read(&mut self, root: &Section<'_>) {
@@ -49,6 +64,7 @@ impl Server {
         if let Some(section) = root.section("http") {
             set(&mut self.process.http, section.parsed("address", socket_address).map(Some));
             set(&mut self.process.http_password, super::users::password_of(&section).map(Some));
+            set(&mut self.process.ready, ready(&section));
             section.finish(&[]);
         }
         if let Some(section) = root.section("log") {
@@ -127,6 +143,12 @@ impl Server {
     fn limits(&mut self, section: &Section<'_>) {
         set(&mut self.listen.max_clients, section.small("max_clients", 1..=10_000_000));
         set(&mut self.session.max_allowed_packet, section.size("max_allowed_packet", 1_024..=1 << 30));
+        set(&mut self.session.request_memory, section.size("request_memory", 1 << 20..=1 << 40).map(Some));
+        if self.session.request_memory.is_some_and(|bytes| bytes < self.session.least_request_memory()) {
+            let reason =
+                "must be more than twice max_allowed_packet: the largest request is kept twice while it is served";
+            section.fault("request_memory", reason);
+        }
         let count = |key, most| section.small(key, 1..=most).and_then(|n| usize::try_from(n).ok());
         set(&mut self.session.max_statements, count("max_statements", 1_000_000));
         set(&mut self.session.max_statements_per_connection, count("max_statements_per_connection", 1_000_000));

@@ -25,6 +25,7 @@
 
 pub mod cache;
 pub mod compare;
+pub mod coverage;
 pub mod decide;
 pub mod explain;
 pub mod fast;

@@ -29,6 +29,7 @@ impl Session {
             self.send_error(&error, sequence).await?;
             return Err(error.into());
         }
+        self.names.1 = self.worker.name_number(self.state.values.schema.as_deref().unwrap_or_default());
         if let Some(first) = before_ok {
             self.send_packet(|out| out.extend_from_slice(&first), sequence).await?;
             sequence = sequence.wrapping_add(1);
@@ -52,7 +53,7 @@ impl Session {
             Command::ResetConnection => self.reset_connection().await,
             Command::ChangeUser => self.change_user().await,
             Command::Prepare => self.prepare().await,
-            Command::SendLongData => self.send_long_data(),
+            Command::SendLongData => self.send_long_data().await,
             Command::CloseStatement => self.close_statement().await,
             Command::ResetStatement => self.reset_statement().await,
             Command::Fetch => self.fetch().await,

@@ -82,6 +82,14 @@ pub enum StatementError {
     /// The session has too many prepared statements.
     #[error("Switchboard: more than {0} prepared statements in one session")]
     TooManyStatements(usize),
+    /// All clients together are sending more than the router keeps.
+    #[error("Switchboard: no memory for so large a request within {} ms: all clients together have {limit} bytes", .waited.as_millis())]
+    NoMemory {
+        /// What all may take, in bytes.
+        limit: usize,
+        /// How long the request waited.
+        waited: Duration,
+    },
     /// The router is shutting down.
     #[error("Server shutdown in progress")]
     Shutdown,
@@ -104,6 +112,7 @@ impl StatementError {
             StatementError::UnknownCommand => (1047, *b"08S01"),
             StatementError::Malformed => (1835, *b"HY000"),
             StatementError::TooManyStatements(_) => (1461, *b"42000"),
+            StatementError::NoMemory { .. } => (1041, *b"HY000"),
             StatementError::Shutdown => (1053, *b"08S01"),
         }
     }
@@ -113,7 +122,7 @@ impl StatementError {
     pub fn ends_session(&self) -> bool {
         match self {
             StatementError::Lost { pins, .. } => pins.intersects(Pins::LOST_WITH_CONNECTION),
-            StatementError::Shutdown => true,
+            StatementError::Shutdown | StatementError::NoMemory { .. } => true,
             _ => false,
         }
     }

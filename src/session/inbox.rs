@@ -4,8 +4,9 @@
 //! is silent there is no buffer at all.
 
 use super::Session;
-use super::error::SessionEnd;
+use super::error::{SessionEnd, StatementError};
 use super::link::buffers::Buffers;
+use super::memory::{self, FREE, Memory, Share};
 use crate::protocol::codec::{HEADER, Header, MAX_FRAME};
 use crate::protocol::command::Command;
 use crate::telemetry::WorkerCounters;
@@ -27,6 +28,8 @@ pub struct Inbox {
     /// The payload without the headers between its frames; empty where there is one frame.
     joined: Vec<u8>,
     sequence: u8,
+    /// What a large request has taken of the process's memory.
+    share: Option<Box<Share>>,
 }
 
 /// What the bytes at hand amount to.
@@ -96,6 +99,41 @@ impl Inbox {
         if !self.joined.is_empty() {
             self.joined = Vec::new();
         }
+        if self.share.is_some() {
+            // What comes after it is counted anew, and has no more room than it needs.
+            self.bytes.shrink_to_fit();
+            self.share = None;
+        }
+    }
+
+    /// True if what has come is more than memory was taken for.
+    #[inline]
+    pub fn lacks_memory(&self) -> bool {
+        self.bytes.len() > FREE && memory::cost(self.announced()) > self.share.as_ref().map_or(0, |share| share.bytes())
+    }
+
+    /// Bytes that there will be when the frame that is coming has come. Of a request of one frame that is all of it: one that
+    /// has begun to take memory has all that it needs, and does not wait for others that wait for it.
+    fn announced(&self) -> usize {
+        let mut at = 0;
+        while let Some(header) = self.bytes.get(at..).and_then(Header::read) {
+            at += HEADER + header.length;
+            if header.length < MAX_FRAME {
+                break;
+            }
+        }
+        at.max(self.bytes.len())
+    }
+
+    /// What the request needs, and what it has taken; to be put back by [`Inbox::put_share`].
+    pub fn share(&mut self, memory: &Arc<Memory>) -> (usize, Box<Share>) {
+        let share = self.share.take().unwrap_or_else(|| Box::new(Share::new(memory)));
+        (memory::cost(self.announced()), share)
+    }
+
+    /// Keeps what [`Inbox::share`] gave out.
+    pub fn put_share(&mut self, share: Box<Share>) {
+        self.share = Some(share);
     }
 
     /// True if the client has sent nothing that is not served yet.
@@ -167,6 +205,14 @@ impl Session {
         let packet = crate::protocol::response::ErrPacket::new(code, state, text);
         match self.send_packet(|out| packet.encode(out), 1).await {
             Ok(()) => SessionEnd::Misbehaved(why),
+            Err(end) => end,
+        }
+    }
+
+    /// Tells a client that there is no memory for what it is sending.
+    pub(super) async fn turn_away_unread(&mut self, why: StatementError) -> SessionEnd {
+        match self.send_error(&why, 1).await {
+            Ok(()) => why.into(),
             Err(end) => end,
         }
     }

@@ -141,10 +141,11 @@ pub(super) fn end_abandoned(worker: &Rc<Worker>, link: Box<Link>, credentials: O
         worker.stats.counters.killed_queries.inc();
         worker.board.killer.strike(backend, link.thread_id, Aim::Connection, credentials)
     });
-    let Some(struck) = struck else { return };
     let worker = Rc::clone(worker);
     tokio::task::spawn_local(async move {
-        let _ = struck.await;
+        if let Some(struck) = struck {
+            let _ = struck.await;
+        }
         let backend = link.backend().id;
         drop(link);
         worker.pool.borrow_mut().wake(backend);

@@ -88,8 +88,8 @@ impl Killer {
         match self.0.try_send(order) {
             Ok(()) => Some(struck),
             Err(error) => {
-                let (mpsc::error::TrySendError::Full(order) | mpsc::error::TrySendError::Closed(order)) = error;
-                give_up(&order, "too many wait already");
+                let why = error.to_string();
+                give_up(&error.into_inner(), &format!("the line of KILLs: {why}"));
                 None
             }
         }
@@ -107,8 +107,8 @@ pub async fn serve(Orders(mut orders): Orders) {
             line
         });
         if let Err(error) = line.try_send(order) {
-            let (mpsc::error::TrySendError::Full(order) | mpsc::error::TrySendError::Closed(order)) = error;
-            give_up(&order, "too many wait already");
+            let why = error.to_string();
+            give_up(&error.into_inner(), &format!("the line of KILLs: {why}"));
         }
     }
 }

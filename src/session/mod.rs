@@ -14,6 +14,8 @@
 //! | [`worker`] | what the sessions of one thread share |
 //! | [`snapshot`] | one version of the configuration |
 //! | [`inbox`] | commands off the client's socket |
+//! | [`numbers`] | small numbers for accounts and names |
+//! | [`memory`] | what large requests may take, all clients together |
 //! | [`flight`] | the way of nearly every statement: no wait but that for its answer |
 //! | [`statement`] | the others: a wait for a link, a second try elsewhere |
 //! | [`exchange`] | a request over a link, and its answer |
@@ -56,6 +58,8 @@ pub mod kill;
 mod killer;
 mod left;
 pub mod link;
+pub mod memory;
+pub mod numbers;
 pub mod place;
 pub mod prepared;
 pub mod registry;
@@ -197,7 +201,8 @@ impl Session {
         ticket.set_schema(state.values.schema.as_deref());
         let names = (
             worker.name_number(account.name()),
-            worker.name_number(state.values.schema.as_deref().unwrap_or_default()),
+            // The schema is counted once it is known to exist.
+            worker.name_number(""),
         );
         Self {
             serial: worker.next_serial(),
@@ -257,6 +262,11 @@ impl Session {
                     Next::Command(command) => break command,
                     Next::Bad(why) => break 'served Box::pin(self.turn_away(why)).await,
                     Next::More => {}
+                }
+                if self.inbox.lacks_memory()
+                    && let Err(end) = Box::pin(self.take_memory()).await
+                {
+                    break 'served end;
                 }
                 let read = match self.patience() {
                     None => poll_fn(|cx| self.poll_read_more(cx)).await,

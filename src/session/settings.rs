@@ -46,6 +46,8 @@ pub struct SessionSettings {
     pub hold_results: Duration,
     /// The largest request that a client may send, in bytes.
     pub max_allowed_packet: usize,
+    /// Bytes that the large requests of all clients together may take. None: what the largest request makes sensible.
+    pub request_memory: Option<usize>,
     /// LOAD DATA LOCAL.
     pub local_infile: bool,
     /// Prepared statements of one session.
@@ -72,6 +74,7 @@ impl Default for SessionSettings {
             sign_in_timeout: Duration::from_secs(10),
             hold_results: Duration::from_secs(5),
             max_allowed_packet: 64 << 20,
+            request_memory: None,
             local_infile: false,
             max_statements: 16_382,
             max_statements_per_connection: 256,
@@ -81,3 +84,18 @@ impl Default for SessionSettings {
         }
     }
 }
+
+impl SessionSettings {
+    /// The least that large requests can be held to: a request of the largest size, which is kept twice while it is served.
+    pub fn least_request_memory(&self) -> usize {
+        self.max_allowed_packet.saturating_mul(2).saturating_add(1 << 20)
+    }
+
+    /// Bytes that the large requests of all clients together may take.
+    pub fn request_memory(&self) -> usize {
+        self.request_memory.unwrap_or(REQUEST_MEMORY).max(self.least_request_memory())
+    }
+}
+
+/// What large requests may take together where nothing is said.
+const REQUEST_MEMORY: usize = 512 << 20;

@@ -5,6 +5,7 @@ use crate::backend::Topology;
 use crate::backend::check::Checks;
 use crate::backend::server::{Backend, Greeted};
 use crate::rules::RuleSet;
+use crate::rules::coverage::Needs;
 use crate::session::settings::SessionSettings;
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub frontend: Frontend,
     /// How the backends are checked.
     pub checks: Checks,
+    /// The routes that must have somebody for the router to be called ready.
+    pub ready: Needs,
 }
 
 /// How clients are received, as far as a reload can change it.

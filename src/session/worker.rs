@@ -10,10 +10,12 @@ use super::link::buffers::Buffers;
 use super::link::conversation::{Talk, TalkError};
 use super::link::life::{Life, Openings};
 use super::link::text::Text;
+use super::memory::Memory;
+use super::numbers::{AccountNumbers, NameNumbers};
 use super::snapshot::Snapshot;
 use super::state::base::{Base, Born};
 use super::state::{Interner, State};
-use crate::auth::{Account, Credentials, Guesses, Offload, RsaKey};
+use crate::auth::{Account, Guesses, Offload, RsaKey};
 use crate::backend::pool::Pool;
 use crate::backend::{Backend, Hostgroup};
 use crate::net::outbox;
@@ -22,7 +24,7 @@ use crate::telemetry::log::Budget;
 use crate::telemetry::stats::{Recorder, WorkerStats};
 use arc_swap::ArcSwap;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
@@ -51,6 +53,8 @@ pub struct Shared {
     pub offload: Offload,
     /// Who has given wrong passwords.
     pub guesses: Arc<Guesses>,
+    /// What large requests have taken.
+    pub memory: Arc<Memory>,
     /// How to reach each other's sessions.
     pub board: Arc<KillBoard>,
     /// When the router started: where their clock begins, so that a moment means the same to all of them.
@@ -98,6 +102,8 @@ pub struct Worker {
     pub offload: Offload,
     /// Who has given wrong passwords.
     pub guesses: Arc<Guesses>,
+    /// What the large requests of all workers have taken.
+    pub memory: Arc<Memory>,
     published: RefCell<arc_swap::Cache<Published, Arc<Snapshot>>>,
     /// The snapshot that was published last, counted by this thread alone.
     snapshot: RefCell<Rc<Current>>,
@@ -109,9 +115,11 @@ pub struct Worker {
     /// Texts of prepared statements, and their numbers: what links and sessions know them by.
     texts: RefCell<HashMap<Rc<[u8]>, Numbered, foldhash::fast::RandomState>>,
     /// What each account signs in with behind, and its number in pool keys.
-    accounts: RefCell<Vec<Option<Credentials>>>,
+    accounts: RefCell<AccountNumbers>,
+    /// The version and the number of accounts at which those that are not used any more were forgotten last.
+    accounts_swept: Cell<(u64, usize)>,
     /// Names of users and schemas by number, for the statistics.
-    names: RefCell<HashMap<Box<str>, u32>>,
+    names: RefCell<NameNumbers>,
     /// Schemas that were found to exist, by account number, hostgroup and name, with the tick at which.
     pub(super) schemas: RefCell<HashMap<(u32, u32, Box<str>), u32>>,
     /// What a hostgroup's connections began with lately, by the collation of the sign-in and by how, with the tick at which.
@@ -125,7 +133,7 @@ pub struct Worker {
 impl Worker {
     /// A worker without sessions.
     pub fn new(id: usize, published: &Published, limits: CacheLimits, shared: Shared, stats: Arc<WorkerStats>) -> Self {
-        let Shared { rsa, offload, guesses, board, started } = shared;
+        let Shared { rsa, offload, guesses, memory, board, started } = shared;
         Self {
             id,
             buffers: Buffers::default(),
@@ -139,6 +147,7 @@ impl Worker {
             rsa,
             offload,
             guesses,
+            memory,
             turn: Cell::new(0),
             published: RefCell::new(arc_swap::Cache::new(Arc::clone(published))),
             snapshot: RefCell::new(Rc::new(Current(published.load_full()))),
@@ -148,6 +157,7 @@ impl Worker {
             draining: Cell::new(None),
             texts: RefCell::default(),
             accounts: RefCell::default(),
+            accounts_swept: Cell::default(),
             names: RefCell::default(),
             schemas: RefCell::default(),
             bases: RefCell::default(),
@@ -327,6 +337,7 @@ impl Worker {
                 || link.is_disturbed()
         });
         self.keep_shares(&snapshot);
+        self.forget_accounts(&snapshot);
         self.show_gauges();
         self.texts.borrow_mut().retain(|_, (_, users)| users.strong_count() > 0);
         self.schemas.borrow_mut().retain(|_, seen| now.wrapping_sub(*seen) < TRUST);
@@ -382,30 +393,37 @@ impl Worker {
 
     /// The number of what an account signs in with behind: equal for equal names and passwords, and for nothing else.
     pub fn account_number(&self, account: &Account) -> u32 {
-        let credentials = account.credentials();
-        let mut known = self.accounts.borrow_mut();
-        let place = known.iter().position(|c| *c == credentials).unwrap_or_else(|| {
-            known.push(credentials);
-            known.len() - 1
-        });
-        u32::try_from(place).unwrap_or(u32::MAX)
+        self.accounts.borrow_mut().number(account.credentials())
     }
 
     /// The name behind of the account of this number.
     pub(super) fn account_name(&self, number: u32) -> Option<String> {
-        let accounts = self.accounts.borrow();
-        accounts.get(usize::try_from(number).ok()?)?.as_ref().map(|credentials| credentials.username.clone())
+        self.accounts.borrow().name(number)
     }
 
-    /// A number for a name: equal for equal names. As many are kept as there are users and schemas.
-    pub fn name_number(&self, name: &str) -> u32 {
-        let mut names = self.names.borrow_mut();
-        if let Some(number) = names.get(name) {
-            return *number;
+    /// Forgets what accounts signed in with once, and nobody does any more: passwords that were changed.
+    fn forget_accounts(&self, snapshot: &Snapshot) {
+        let present = (snapshot.version, self.accounts.borrow().count());
+        if present.1 <= snapshot.accounts.len() || self.accounts_swept.replace(present) == present {
+            return;
         }
-        let number = u32::try_from(names.len()).unwrap_or(u32::MAX);
-        names.insert(name.into(), number);
-        number
+        let valid: HashSet<u32> = {
+            let accounts = self.accounts.borrow();
+            snapshot.accounts.iter().filter_map(|account| accounts.known(&account.credentials())).collect()
+        };
+        let mut pooled = HashSet::new();
+        self.pool.borrow().each(|key, _, _| {
+            pooled.insert(key.account);
+        });
+        let mut accounts = self.accounts.borrow_mut();
+        accounts.retain(|number| valid.contains(&number) || pooled.contains(&number));
+        self.accounts_swept.set((snapshot.version, accounts.count()));
+    }
+
+    /// A number for a name: equal names have equal numbers for as long as both are kept, and different names never have. What is counted by
+    /// number is read by name.
+    pub fn name_number(&self, name: &str) -> u32 {
+        self.names.borrow_mut().number(name)
     }
 
     /// The number of a prepared statement's text. Equal keys have equal numbers while anybody holds what comes with it.
