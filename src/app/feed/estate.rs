@@ -63,7 +63,8 @@ fn route(snapshot: &Snapshot, head: &[Value], destination: &[HostgroupId]) -> Ve
             _ => "serving",
         };
         // The first that would take a statement now.
-        let takes = ready > 0 && !std::mem::replace(&mut taken, taken || ready > 0);
+        let takes = ready > 0 && !taken;
+        taken |= takes;
         let mut row = head.to_vec();
         row.extend(row![place as u64 + 1, *id, name, role(group.is_some_and(|g| g.role == Role::Writer)), horizon]);
         row.extend(row![writer, servers, ready, lagging, state, takes]);
