@@ -13,7 +13,8 @@ use super::history::Versions;
 use super::model::merge::{merge, places};
 use super::model::{self, Rows, Tables, variables};
 use super::orders::Order;
-use super::tables::{Unit, checksums, main, monitor, refill, servers, stats};
+use super::tables::values::row;
+use super::tables::{Unit, checksums, main, monitor, servers, stats};
 use super::wire::Answer;
 use super::{idle, rights, stats_history};
 use crate::config::admin::{AdminRole, AdminSettings};
@@ -243,15 +244,19 @@ impl Desk {
         let feed = &*self.parts.feed;
         let wanted = |name: &str| named(name) && (!name.ends_with("_reset") || resets.contains(name));
         for table in stats::TABLES.iter().filter(|t| wanted(t.name)) {
-            if let Some(mut rows) = refill::stats(table.name, feed) {
+            let (name, reset) = match table.name.strip_suffix("_reset") {
+                Some(name) => (name, true),
+                None => (table.name, false),
+            };
+            if let Some(mut rows) = feed.rows(name, reset) {
                 if matches!(table.name, "stats_mysql_global" | "stats_memory_metrics") {
-                    rows.push(refill::figure("SQLite3_memory_bytes", self.engine.bytes()));
+                    rows.push(row!["SQLite3_memory_bytes", self.engine.bytes().to_string()]);
                 }
                 self.engine.refill(&format!("stats.{}", table.name), &rows)?;
             }
         }
         for table in monitor::TABLES.iter().filter(|t| named(t.name)) {
-            if let Some(rows) = refill::monitor(table.name, feed) {
+            if let Some(rows) = feed.rows(table.name, false) {
                 self.engine.refill(&format!("monitor.{}", table.name), &rows)?;
             }
         }
@@ -378,7 +383,7 @@ impl Desk {
             Command::Checksum(sum) => self.checksum(sum),
             Command::ExplainRoute { statement, who } => Ok(self.explain_route(statement, who.as_ref())),
             Command::DiffRoute => self.diff_route(warnings),
-            Command::ForgetDigests => Ok(Answer::done(self.parts.feed.forget_digests(), String::new())),
+            Command::ForgetDigests => Ok(Answer::done(self.parts.feed.digests(true).len() as u64, String::new())),
             Command::KeepDigests => self.keep_digests(),
             Command::ConfigFile => Ok(self.config_file()),
             Command::WriteFile => Err(DeskError::Refused(

@@ -7,7 +7,6 @@
 
 use super::engine::{Engine, EngineError};
 use super::feed::{Feed, Figure};
-use super::tables::refill;
 use crate::config::admin::Sampling;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Result, params, params_from_iter};
@@ -169,7 +168,7 @@ fn append(db: &Connection, table: &str, now: u64, rows: Vec<Vec<Value>>) -> Resu
 /// # Errors
 /// The engine's; none is to be expected.
 pub fn keep_digests(engine: &Engine, feed: &dyn Feed, now: u64) -> std::result::Result<u64, EngineError> {
-    let rows = refill::digests(feed, true);
+    let rows = feed.rows("stats_mysql_query_digest", true).unwrap_or_default();
     let count = rows.len() as u64;
     engine.whole(|db| append(db, "history_mysql_query_digest", now, rows))?;
     Ok(count)
@@ -209,7 +208,7 @@ impl Subject {
                 })
             }
             Subject::Pool => {
-                let rows = feed.connection_pool(false).into_iter().map(refill::pool).collect();
+                let rows = feed.rows("stats_mysql_connection_pool", false).unwrap_or_default();
                 engine.whole(|db| {
                     append(db, "history_stats_mysql_connection_pool", now, rows)?;
                     forget_before(db, "history_stats_mysql_connection_pool", now.saturating_sub(KEPT[0]))

@@ -6,14 +6,11 @@ mod status;
 
 use super::metrics;
 use super::view::{Then, View};
-use crate::admin::feed::estate::{FreshnessRow, RouteRow, TierRow, UnprovenRow};
-use crate::admin::feed::held::{FreeRow, PreparedRow};
-use crate::admin::feed::{
-    CheckKind, CheckRow, CommandRow, DigestRow, ErrorRow, Feed, Figure, HealthRow, PoolRow, ProcessRow, RuleHitRow,
-    UserRow, figure,
-};
+use crate::admin::feed::{DigestRow, Feed, Figure, figure};
 use crate::admin::tables::servers::{place_of, status_in};
+use crate::admin::tables::values::{Cell, Hash, Row, row};
 use crate::backend::record::Asked;
+use crate::backend::server::BackendId;
 use crate::config::address_of;
 use crate::session::display::Look;
 use crate::session::registry::{Activity, Glimpse};
@@ -62,10 +59,8 @@ impl Seen {
             _ => (name.to_owned(), 0),
         }
     }
-}
 
-impl Feed for Seen {
-    fn connection_pool(&self, reset: bool) -> Vec<PoolRow> {
+    fn connection_pool(&self, reset: bool) -> Vec<Row> {
         let snapshot = self.view.snapshot();
         let mut forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = self.view.idle();
@@ -82,21 +77,13 @@ impl Feed for Seen {
             // What is open and not idle is in use; it is looked at just after, so there may be fewer.
             let open = backend.open();
             let free = idle.get(&backend.id).copied().unwrap_or(0).min(open);
-            rows.push(PoolRow {
-                hostgroup: place.hostgroup.id,
-                host,
-                port,
-                status: status_in(place.hostgroup, backend),
-                used: (open - free).into(),
-                free: free.into(),
-                ok: since(3),
-                errors: since(4),
-                max_used: max_used.into(),
-                queries: since(2),
-                bytes_sent: since(0),
-                bytes_received: since(1),
-                latency_us: backend.record.latency_us(),
-            });
+            let [sent, received, queries, ok, errors] = std::array::from_fn(since);
+            let (status, latency) = (status_in(place.hostgroup, backend), backend.record.latency_us());
+            let mut row =
+                row![place.hostgroup.id, host, port, status, open - free, free, ok, errors, max_used, queries];
+            // GTIDs of readers are not followed.
+            row.extend(row![0, sent, received, latency]);
+            rows.push(row);
             if reset {
                 forgotten.insert(key, now);
             }
@@ -104,16 +91,150 @@ impl Feed for Seen {
         rows
     }
 
-    fn users(&self) -> Vec<UserRow> {
+    fn users(&self) -> Vec<Row> {
         let snapshot = self.view.snapshot();
-        let row = |account: &std::sync::Arc<crate::auth::Account>| UserRow {
-            username: account.name().to_owned(),
-            connections: account.sessions().into(),
-            max_connections: account.spec().max_connections.unwrap_or(0).into(),
+        let mut accounts: Vec<_> = snapshot.accounts.iter().collect();
+        accounts.sort_by_key(|account| account.name());
+        let most = |account: &crate::auth::Account| account.spec().max_connections.unwrap_or(0);
+        accounts.into_iter().map(|account| row![account.name(), account.sessions(), most(account)]).collect()
+    }
+
+    fn processlist(&self) -> Vec<Row> {
+        let snapshot = self.view.snapshot();
+        let backends = snapshot.topology.backends();
+        let sessions = self.view.sessions();
+        let texts = self.texts(&sessions);
+        let now = self.view.uptime().as_secs();
+        let row = |(worker, s): (usize, Glimpse)| {
+            let command = match s.activity {
+                Activity::SigningIn => "Connect",
+                Activity::Idle | Activity::Holding => "Sleep",
+                Activity::Busy => "Query",
+            };
+            let running = s.running.and_then(|(id, _)| backends.iter().find(|b| b.id == id));
+            let (host, port) = running.map(|backend| place_of(backend)).unzip();
+            let client = s.client.map_or_else(|| "localhost".to_owned(), |(ip, _)| ip.to_string());
+            let extended = serde_json::json!({ "pins": s.pins.names(), "digest": format!("0x{:016X}", s.digest) });
+            let info = texts.get(&s.digest).cloned().filter(|_| s.activity == Activity::Busy);
+            let time_ms = now.saturating_sub(s.since.into()) * 1_000;
+            let mut row = row![worker as u64, s.connection_id, s.user.map(String::from).unwrap_or_default(), s.schema];
+            // Our end of the connection to the server is not known here.
+            let (no_host, no_port) = (None::<String>, None::<u16>);
+            row.extend(row![client, s.client.map(|(_, port)| port), s.hostgroup, no_host, no_port, host, port]);
+            row.extend(row![command, time_ms, info, 0, extended.to_string()]);
+            row
         };
-        let mut rows: Vec<UserRow> = snapshot.accounts.iter().map(row).collect();
-        rows.sort_by(|a, b| a.username.cmp(&b.username));
+        sessions.into_iter().map(row).collect()
+    }
+
+    fn commands(&self) -> Vec<Row> {
+        let row = |(verb, sum): (&Verb, super::view::CommandSum)| {
+            let mut row = row![verb.name(), sum.sum_us, sum.count];
+            row.extend(sum.buckets.into_iter().map(Cell::cell));
+            row
+        };
+        Verb::ALL.iter().zip(self.view.commands()).map(row).collect()
+    }
+
+    fn rule_hits(&self) -> Vec<Row> {
+        let hits = self.view.rule_hits();
+        let snapshot = self.view.snapshot();
+        // As ProxySQL has it: the rules in effect, those without a hit too.
+        let row = |id: u32| row![id, hits.get(&id).copied().unwrap_or(0)];
+        snapshot.rules.rules().map(|rule| row(rule.rule_id)).collect()
+    }
+
+    fn errors(&self, reset: bool) -> Vec<Row> {
+        let row = |sum: super::view::ErrorSum| {
+            let (label, (host, port)) = (&sum.label, Self::place(&sum.label.backend));
+            let (user, client, schema) = (label.user.to_string(), label.client.to_string(), label.schema.to_string());
+            let mut row = row![label.hostgroup, host, port, user, client, schema, label.code];
+            let text = without_statement(label.code, sum.last_text);
+            row.extend(row![sum.count, sum.first_seen, sum.last_seen, text]);
+            row
+        };
+        self.view.errors(if reset { Then::Reset } else { Then::Keep }).into_iter().map(row).collect()
+    }
+
+    /// A log of checks; with what a check found, where it looks for something.
+    fn checks(&self, asked: Asked) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for backend in self.view.snapshot().topology.backends() {
+            let (host, port) = place_of(&backend);
+            rows.extend(backend.record.checks().into_iter().filter(|check| check.asked == asked).map(|check| {
+                let micros = u64::try_from(check.took.as_micros()).unwrap_or(u64::MAX);
+                let took = if check.error.is_some() { 0 } else { micros };
+                let mut row = row![host.clone(), port, check.at, took];
+                if matches!(asked, Asked::Lag | Asked::ReadOnly) {
+                    row.push(check.value.map(i64::from).cell());
+                }
+                row.push(check.error.cell());
+                row
+            }));
+        }
         rows
+    }
+
+    fn health(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for backend in self.view.snapshot().topology.backends() {
+            let (host, port) = place_of(&backend);
+            let changes = backend.health.history().into_iter();
+            rows.extend(changes.map(|c| row![host.clone(), port, c.at, c.from, c.to, c.cause]));
+        }
+        rows
+    }
+}
+
+fn digest_row(d: DigestRow) -> Row {
+    let mut row = row![d.hostgroup, d.schema, d.user, d.client, Hash(d.digest), d.text];
+    row.extend(row![d.count, d.first_seen, d.last_seen, d.sum_us, d.min_us, d.max_us, d.rows_affected, d.rows_sent]);
+    row
+}
+
+fn figures(figures: Vec<Figure>) -> Vec<Row> {
+    figures.into_iter().map(|(name, value)| row![name, value]).collect()
+}
+
+/// A syntax error, as the server has it, ends in a piece of the statement: a password may stand there.
+fn without_statement(code: u16, mut error: String) -> String {
+    if code == SYNTAX
+        && let Some(quote) = error.find('\'')
+    {
+        error.truncate(quote);
+        error.push('…');
+    }
+    error
+}
+
+/// ER_PARSE_ERROR.
+const SYNTAX: u16 = 1064;
+
+impl Feed for Seen {
+    fn rows(&self, table: &str, reset: bool) -> Option<Vec<Row>> {
+        Some(match table {
+            "stats_mysql_connection_pool" => self.connection_pool(reset),
+            "stats_mysql_global" => figures(self.global_status()),
+            "stats_memory_metrics" => figures(self.memory()),
+            "stats_mysql_users" => self.users(),
+            "stats_mysql_query_rules" => self.rule_hits(),
+            "stats_mysql_query_digest" => self.digests(reset).into_iter().map(digest_row).collect(),
+            "stats_mysql_commands_counters" => self.commands(),
+            "stats_mysql_processlist" => self.processlist(),
+            "stats_mysql_errors" => self.errors(reset),
+            "stats_mysql_free_connections" => held::free(&self.view),
+            "stats_mysql_prepared_statements_info" => held::prepared(&self.view),
+            "switchboard_tiers" => estate::tiers(&self.view),
+            "switchboard_routes" => estate::routes(&self.view),
+            "switchboard_unproven" => estate::unproven(&self.view),
+            "switchboard_freshness" => estate::freshness(&self.view),
+            "mysql_server_connect_log" => self.checks(Asked::Connect),
+            "mysql_server_ping_log" => self.checks(Asked::Ping),
+            "mysql_server_read_only_log" => self.checks(Asked::ReadOnly),
+            "mysql_server_replication_lag_log" => self.checks(Asked::Lag),
+            "switchboard_health_log" => self.health(),
+            _ => return None,
+        })
     }
 
     fn global_status(&self) -> Vec<Figure> {
@@ -137,40 +258,6 @@ impl Feed for Seen {
         // What stands before the last `)` is the program's name. proc_pid_stat(5) counts utime and stime as 14 and 15.
         let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11).map(|field| field.parse().ok());
         Some([fields.next()??, fields.next()??])
-    }
-
-    fn processlist(&self) -> Vec<ProcessRow> {
-        let snapshot = self.view.snapshot();
-        let backends = snapshot.topology.backends();
-        let sessions = self.view.sessions();
-        let texts = self.texts(&sessions);
-        let now = self.view.uptime().as_secs();
-        let row = |(worker, s): (usize, Glimpse)| {
-            let command = match s.activity {
-                Activity::SigningIn => "Connect",
-                Activity::Idle | Activity::Holding => "Sleep",
-                Activity::Busy => "Query",
-            };
-            let running = s.running.and_then(|(id, _)| backends.iter().find(|b| b.id == id));
-            let extended = serde_json::json!({ "pins": s.pins.names(), "digest": format!("0x{:016X}", s.digest) });
-            ProcessRow {
-                thread: worker as u64,
-                session: s.connection_id.into(),
-                user: s.user.map(String::from).unwrap_or_default(),
-                schema: s.schema.map(|schema| schema.to_string()),
-                client: Some(s.client.map_or_else(|| "localhost".to_owned(), |(ip, _)| ip.to_string())),
-                client_port: s.client.map(|(_, port)| port),
-                hostgroup: s.hostgroup,
-                local: None,
-                server: running.map(|backend| place_of(backend)),
-                command: command.into(),
-                time_ms: now.saturating_sub(s.since.into()) * 1_000,
-                info: texts.get(&s.digest).cloned().filter(|_| s.activity == Activity::Busy),
-                status_flags: 0,
-                extended: Some(extended.to_string()),
-            }
-        };
-        sessions.into_iter().map(row).collect()
     }
 
     fn digests(&self, reset: bool) -> Vec<DigestRow> {
@@ -202,111 +289,24 @@ impl Feed for Seen {
         sums.into_iter().map(row).chain(folded).collect()
     }
 
-    fn commands(&self) -> Vec<CommandRow> {
-        let row = |(verb, sum): (&Verb, super::view::CommandSum)| CommandRow {
-            command: verb.name().into(),
-            total_us: sum.sum_us,
-            total: sum.count,
-            buckets: sum.buckets,
-        };
-        Verb::ALL.iter().zip(self.view.commands()).map(row).collect()
-    }
-
-    fn rule_hits(&self) -> Vec<RuleHitRow> {
-        let hits = self.view.rule_hits();
-        let snapshot = self.view.snapshot();
-        // As ProxySQL has it: the rules in effect, those without a hit too.
-        let row = |rule_id: u32| RuleHitRow { rule_id, hits: hits.get(&rule_id).copied().unwrap_or(0) };
-        snapshot.rules.rules().map(|rule| row(rule.rule_id)).collect()
-    }
-
-    fn errors(&self, reset: bool) -> Vec<ErrorRow> {
-        let row = |sum: super::view::ErrorSum| {
-            let (host, port) = Self::place(&sum.label.backend);
-            ErrorRow {
-                hostgroup: sum.label.hostgroup,
-                host,
-                port,
-                user: sum.label.user.to_string(),
-                client: sum.label.client.to_string(),
-                schema: sum.label.schema.to_string(),
-                code: sum.label.code,
-                count: sum.count,
-                first_seen: sum.first_seen,
-                last_seen: sum.last_seen,
-                text: sum.last_text,
-            }
-        };
-        self.view.errors(if reset { Then::Reset } else { Then::Keep }).into_iter().map(row).collect()
-    }
-
-    fn checks(&self) -> Vec<CheckRow> {
-        let mut rows = Vec::new();
-        for backend in self.view.snapshot().topology.backends() {
-            let (host, port) = place_of(&backend);
-            rows.extend(backend.record.checks().into_iter().map(|check| CheckRow {
-                host: host.clone(),
-                port,
-                at: check.at,
-                kind: match check.asked {
-                    Asked::Connect => CheckKind::Connect,
-                    Asked::Ping => CheckKind::Ping,
-                    Asked::Lag => CheckKind::ReplicationLag,
-                    Asked::ReadOnly => CheckKind::ReadOnly,
-                },
-                took_us: if check.error.is_some() {
-                    0
-                } else {
-                    u64::try_from(check.took.as_micros()).unwrap_or(u64::MAX)
-                },
-                value: check.value.map(i64::from),
-                error: check.error,
-            }));
-        }
-        rows
-    }
-
-    fn health(&self) -> Vec<HealthRow> {
-        let mut rows = Vec::new();
-        for backend in self.view.snapshot().topology.backends() {
-            let (host, port) = place_of(&backend);
-            rows.extend(backend.health.history().into_iter().map(|change| HealthRow {
-                host: host.clone(),
-                port,
-                at: change.at,
-                from: change.from,
-                to: change.to,
-                cause: change.cause,
-            }));
-        }
-        rows
-    }
-
-    fn free_connections(&self) -> Vec<FreeRow> {
-        held::free(&self.view)
-    }
-
-    fn prepared(&self) -> Vec<PreparedRow> {
-        held::prepared(&self.view)
-    }
-
-    fn tiers(&self) -> Vec<TierRow> {
-        estate::tiers(&self.view)
-    }
-
-    fn routes(&self) -> Vec<RouteRow> {
-        estate::routes(&self.view)
-    }
-
-    fn unproven(&self) -> Vec<UnprovenRow> {
-        estate::unproven(&self.view)
-    }
-
-    fn freshness(&self) -> Vec<FreshnessRow> {
-        estate::freshness(&self.view)
+    fn idle(&self) -> HashMap<BackendId, u32> {
+        self.view.idle()
     }
 
     fn metrics(&self) -> Option<String> {
         Some(metrics::page(&self.view))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_syntax_error_is_shown_without_the_statement() {
+        let error = "for the right syntax to use near ''hunter2' AND it's' at line 1".to_owned();
+        assert_eq!(without_statement(SYNTAX, error), "for the right syntax to use near …");
+        let other = "Table 'nowhere.nothing' doesn't exist";
+        assert_eq!(without_statement(1146, other.to_owned()), other);
     }
 }

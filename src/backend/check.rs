@@ -33,6 +33,9 @@ pub struct Checks {
     pub credentials: Option<Credentials>,
 }
 
+/// The longest that a start waits for the writers.
+const LONGEST_MEETING: Duration = Duration::from_secs(1);
+
 impl Default for Checks {
     fn default() -> Self {
         Self {
@@ -45,11 +48,12 @@ impl Default for Checks {
 }
 
 /// Signs in at these backends as the checks do, all at once, and leaves: so what they say of themselves is known before anybody
-/// needs it. Who does not answer in the time of a check is not waited for, and nothing here counts for health.
+/// needs it. Who does not answer in the time of a check, or within a second, is not waited for; nothing here counts for health.
 pub async fn meet(backends: impl Iterator<Item = &Arc<Backend>>, checks: &Checks) {
     let mut meetings = tokio::task::JoinSet::new();
     for backend in backends {
-        let (backend, checks) = (Arc::clone(backend), checks.clone());
+        let backend = Arc::clone(backend);
+        let checks = Checks { timeout: checks.timeout.min(LONGEST_MEETING), ..checks.clone() };
         meetings.spawn(async move {
             let _ = sign_in(&backend, &checks).await;
         });

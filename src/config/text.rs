@@ -50,7 +50,8 @@ pub(super) fn substitute(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Re
 fn parse_millis(text: &str) -> Result<u64, String> {
     let bad = || format!("`{text}` is no duration: write 250ms, 2s, 5m, 1h30m, 90d or 0");
     let mut units = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|unit| !unit.is_empty());
-    if !units.all(|unit| matches!(unit, "ms" | "s" | "m" | "min" | "h" | "d" | "w")) {
+    // It knows fractions as well, of which some are no whole milliseconds.
+    if text.contains('.') || !units.all(|unit| matches!(unit, "ms" | "s" | "m" | "min" | "h" | "d" | "w")) {
         return Err(bad());
     }
     let duration = humantime::parse_duration(text.trim()).map_err(|_| bad())?;

@@ -2,15 +2,15 @@
 //!
 //! Names, columns and their order are ProxySQL's, because tools rely on them; what is Switchboard's own is in tables that
 //! begin with `switchboard_`, never in new columns of ProxySQL's. A table here is its definition and no more: `model` fills
-//! `main`, `runtime_` and `disk`, [`refill`], [`servers`] and [`checksums`] fill what is made when somebody looks, [`crate::admin::stats_history`] its schema.
+//! `main`, `runtime_` and `disk`, [`crate::admin::feed`] gives the rows of `stats` and `monitor`, [`crate::admin::stats_history`] its schema.
 
 pub mod checksums;
 pub mod main;
 pub mod monitor;
-pub mod refill;
 pub mod servers;
 pub mod stats;
 pub mod stats_history;
+pub mod values;
 
 /// A table's definition.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 
 use crate::admin::feed::Feed;
 use crate::admin::model::book::{int_of, text_of};
+use crate::admin::tables::values::{Row, row};
 use crate::backend::connect::Address;
 use crate::backend::health::State;
 use crate::backend::{Backend, Hostgroup};
@@ -61,24 +62,16 @@ pub fn overlay_health(rows: &mut [Vec<Value>], published: &Published) {
 }
 
 /// The rows of `switchboard_draining`: servers that take nothing new, and what they still have.
-pub fn draining(published: &Published, feed: &dyn Feed) -> Vec<Vec<Value>> {
-    let pool = feed.connection_pool(false);
+pub fn draining(published: &Published, feed: &dyn Feed) -> Vec<Row> {
+    let idle = feed.idle();
     let leaving = |b: &Arc<Backend>| matches!(b.health.state(), State::Draining | State::Disabled);
     let row = |backend: Arc<Backend>| {
         let (host, port) = place_of(&backend);
         let since = backend.health.history().last().map_or(SystemTime::UNIX_EPOCH, |change| change.at);
-        let seconds = since.elapsed().map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
-        let used = pool.iter().find(|row| row.host == host && row.port == port).map_or(0, |row| row.used);
-        let used = i64::try_from(used).unwrap_or(i64::MAX);
-        vec![
-            Value::Text(host),
-            Value::Integer(port.into()),
-            Value::Text(status_word(backend.health.state()).to_owned()),
-            Value::Integer(used),
-            Value::Integer(backend.open().into()),
-            Value::Integer(seconds),
-            Value::Integer((used == 0).into()),
-        ]
+        let seconds = since.elapsed().map_or(0, |d| d.as_secs());
+        let open = backend.open();
+        let used = open.saturating_sub(idle.get(&backend.id).copied().unwrap_or(0));
+        row![host, port, status_word(backend.health.state()), used, open, seconds, used == 0]
     };
     published.load().topology.backends().into_iter().filter(leaving).map(row).collect()
 }

@@ -1,12 +1,13 @@
 //! What ProxySQL has no table for: where routes lead now, which were taken, what was not proven, how fresh servers are.
 
-use crate::admin::feed::estate::{FreshnessRow, RouteRow, TierRow, UnprovenDigest, UnprovenRow};
 use crate::admin::tables::servers::place_of;
+use crate::admin::tables::values::{Hash, Row, row};
 use crate::app::view::View;
 use crate::rules::{HostgroupId, Role};
 use crate::session::snapshot::Snapshot;
 use crate::session::tally::REASON_NAMES;
 use crate::telemetry::routes::{RouteTaken, Sightings, Unproven, UnprovenLabel};
+use rusqlite::types::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -15,37 +16,37 @@ fn role(writer: bool) -> &'static str {
 }
 
 /// The routes of rules, of fast routes (hostgroup by hostgroup: there may be very many) and of users, tier by tier.
-pub fn tiers(view: &View) -> Vec<TierRow> {
+pub fn tiers(view: &View) -> Vec<Row> {
     let snapshot = view.snapshot();
     let rules = &snapshot.rules;
     let mut rows = Vec::new();
     for rule in rules.rules().filter(|rule| !rule.destination.is_empty()) {
-        let head = TierRow { route: "rule", rule_id: Some(rule.rule_id), ..TierRow::default() };
+        let head = row!["rule", rule.rule_id, None::<&str>];
         rows.extend(route(&snapshot, &head, &rule.destination));
     }
     let fast: BTreeSet<HostgroupId> = rules.fast_routes().map(|fast| fast.destination).collect();
     for destination in fast {
-        let head = TierRow { route: "fast_route", ..TierRow::default() };
+        let head = row!["fast_route", None::<u32>, None::<&str>];
         rows.extend(route(&snapshot, &head, &[destination]));
     }
     let mut users: Vec<&str> = snapshot.accounts.iter().map(|account| account.name()).collect();
     users.sort_unstable();
     for user in users {
-        let head = TierRow { route: "default", username: Some(user.to_owned()), ..TierRow::default() };
+        let head = row!["default", None::<u32>, user];
         let default = rules.default_hostgroup(user).unwrap_or_else(|| rules.hostgroups().writer_for(&[], None));
         rows.extend(route(&snapshot, &head, &[default]));
     }
     rows
 }
 
-/// One route's tiers as they are now.
-fn route(snapshot: &Snapshot, head: &TierRow, destination: &[HostgroupId]) -> Vec<TierRow> {
+/// One route's tiers as they are now. `head`: whose route it is.
+fn route(snapshot: &Snapshot, head: &[Value], destination: &[HostgroupId]) -> Vec<Row> {
     let groups = snapshot.rules.hostgroups();
     let writer = groups.writer_for(destination, None);
-    let mut rows: Vec<TierRow> = Vec::new();
-    for id in destination {
+    let (mut rows, mut taken) = (Vec::new(), false);
+    for (place, id) in destination.iter().enumerate() {
         let group = groups.get(*id);
-        let (mut servers, mut ready, mut lagging) = (0, 0, 0);
+        let (mut servers, mut ready, mut lagging) = (0u64, 0u64, 0u64);
         if let Some(hostgroup) = snapshot.topology.hostgroup(*id) {
             servers = hostgroup.members.len() as u64;
             for member in &hostgroup.members {
@@ -53,46 +54,39 @@ fn route(snapshot: &Snapshot, head: &TierRow, destination: &[HostgroupId]) -> Ve
                 lagging += u64::from(hostgroup.is_too_far_behind(&member.backend));
             }
         }
-        rows.push(TierRow {
-            tier: rows.len() as u64 + 1,
-            hostgroup: *id,
-            name: group.map(|g| g.name.to_string()).unwrap_or_default(),
-            role: role(group.is_some_and(|g| g.role == Role::Writer)),
-            horizon: group.and_then(|g| g.horizon).map(|horizon| horizon.to_string()),
-            writer,
-            servers,
-            ready,
-            lagging,
-            state: match (servers, ready) {
-                (0, _) => "empty",
-                (_, 0) => "out",
-                _ if ready < servers => "degraded",
-                _ => "serving",
-            },
-            takes: ready > 0 && !rows.iter().any(|row| row.takes),
-            ..head.clone()
-        });
+        let name = group.map(|g| g.name.to_string()).unwrap_or_default();
+        let horizon = group.and_then(|g| g.horizon).map(|horizon| horizon.to_string());
+        let state = match (servers, ready) {
+            (0, _) => "empty",
+            (_, 0) => "out",
+            _ if ready < servers => "degraded",
+            _ => "serving",
+        };
+        // The first that would take a statement now.
+        let takes = ready > 0 && !taken;
+        taken |= takes;
+        let mut row = head.to_vec();
+        row.extend(row![place as u64 + 1, *id, name, role(group.is_some_and(|g| g.role == Role::Writer)), horizon]);
+        row.extend(row![writer, servers, ready, lagging, state, takes]);
+        rows.push(row);
     }
     rows
 }
 
 /// The ways that statements took.
-pub fn routes(view: &View) -> Vec<RouteRow> {
-    let row = |(taken, seen): (RouteTaken, Sightings)| RouteRow {
-        hostgroup: taken.hostgroup,
-        rule_id: taken.rule,
-        reason: REASON_NAMES.get(usize::from(taken.reason)).copied().unwrap_or_default(),
-        tier: taken.tier.map(u64::from),
-        fallback: taken.tier.is_some_and(|tier| tier > 1),
-        count: seen.count.get(),
-        first_seen: seen.first_seen.get(),
-        last_seen: seen.last_seen.get(),
+pub fn routes(view: &View) -> Vec<Row> {
+    let row = |(taken, seen): (RouteTaken, Sightings)| {
+        let reason = REASON_NAMES.get(usize::from(taken.reason)).copied().unwrap_or_default();
+        let fallback = taken.tier.is_some_and(|tier| tier > 1);
+        let mut row = row![taken.hostgroup, taken.rule, reason, taken.tier, fallback];
+        row.extend(row![seen.count.get(), seen.first_seen.get(), seen.last_seen.get()]);
+        row
     };
     view.routes().into_iter().map(row).collect()
 }
 
 /// Statements of which something is not proven.
-pub fn unproven(view: &View) -> Vec<UnprovenRow> {
+pub fn unproven(view: &View) -> Vec<Row> {
     // In this order: what is counted in between is then among the digests' counts and not among those that did not fit.
     let sums = view.unproven();
     let (digests, folded) = view.unproven_digests();
@@ -100,37 +94,29 @@ pub fn unproven(view: &View) -> Vec<UnprovenRow> {
 }
 
 /// Rows by digest, and for each reason one for those of its `sums` whose digests did not fit.
-fn unproven_rows(sums: BTreeMap<Unproven, u64>, digests: Vec<(UnprovenLabel, Sightings)>) -> Vec<UnprovenRow> {
+fn unproven_rows(sums: BTreeMap<Unproven, u64>, digests: Vec<(UnprovenLabel, Sightings)>) -> Vec<Row> {
     let (mut rows, mut missing) = (Vec::new(), sums);
     for (UnprovenLabel { unproven, digest }, seen) in digests {
         let count = seen.count.get();
         if let Some(sum) = missing.get_mut(&unproven) {
             *sum = sum.saturating_sub(count);
         }
-        let digest = UnprovenDigest {
-            hostgroup: digest.hostgroup,
-            schema: digest.schema.to_string(),
-            user: digest.user.to_string(),
-            digest: digest.digest,
-            text: digest.text.to_string(),
-            first_seen: seen.first_seen.get(),
-            last_seen: seen.last_seen.get(),
-        };
-        let (what, reason) = (unproven.doubt.name(), unproven.reason);
-        rows.push(UnprovenRow { what, reason, digest: Some(digest), count });
+        let mut row = row![unproven.doubt.name(), unproven.reason, digest.hostgroup, digest.schema, digest.user];
+        row.extend(row![Hash(digest.digest), digest.text, count, seen.first_seen.get(), seen.last_seen.get()]);
+        rows.push(row);
     }
     let missing = missing.into_iter().filter(|(_, count)| *count > 0);
-    rows.extend(missing.map(|(Unproven { doubt, reason }, count)| UnprovenRow {
-        what: doubt.name(),
-        reason,
-        digest: None,
-        count,
+    let (number, word) = (None::<i64>, None::<&str>);
+    rows.extend(missing.map(|(Unproven { doubt, reason }, count)| {
+        let mut row = row![doubt.name(), reason, number, word, word, word, "(digests that did not fit)"];
+        row.extend(row![count, number, number]);
+        row
     }));
     rows
 }
 
 /// How fresh each server is, hostgroup by hostgroup.
-pub fn freshness(view: &View) -> Vec<FreshnessRow> {
+pub fn freshness(view: &View) -> Vec<Row> {
     let (snapshot, now) = (view.snapshot(), Instant::now());
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut rows = Vec::new();
@@ -139,21 +125,16 @@ pub fn freshness(view: &View) -> Vec<FreshnessRow> {
             let (host, port) = place_of(backend);
             let seen = backend.lag.seen();
             let applied = seen.applied.unwrap_or_default();
-            rows.push(FreshnessRow {
-                hostgroup: hostgroup.id,
-                host,
-                port,
-                role: role(hostgroup.writer),
-                signal: seen.reading.as_ref().map_or("not_asked", |reading| reading.name()),
-                lag_seconds: seen.seconds.map(u64::from),
-                max_replication_lag: seen.limit.into(),
-                position: Some(applied.position).filter(|text| !text.is_empty()),
-                gtid: Some(applied.gtid).filter(|text| !text.is_empty()),
-                asked_ms_ago: seen.asked.map(|at| millis(now.saturating_duration_since(at))),
-                readable: hostgroup.takes(backend),
-                why: hostgroup.left_out().find(|(out, _)| out.id == backend.id).map(|(_, why)| why),
-                read_your_writes_ms: (!hostgroup.writer).then(|| millis(snapshot.settings.read_your_writes)),
-            });
+            let signal = seen.reading.as_ref().map_or("not_asked", |reading| reading.name());
+            let position = Some(applied.position).filter(|text| !text.is_empty());
+            let gtid = Some(applied.gtid).filter(|text| !text.is_empty());
+            let asked_ms_ago = seen.asked.map(|at| millis(now.saturating_duration_since(at)));
+            let why = hostgroup.left_out().find(|(out, _)| out.id == backend.id).map(|(_, why)| why);
+            // For how long after a write of its own a session does not read here.
+            let own_writes = (!hostgroup.writer).then(|| millis(snapshot.settings.read_your_writes));
+            let mut row = row![hostgroup.id, host, port, role(hostgroup.writer), signal, seen.seconds, seen.limit];
+            row.extend(row![position, gtid, asked_ms_ago, hostgroup.takes(backend), why, own_writes]);
+            rows.push(row);
         }
     }
     rows
@@ -162,6 +143,7 @@ pub fn freshness(view: &View) -> Vec<FreshnessRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::tables::values::Cell;
     use crate::telemetry::routes::Doubt;
     use crate::telemetry::stats::{DigestKey, DigestLabel, Recorder, StatsLimits, WorkerStats};
     use std::sync::Arc;
@@ -195,9 +177,10 @@ mod tests {
         };
         let digests = reading.entries.iter().map(|e| (e.label.clone(), seen(&e.tally))).collect();
         let rows = unproven_rows(sums, digests);
-        let sum = |what| rows.iter().filter(|row| row.what == what).map(|row| row.count).sum::<u64>();
+        let count = |row: &Row| if let Value::Integer(count) = row[7] { count } else { 0 };
+        let sum = |what: &str| rows.iter().filter(|row| row[0] == what.cell()).map(count).sum::<i64>();
         assert_eq!((sum("horizon"), sum("effects")), (10, 10), "{rows:?}");
-        assert_eq!(rows.iter().filter(|row| row.digest.is_none()).count(), 2, "{rows:?}");
+        assert_eq!(rows.iter().filter(|row| row[5] == Value::Null).count(), 2, "{rows:?}");
         assert_eq!(stats.counters.unproven.get(), 10, "what reaches too far is no unproven statement");
     }
 }
