@@ -5,8 +5,8 @@
 
 use super::State;
 use super::base::Base;
-use super::value::{Value, clause, same_on};
-use super::variable::{self, CHARACTER_SETS, RESULTS_COLLATION, VARIABLES, companions, default_of};
+use super::value::{Value, clause, default_of, same_on};
+use super::variable::{self, CHARACTER_SETS, RESULTS_COLLATION, VARIABLES, companions};
 use crate::backend::Engine;
 use std::borrow::Cow;
 use std::rc::Rc;

@@ -155,6 +155,12 @@ pub fn same_on(name: &str, a: &Value, b: &Value, engine: Engine) -> bool {
     }
 }
 
+/// What a connection is brought back to where its server's own value was never asked for; none where only a reset helps.
+/// `timestamp` alone means "the clock" by DEFAULT.
+pub fn default_of(name: &str) -> Option<Value> {
+    (name == "timestamp").then_some(Value::Default)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,6 @@
 //! This module refuses to know what a session has set ([`super`]) and how a connection is brought to it
 //! ([`super::transition`]).
 
-use super::value::Value;
 use crate::backend::Engine;
 use std::borrow::Cow;
 
@@ -305,12 +304,6 @@ const TRACKED: &str = "
     transaction_prealloc_size transaction_read_only tx_isolation tx_read_only unique_checks updatable_views_with_limit
     use_secondary_engine use_stat_tables wait_timeout windowing_use_high_precision xa_detach_on_prepare
     ";
-
-/// What a connection is brought back to where its server's own value was never asked for; none where only a reset helps.
-/// `timestamp` alone means "the clock" by DEFAULT.
-pub fn default_of(name: &str) -> Option<Value> {
-    (name == "timestamp").then_some(Value::Default)
-}
 
 #[cfg(test)]
 mod tests {
