@@ -204,6 +204,10 @@ async fn work(
         ticks = ticks.wrapping_add(1);
         worker.stats.counters.beats.inc();
         worker.call_back();
+        let down = worker.backends_down();
+        if !down.is_empty() {
+            reception.registry.cut_running(|backend| down.contains(&backend));
+        }
         if ticks.is_multiple_of(TICKS_A_SECOND) {
             worker.housekeep();
             let limit = worker.snapshot().settings.wait_timeout.as_secs();

@@ -99,6 +99,24 @@ async fn a_session_that_loses_its_transaction_is_told_by_losing_its_connection()
     assert!(conn.query_drop("SELECT 3").await.is_err(), "nothing runs outside of the transaction that was lost");
 }
 
+/// The same, where it is the router's own question about the transaction's connection that finds it gone.
+#[tokio::test]
+async fn a_lost_transaction_ends_its_session_whatever_is_asked_first() {
+    let server = MariaDb::start(Options::named("server"));
+    let link = FaultProxy::start(server.address());
+    let router = Router::with_config(&config(link.port(), link.port(), ""), &[]);
+    for asks in ["SELECT LAST_INSERT_ID()", "SELECT ROW_COUNT()", "SHOW WARNINGS", "USE mysql", "SET NAMES utf8mb4"] {
+        let mut conn = Conn::new(options(&router, None)).await.unwrap();
+        conn.query_drop("BEGIN").await.unwrap();
+        link.cut();
+        assert!(conn.query_drop(asks).await.is_err(), "{asks}");
+        assert!(
+            conn.query_drop("DO 1").await.is_err(),
+            "{asks}: nothing runs outside of the transaction that was lost"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_dead_writer_is_a_clear_error_and_reads_go_on() {
     let writer = MariaDb::start(Options::named("writer"));
@@ -122,6 +140,37 @@ async fn a_server_that_hangs_is_found_out_by_checks() {
     reader.pause().unwrap();
     wait_until("the reader is down", Duration::from_secs(10), || router.log().contains("to=\"down\""));
     assert_eq!(value(&mut conn, "SELECT 7").await, "7");
+    reader.resume().unwrap();
+}
+
+/// What waits for it when it is found out does not wait any longer: a read that is under way, a SET that brings a connection
+/// to a session's state, and a change of the schema.
+#[tokio::test]
+async fn nothing_waits_for_a_server_that_hangs() {
+    let writer = MariaDb::start(Options::named("writer"));
+    let reader = MariaDb::start(Options::named("reader"));
+    for server in [&writer, &reader] {
+        server.sql("CREATE DATABASE other").unwrap();
+    }
+    let router = Router::with_config(&config(writer.port(), reader.port(), QUICK), &[]);
+    // One connection to the reader, in a state that none of the sessions is in.
+    let mut first = Conn::new(options(&router, None)).await.unwrap();
+    first.query_drop("SET time_zone = '+05:00'").await.unwrap();
+    assert_eq!(value(&mut first, "SELECT @@time_zone").await, "+05:00");
+    let mut read = Conn::new(options(&router, None)).await.unwrap();
+    let mut set = Conn::new(options(&router, None)).await.unwrap();
+    set.query_drop("SET time_zone = '+06:00'").await.unwrap();
+    let mut named = Conn::new(options(&router, Some("other"))).await.unwrap();
+    reader.pause().unwrap();
+    let begun = std::time::Instant::now();
+    let (one, two, three) = tokio::join!(
+        value(&mut read, "SELECT 1 + 1"),
+        value(&mut set, "SELECT @@time_zone"),
+        value(&mut named, "SELECT DATABASE()")
+    );
+    assert_eq!((one.as_str(), two.as_str(), three.as_str()), ("2", "+06:00", "other"));
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(8), "they waited for {took:?}");
     reader.resume().unwrap();
 }
 

@@ -107,7 +107,7 @@ impl Session {
         let tracker = Tracker::new(request.expect, link.deprecate_eof, request.sequence);
         let client_tracks = self.capabilities.contains(Capabilities::SESSION_TRACK);
         link.relay.begin(tracker, Manner { client_tracks, statement_id: request.statement_id });
-        self.ticket.runs(link.backend().id, link.thread_id, link.hostgroup);
+        self.ticket.runs(link.backend().id, link.thread_id, link.hostgroup, link.stream.descriptor());
     }
 
     fn poll_exchange(

@@ -5,11 +5,12 @@
 use super::state::pins::Pins;
 use crate::auth::Account;
 use crate::backend::server::BackendId;
+use nix::sys::socket::{Shutdown, shutdown};
 use slab::Slab;
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::AbortHandle;
 
@@ -38,6 +39,8 @@ pub struct Card {
     /// The backend that runs its statement, and that server's number for the connection; 0 for none.
     backend: AtomicU32,
     thread: AtomicU64,
+    /// The descriptor of that connection's socket, while something runs.
+    socket: AtomicI32,
     /// The hostgroup and one more; 0 for none yet.
     hostgroup: AtomicU64,
     pins: AtomicU32,
@@ -151,7 +154,8 @@ impl Card {
     }
 
     /// Its statement runs there now.
-    pub fn runs(&self, backend: BackendId, thread: u64, hostgroup: u32) {
+    pub fn runs(&self, backend: BackendId, thread: u64, hostgroup: u32, socket: i32) {
+        self.socket.store(socket, Relaxed);
         self.backend.store(backend.0, Relaxed);
         self.hostgroup.store(u64::from(hostgroup) + 1, Relaxed);
         self.thread.store(thread, Relaxed);
@@ -271,6 +275,19 @@ impl Registry {
         let silent: Vec<u32> =
             self.entries.borrow().iter().filter(|(_, e)| waits(&e.card)).map(|(_, e)| e.card.connection_id).collect();
         if silent.is_empty() { 0 } else { self.end(|card| silent.contains(&card.connection_id)) }
+    }
+
+    /// Breaks the connections over which something runs at backends for which `is_down` holds: what waits for a server that
+    /// hangs would wait for ever. A read is then tried elsewhere, and any other statement ends with an error.
+    pub fn cut_running(&self, is_down: impl Fn(BackendId) -> bool) -> usize {
+        let entries = self.entries.borrow();
+        let waits = entries.iter().filter(|(_, e)| e.card.running().is_some_and(|(backend, _)| is_down(backend)));
+        let sockets: Vec<i32> = waits.map(|(_, e)| e.card.socket.load(Relaxed)).collect();
+        // The session that waits has the socket open; it hears of this as of a server that closed.
+        for socket in &sockets {
+            let _ = shutdown(*socket, Shutdown::Both);
+        }
+        sockets.len()
     }
 
     /// Sessions that live.

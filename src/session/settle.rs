@@ -5,6 +5,7 @@ use super::echo::{Asked, Echo};
 use super::error::{SessionEnd, StatementError};
 use super::flight::Planned;
 use super::link::Link;
+use super::link::conversation::TalkError;
 use super::link::relay::{Changes, Outcome};
 use super::snapshot::Snapshot;
 use super::state::State;
@@ -453,15 +454,15 @@ impl Session {
 
     /// Makes `LAST_INSERT_ID()` on a link say what it must say for this session: what it remembers, or 0, whatever the
     /// link's last user left there.
-    pub(super) async fn clean_insert_id(&mut self, effects: Effects, link: &mut Link) -> Result<(), SessionEnd> {
+    ///
+    /// # Errors
+    /// [`TalkError`]; the link must be dropped, if it is of no more use.
+    pub(super) async fn clean_insert_id(&self, effects: Effects, link: &mut Link) -> Result<(), TalkError> {
         if !effects.contains(Effects::NEEDS_INSERT_ID) || self.home_pins.contains(Pins::INSERT_ID) {
             return Ok(());
         }
         let statement = format!("SET last_insert_id={}", self.insert_id.unwrap_or(0));
-        match self.worker.talk().query(link, &statement).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.talk_failed(link, error).into()),
-        }
+        self.worker.talk().query(link, &statement).await.map(drop)
     }
 
     /// The link of the previous statement, if nobody has used it since; a clean one, if there was no previous statement.

@@ -258,17 +258,21 @@ impl Session {
         match planned.placed.0 {
             Place::Home => {
                 let mut link = self.home.take().ok_or(StatementError::ResultGone("its state"))?;
-                if let Err(error) = self.worker.bring(&mut link, &self.state).await {
-                    return Err(self.home_not_brought(link, error).into());
+                let made_ready = match self.worker.bring(&mut link, &self.state).await {
+                    Ok(()) => self.clean_insert_id(plan.facts.effects, &mut link).await,
+                    refused => refused,
+                };
+                match made_ready {
+                    Ok(()) => Ok((link, From::Home)),
+                    Err(error) => Err(self.home_not_ready(link, error).into()),
                 }
-                self.clean_insert_id(plan.facts.effects, &mut link).await?;
-                Ok((link, From::Home))
             }
             Place::Last => self.last.take().map(|l| (l, From::Last)).ok_or_else(|| gone(plan.facts.effects).into()),
             Place::Previous => self.previous_link(plan.facts.effects, snapshot, route, tried).await,
             Place::Writer => {
                 let mut link = self.obtain(&self.state, &[route.writer], snapshot, tried).await?;
-                self.clean_insert_id(plan.facts.effects, &mut link).await?;
+                let cleaned = self.clean_insert_id(plan.facts.effects, &mut link).await;
+                cleaned.map_err(|error| self.talk_failed(&link, error))?;
                 Ok((link, From::Pool))
             }
             Place::Route if plan.facts.effects.intersects(ONE_ENGINE) => {
@@ -305,8 +309,8 @@ impl Session {
         }
     }
 
-    /// The session's home could not be brought to its state.
-    fn home_not_brought(&mut self, link: Box<Link>, error: TalkError) -> StatementError {
+    /// The session's home could not be made ready for a statement. If it is lost, so is all that it was held for.
+    fn home_not_ready(&mut self, link: Box<Link>, error: TalkError) -> StatementError {
         let mut lost = self.talk_failed(&link, error);
         if let StatementError::Lost { pins, .. } = &mut lost {
             *pins = std::mem::take(&mut self.home_pins);

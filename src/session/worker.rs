@@ -16,7 +16,9 @@ use super::snapshot::Snapshot;
 use super::state::base::{Base, Born};
 use super::state::{Interner, State};
 use crate::auth::{Account, Guesses, Offload, RsaKey};
+use crate::backend::health::State as HealthState;
 use crate::backend::pool::Pool;
+use crate::backend::server::BackendId;
 use crate::backend::{Backend, Hostgroup};
 use crate::net::outbox;
 use crate::rules::{CacheLimits, PlanCache};
@@ -320,6 +322,13 @@ impl Worker {
                 self.pool.borrow_mut().call_back(backend.id, waiting);
             }
         }
+    }
+
+    /// Backends that are down.
+    pub fn backends_down(&self) -> Vec<BackendId> {
+        let snapshot = self.snapshot();
+        let backends = snapshot.topology.hostgroups().flat_map(|h| &h.members).map(|m| &m.backend);
+        backends.filter(|b| b.health.state() == HealthState::Down).map(|b| b.id).collect()
     }
 
     /// Once a second: counts the tick, and closes idle links that are dead, too old, or not wanted any more.
