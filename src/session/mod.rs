@@ -29,6 +29,8 @@
 //! | [`home`] | where a session's own affairs are settled, and what it begins with |
 //! | [`echo`] | what servers answered to SETs, for the next that are the same |
 //! | [`left`] | what the last answer said of itself |
+//! | [`hearing`] | what a server says of the session's state after an answer |
+//! | [`previous`] | what a statement may ask of the one before |
 //! | [`settle`] | what a response changed: pins, state, who keeps the link |
 //! | [`tally`] | what is counted of a statement |
 //! | [`state`] | what a session has set, and what holds it |
@@ -51,6 +53,7 @@ pub mod error;
 mod exchange;
 pub mod explain;
 mod flight;
+mod hearing;
 mod home;
 pub mod inbox;
 pub mod infile;
@@ -62,6 +65,7 @@ pub mod memory;
 pub mod numbers;
 pub mod place;
 pub mod prepared;
+pub mod previous;
 pub mod registry;
 pub mod remote;
 pub mod settings;

@@ -1,0 +1,124 @@
+//! What the next statement may ask of the one before: `LAST_INSERT_ID()`, `ROW_COUNT()`, `FOUND_ROWS()`, the diagnostics. They
+//! live on that statement's connection, if it is still the session's; else on one that is made to say the same, where it is
+//! known what that is ([`super::left`]).
+//!
+//! It refuses to let a session see what another left there.
+
+use super::Session;
+use super::checkout::Tried;
+use super::error::{SessionEnd, StatementError};
+use super::link::Link;
+use super::link::conversation::TalkError;
+use super::snapshot::Snapshot;
+use super::state::pins::Pins;
+use super::statement::{From, gone};
+use crate::rules::Route;
+use crate::sql::effects::Effects;
+
+impl Session {
+    pub(super) async fn read_insert_id(&self, link: &mut Link) -> Option<u64> {
+        let reply = self.worker.talk().query(link, "SELECT LAST_INSERT_ID()").await.ok()?;
+        reply.last_value()?.parse().ok()
+    }
+
+    /// Makes `LAST_INSERT_ID()` on a link say what it must say for this session: what it remembers, or 0, whatever the
+    /// link's last user left there.
+    ///
+    /// # Errors
+    /// [`TalkError`]; the link must be dropped, if it is of no more use.
+    pub(super) async fn clean_insert_id(&self, effects: Effects, link: &mut Link) -> Result<(), TalkError> {
+        if !effects.contains(Effects::NEEDS_INSERT_ID) || self.home_pins.contains(Pins::INSERT_ID) {
+            return Ok(());
+        }
+        let statement = format!("SET last_insert_id={}", self.insert_id.unwrap_or(0));
+        self.worker.talk().query(link, &statement).await.map(drop)
+    }
+
+    /// The link of the previous statement, if nobody has used it since; a clean one, if there was no previous statement.
+    pub(super) async fn previous_link(
+        &mut self,
+        effects: Effects,
+        snapshot: &Snapshot,
+        route: &Route,
+        tried: &mut Tried,
+    ) -> Result<(Box<Link>, From), SessionEnd> {
+        if self.previous != 0 {
+            let (serial, owner) = (self.previous, self.serial);
+            let mine = |link: &Link| link.serial == serial && link.owner == owner && !link.is_disturbed();
+            let link = match self.unpark(|link| link.serial == serial) {
+                Some(parked) => Some(parked),
+                None => self.worker.pool.borrow_mut().take_where(|link| mine(link)),
+            };
+            return match link {
+                Some(mut link) => {
+                    link.set_busy(true);
+                    self.agree_on_option(&mut link).await?;
+                    let not_ours = link.diagnostics != 0 && link.diagnostics != self.serial;
+                    if not_ours && effects.contains(Effects::NEEDS_WARNINGS) {
+                        self.make_fresh(&mut link).await?;
+                    }
+                    Ok((link, From::Pool))
+                }
+                // Somebody else has used it since; what the statement left may be known all the same.
+                None => match self.left.recreation(effects) {
+                    Some(statement) => {
+                        let link = self.fresh_link(snapshot, route, tried, &statement).await?;
+                        Ok((link, From::Pool))
+                    }
+                    None => Err(gone(effects).into()),
+                },
+            };
+        }
+        Ok((self.fresh_link(snapshot, route, tried, "").await?, From::Pool))
+    }
+
+    /// A link to the route's writer as a new session would find it, after this statement (if any).
+    async fn fresh_link(
+        &self,
+        snapshot: &Snapshot,
+        route: &Route,
+        tried: &mut Tried,
+        statement: &str,
+    ) -> Result<Box<Link>, StatementError> {
+        let mut link = self.obtain(&self.state, &[route.writer], snapshot, tried).await?;
+        self.make_fresh(&mut link).await?;
+        // A reset does not take back how many rows were found on every engine.
+        let statements: &[&str] = if statement.is_empty() { &["SELECT 1 LIMIT 0", "DO 0"] } else { &[statement] };
+        for statement in statements {
+            let said = self.worker.talk().query(&mut link, statement).await;
+            said.map_err(|error| self.talk_failed(&link, error))?;
+        }
+        Ok(link)
+    }
+
+    /// A link as a new session would find it, but for the session's own state.
+    async fn make_fresh(&self, link: &mut Link) -> Result<(), StatementError> {
+        let fresh = async {
+            self.worker.reset(link).await?;
+            self.worker.bring(link, &self.state).await
+        };
+        fresh.await.map_err(|error| self.talk_failed(link, error))
+    }
+
+    /// Commits the READ ONLY transaction on the reader that the session holds, and lets it go.
+    pub(super) async fn end_read_only(&mut self) -> Result<(), StatementError> {
+        let Some(mut link) = self.home.take() else { return Ok(()) };
+        self.home_pins = Pins::empty();
+        match self.worker.talk().query(&mut link, "COMMIT").await {
+            Ok(reply) => {
+                self.status = reply.summary.status;
+                if self.has_cursor(link.serial) {
+                    self.park(link)
+                } else {
+                    self.release(link)
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let error = self.talk_failed(&link, error);
+                self.discard(link);
+                Err(error)
+            }
+        }
+    }
+}
