@@ -34,7 +34,7 @@ state seconds="3600" seed="1":
     set -euo pipefail
     dir=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
     trap 'rm -rf "$dir"' EXIT
-    TMPDIR=$dir SWITCHBOARD_STATE_SECONDS={{seconds}} SWITCHBOARD_STATE_SEED={{seed}} cargo test --test state -- --nocapture
+    TMPDIR=$dir SWITCHBOARD_STATE_PROGRAMS=1000000 SWITCHBOARD_STATE_SECONDS={{seconds}} SWITCHBOARD_STATE_SEED={{seed}} cargo test --test state -- --nocapture
 
 # Licences, sources and doubled dependencies
 deny:

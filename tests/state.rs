@@ -23,12 +23,13 @@ fn setting(name: &str, otherwise: u64) -> u64 {
     }
 }
 
-fn search(engine: Engine, mode: Mode, seconds: u64) -> (Search, Outcome) {
+fn search(engine: Engine, mode: Mode, seconds: u64, programs: u64) -> (Search, Outcome) {
     let search = Search {
         engine,
         mode,
         seed: setting("SWITCHBOARD_STATE_SEED", 1),
         time: Duration::from_secs(seconds),
+        programs: setting("SWITCHBOARD_STATE_PROGRAMS", programs),
         most: setting("SWITCHBOARD_STATE_DIFFERENCES", 3) as usize,
         shape: Shape {
             sessions: setting("SWITCHBOARD_STATE_SESSIONS", 4) as usize,
@@ -66,6 +67,12 @@ fn must_find_nothing(test: &str, (search, outcome): (Search, Outcome)) {
     assert!(reports.is_empty(), "{} differ:\n\n{}", search.engine.name(), reports.join("\n"));
 }
 
+/// Programs of an ordinary run: the same seeds on a fast machine and on a slow one. A longer run says how many
+/// (`SWITCHBOARD_STATE_PROGRAMS`) and for how long.
+const MARIADB_PROGRAMS: u64 = 24;
+const MYSQL_PROGRAMS: u64 = 10;
+const DIRECT_PROGRAMS: u64 = 8;
+
 /// For each engine; both are played at once.
 fn seconds() -> u64 {
     setting("SWITCHBOARD_STATE_SECONDS", 40)
@@ -73,12 +80,12 @@ fn seconds() -> u64 {
 
 #[test]
 fn sessions_on_mariadb_see_what_they_see_without_the_router() {
-    must_find_nothing("on_mariadb", search(Engine::MariaDb, Mode::Router, seconds()));
+    must_find_nothing("on_mariadb", search(Engine::MariaDb, Mode::Router, seconds(), MARIADB_PROGRAMS));
 }
 
 #[test]
 fn sessions_on_mysql_see_what_they_see_without_the_router() {
-    must_find_nothing("on_mysql", search(Engine::MySql, Mode::Router, seconds()));
+    must_find_nothing("on_mysql", search(Engine::MySql, Mode::Router, seconds(), MYSQL_PROGRAMS));
 }
 
 /// The instrument itself: what differs between two servers without a router is its own fault.
@@ -87,7 +94,7 @@ fn the_instrument_finds_no_difference_between_two_direct_connections() {
     for engine in [Engine::MariaDb, Engine::MySql] {
         must_find_nothing(
             "the_instrument",
-            search(engine, Mode::Nothing, setting("SWITCHBOARD_STATE_DIRECT_SECONDS", 10)),
+            search(engine, Mode::Nothing, setting("SWITCHBOARD_STATE_DIRECT_SECONDS", 10), DIRECT_PROGRAMS),
         );
     }
 }

@@ -245,13 +245,14 @@ struct Draft {
 }
 
 /// What each effect that keeps a statement from readers is called, most telling first.
-const WHY: [(Effects, &str); 30] = [
+const WHY: [(Effects, &str); 31] = [
     (Effects::WRITE, "it writes rows"),
     (Effects::DDL, "it changes definitions"),
     (Effects::LOCK_ROWS, "it locks rows"),
     (Effects::LOCK_TABLES, "it locks tables"),
     (Effects::UNLOCK_TABLES, "it unlocks tables"),
     (Effects::USER_LOCK, "it uses named locks"),
+    (Effects::SEQUENCE, "it draws a value from a sequence"),
     (Effects::CALL, "it calls a procedure, which may write"),
     (Effects::XA, "it belongs to an XA transaction"),
     (Effects::BEGIN.union(Effects::BEGIN_READ_ONLY), "it begins a transaction"),

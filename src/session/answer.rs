@@ -48,6 +48,13 @@ impl Session {
         self.send_packet(|out| ok.encode(out, capabilities), sequence).await
     }
 
+    /// Sends OK as the whole answer to a command that is no statement, and leaves what the last statement left.
+    pub(super) async fn send_ok_as_left(&mut self) -> Result<(), SessionEnd> {
+        let ok = OkPacket { status: self.own_status(), warnings: self.left.told(), ..OkPacket::default() };
+        let (capabilities, sequence) = (self.capabilities, self.inbox.sequence().wrapping_add(1));
+        self.send_packet(|out| ok.encode(out, capabilities), sequence).await
+    }
+
     /// Sends OK as the whole answer to the present request, with what it changed: system variables, of which a client is told
     /// those that servers tell by default, and the default schema.
     pub(super) async fn send_ok_with(
@@ -72,8 +79,8 @@ impl Session {
     /// Sends what ends rows (COM_SET_OPTION's whole answer).
     pub(super) async fn send_end(&mut self) -> Result<(), SessionEnd> {
         let (capabilities, status) = (self.capabilities, self.own_status());
-        let sequence = self.inbox.sequence().wrapping_add(1);
-        self.send_packet(|out| put_end(out, capabilities, status, 0), sequence).await
+        let (sequence, warnings) = (self.inbox.sequence().wrapping_add(1), self.left.told());
+        self.send_packet(|out| put_end(out, capabilities, status, warnings), sequence).await
     }
 
     /// Sends a result set of text columns.

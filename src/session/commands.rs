@@ -42,7 +42,7 @@ impl Session {
     /// Every command but COM_QUERY, COM_STMT_EXECUTE and COM_QUIT.
     pub(super) async fn other_command(&mut self, command: Command) -> Result<(), SessionEnd> {
         match command {
-            Command::Ping => self.send_ok(b"").await,
+            Command::Ping => self.send_ok_as_left().await,
             Command::InitDb => match self.init_schema().await? {
                 true => Ok(()),
                 false => self.forward(command, Effects::SET_SCHEMA).await,

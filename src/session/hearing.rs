@@ -191,6 +191,7 @@ impl Session {
         self.enter(echo.to.values.clone());
         self.status = echo.status;
         self.previous = 0;
+        self.left = super::left::Left::default();
         self.tally_answered(&planned.plan, &planned.route);
         Some(self.send_ok_with(b"", &echo.reported, None).await)
     }

@@ -222,6 +222,8 @@ impl Session {
         let state = self.worker.states.intern(values);
         self.ensure_schema(&snapshot, &tiers, name, &state).await?;
         self.enter(state.values.clone());
+        self.previous = 0;
+        self.left = super::left::Left::default();
         self.send_ok_with(b"", &[], Some(name)).await?;
         Ok(true)
     }

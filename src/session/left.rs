@@ -6,6 +6,7 @@
 //! none.
 
 use super::link::relay::Outcome;
+use crate::backend::Engine;
 use crate::sql::effects::Effects;
 
 /// What the last answer left.
@@ -19,6 +20,8 @@ pub struct Left {
     affected: u64,
     /// It left warnings or an error.
     has_diagnostics: bool,
+    /// The number of warnings that MySQL puts into the answers of commands that are no statements; MariaDB puts none there.
+    told: u16,
     /// It was several statements, a call, or one that says how many rows there would have been.
     is_unclear: bool,
 }
@@ -35,12 +38,16 @@ const UNCLEAR: Effects = Effects::MULTI
 impl Left {
     /// Takes down an answer.
     #[inline]
-    pub fn note(&mut self, shows: bool, effects: Effects, outcome: &Outcome) {
+    pub fn note(&mut self, engine: Engine, shows: bool, effects: Effects, outcome: &Outcome) {
         if shows && effects.contains(Effects::NEEDS_WARNINGS) && outcome.error.is_none() {
             // It leaves what was there, but for the rows that it was itself.
             self.was_rows = true;
             return;
         }
+        self.told = match engine {
+            Engine::MySql => outcome.warnings.max(u16::from(outcome.error.is_some())),
+            _ => 0,
+        };
         self.was_rows = outcome.ended_by_rows;
         self.affected = outcome.affected_rows;
         self.has_diagnostics = outcome.warnings > 0 || outcome.error.is_some();
@@ -48,6 +55,11 @@ impl Left {
         if outcome.ended_by_rows {
             self.found_rows = Some(outcome.rows);
         }
+    }
+
+    /// The warnings that the answer to COM_PING or COM_SET_OPTION has.
+    pub fn told(&self) -> u16 {
+        self.told
     }
 
     /// A statement that leaves the same on a connection of a new life, as far as a statement with these effects asks; empty
@@ -105,17 +117,17 @@ mod tests {
         ];
         for (outcome, asks, want) in cases {
             let mut left = Left::default();
-            left.note(false, Effects::READ, &outcome);
+            left.note(Engine::MariaDb, false, Effects::READ, &outcome);
             assert_eq!(left.recreation(asks).as_deref(), want, "{outcome:?} {asks:?}");
         }
         let mut left = Left::default();
-        left.note(false, Effects::READ, &rows(7));
-        left.note(true, Effects::NEEDS_WARNINGS, &rows(0));
+        left.note(Engine::MariaDb, false, Effects::READ, &rows(7));
+        left.note(Engine::MariaDb, true, Effects::NEEDS_WARNINGS, &rows(0));
         assert!(
             left.recreation(found).is_some_and(|sql| sql.ends_with(" LIMIT 7")),
             "SHOW WARNINGS leaves what was there"
         );
-        left.note(false, Effects::CALL, &rows(1));
+        left.note(Engine::MariaDb, false, Effects::CALL, &rows(1));
         assert_eq!(left.recreation(count), None);
     }
 }

@@ -68,7 +68,7 @@ impl Session {
         if outcome.warnings > 0 || outcome.error.is_some() {
             link.diagnostics = self.serial;
         }
-        self.left.note(plan.facts.verb == Verb::Show, effects, outcome);
+        self.left.note(link.backend().engine(), plan.facts.verb == Verb::Show, effects, outcome);
         self.previous = link.serial;
         self.previous_at_home = from == From::Home;
         if outcome.error.is_none() {
@@ -127,7 +127,10 @@ impl Session {
         if has_done_nothing(effects, outcome) {
             return pins;
         }
-        pins |= self.things.pins();
+        // Things are at home, or on the connection that this statement makes the home.
+        if from == From::Home || self.home.is_none() {
+            pins |= self.things.pins();
+        }
         if effects.contains(Effects::SET_NEXT_TRANSACTION) {
             pins |= Pins::NEXT_TRANSACTION;
         }

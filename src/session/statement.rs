@@ -121,6 +121,7 @@ impl Session {
                 return Box::pin(self.kill()).await;
             }
             if planned.executing.is_none() && facts.verb == Verb::Use && Box::pin(self.use_schema()).await? {
+                self.tally_answered(&planned.plan, &planned.route);
                 return Ok(());
             }
             if facts.verb == Verb::Set

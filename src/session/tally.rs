@@ -90,6 +90,15 @@ pub(super) struct Decided<'a> {
     pub why: Why,
 }
 
+/// Counts the SETs that operators look for.
+fn count_set(recorder: &Recorder, plan: &Plan) {
+    if plan.facts.verb == Verb::Set {
+        let front = &recorder.stats.counters.front;
+        front.set_names.add(plan.facts.variables.iter().any(|name| &**name == "names").into());
+        front.set_autocommit.add(plan.facts.effects.contains(Effects::SET_AUTOCOMMIT).into());
+    }
+}
+
 impl Session {
     fn digest_key(&self, digest: u64, hostgroup: i64) -> DigestKey {
         DigestKey { digest, user: self.names.0, schema: self.names.1, hostgroup }
@@ -142,11 +151,7 @@ impl Session {
                 self.error_label(hostgroup, &backend.name, code)
             });
         }
-        if plan.facts.verb == Verb::Set {
-            let front = &recorder.stats.counters.front;
-            front.set_names.add(plan.facts.variables.iter().any(|name| &**name == "names").into());
-            front.set_autocommit.add(plan.facts.effects.contains(Effects::SET_AUTOCOMMIT).into());
-        }
+        count_set(&recorder, plan);
         drop(recorder);
         let is_slow = snapshot.settings.slow_statement.is_some_and(|limit| u128::from(elapsed_us) >= limit.as_micros());
         if is_slow {
@@ -206,6 +211,7 @@ impl Session {
         };
         let (key, mut recorder) = (self.digest_key(plan.hash, NOWHERE), self.worker.recorder.borrow_mut());
         recorder.statement(key, &sample, |most| self.digest_label(plan, NOWHERE, most));
+        count_set(&recorder, plan);
         if route.unbounded {
             self.doubt(&mut recorder, plan, route, key);
         }

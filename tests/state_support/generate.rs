@@ -27,6 +27,7 @@ pub const OFF: &[(&str, &str)] = &[
     ("ask_status", "11"),
     ("ask_connection_otherwise", "11"),
     ("drop_schema", "16"),
+    ("begin_read_only", "17: EXECUTE of what nobody prepared is refused otherwise"),
     ("ask_connection", "11: aliased"),
     ("set_tracking", "not named: what the router sets for itself is seen, and a client that sets it blinds the router"),
     ("see_tracking", "not named: the same"),

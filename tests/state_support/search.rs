@@ -19,6 +19,8 @@ pub struct Search {
     pub seed: u64,
     /// No program is begun after this; one is played in any case.
     pub time: Duration,
+    /// No program is begun after so many either.
+    pub programs: u64,
     /// The search is over when so many programs of different kinds were found to differ.
     pub most: usize,
     pub shape: Shape,
@@ -51,7 +53,8 @@ impl Search {
         };
         // A block of seeds has the same globals. The first one may be the end of its block.
         let mut first = self.seed;
-        while first == self.seed || Instant::now() < state.deadline && state.wanted() {
+        let last = self.seed.saturating_add(self.programs);
+        while first == self.seed || first < last && Instant::now() < state.deadline && state.wanted() {
             let end = (first / BLOCK + 1) * BLOCK;
             state.next.store(first, Ordering::Relaxed);
             let profile = Environment::of_seed(first, self.engine, self.shape.sessions, self.shape.all).profile;
@@ -90,7 +93,8 @@ impl State<'_> {
         lane.mode = self.search.mode;
         loop {
             let seed = self.next.fetch_add(1, Ordering::Relaxed);
-            let late = Instant::now() >= self.deadline && seed != self.search.seed;
+            let enough = seed >= self.search.seed.saturating_add(self.search.programs);
+            let late = (enough || Instant::now() >= self.deadline) && seed != self.search.seed;
             if seed >= end || late || !self.wanted() {
                 return;
             }

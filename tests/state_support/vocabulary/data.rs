@@ -151,7 +151,6 @@ pub const KINDS: &[Kind] = &[
             "SELECT @u := {k} AS u",
             "SELECT {k} INTO @u",
             "SELECT @u AS u, @w AS w, @never AS x",
-            "SET @u = NULL",
             "SELECT id INTO @u FROM t{n} WHERE k = 1",
         ]),
     },
