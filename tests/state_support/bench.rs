@@ -27,6 +27,7 @@ const LOCK_WAIT: u32 = 1;
 pub struct Twins {
     pub engine: Engine,
     pub variables: Variables,
+    version: String,
     direct: Box<dyn Deref<Target = Server> + Send + Sync>,
     routed: Box<dyn Deref<Target = Server> + Send + Sync>,
     /// Taken for writing by a program that sets globals.
@@ -61,8 +62,11 @@ impl Twins {
                 )
             };
             let (direct, routed) = (start("the direct server"), start("the routed server"));
-            let ask = async { discover(engine, &mut root(&direct).await, &mut root(&routed).await).await };
-            let variables = super::search::block_on(ask);
+            let (variables, version) = super::search::block_on(async {
+                let (mut one, mut other) = (root(&direct).await, root(&routed).await);
+                let version = ask(&mut one, "SELECT VERSION()").await.into_iter().flatten().next();
+                (discover(engine, &mut one, &mut other).await, version.unwrap_or_default())
+            });
             Mutex::new(Twins {
                 engine,
                 variables,
@@ -194,7 +198,7 @@ impl<'a> Lane<'a> {
         timeouts: &str,
     ) -> Option<Difference> {
         let twins = self.twins;
-        let config = environment.config(twins.routed.port(), timeouts);
+        let config = environment.config(twins.routed.port(), &twins.version, timeouts);
         let router = (self.mode == Mode::Router).then(|| std::thread::spawn(move || Router::with_config(&config, &[])));
         let sessions = steps.iter().map(|step| step.session).max().unwrap_or(1);
         for schema in &schemas.0 {

@@ -47,7 +47,7 @@ pub const OFF: &[(&str, &str)] = &[
     ("ask_connection", "11: aliased"),
     ("enter", "not named: MySQL, the character set after a reset"),
     ("change_user_otherwise", "not named: the same"),
-    ("ask_insert_id", "10: after a failed INSERT it is 0"),
+    ("ask_insert_id", "10: after a failed INSERT, or one in a procedure, it is 0"),
     ("set_tracking", "not named: what the router sets for itself is seen, and a client that sets it blinds the router"),
     ("see_tracking", "not named: the same"),
 ];

@@ -9,6 +9,8 @@ pub const KINDS: &[Kind] = &[
         has: Has::Both,
         make: Make::Lines(&[
             "SELECT LAST_INSERT_ID() AS x",
+            "INSERT INTO t{n} (k, v) VALUES ({k}, 'x') ;; SELECT LAST_INSERT_ID() AS i",
+            "CALL p_ins() ;; SELECT LAST_INSERT_ID() AS i",
             "SELECT @@last_insert_id AS x",
             "SELECT @@identity AS x",
             "SELECT id FROM t{n} WHERE id = LAST_INSERT_ID()",
