@@ -178,7 +178,7 @@ impl Side<'_> {
         }
         let text = String::from_utf8_lossy(&sent).replace('\'', "''");
         let running =
-            format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'app' AND INFO = '{text}'");
+            format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep' AND INFO = '{text}'");
         let mut replies = Vec::new();
         if !self.until(&running, "1", Duration::from_millis(500)).await {
             // It failed at once.
