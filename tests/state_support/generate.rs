@@ -48,7 +48,7 @@ pub const OFF: &[(&str, &str)] = &[
     ("enter", "not named: MySQL, the character set after a reset"),
     ("change_user_otherwise", "not named: the same"),
     ("ask_insert_id", "10: after a failed INSERT, or one in a procedure, it is 0"),
-    ("ping", "not named: after an error that committed, the router says that a transaction is open"),
+    ("fail_and_commit", "not named: after an error that committed, the router says that a transaction is open"),
     ("completion_type", "not named: the same"),
     ("set_tracking", "not named: what the router sets for itself is seen, and a client that sets it blinds the router"),
     ("see_tracking", "not named: the same"),

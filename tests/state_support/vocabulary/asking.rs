@@ -117,6 +117,7 @@ pub const KINDS: &[Kind] = &[
         has: Has::Both,
         make: Make::Lines(&[
             "SELECT @@pseudo_thread_id = {me} AS mine",
+            "DO GET_LOCK('{a}l{k}', 0) ;; SELECT IS_USED_LOCK('{a}l{k}') = {me} AS mine",
             "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID() AND ID = {me}",
             "SELECT CONNECTION_ID() + 1 = {me} + 1 AS mine",
             "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST WHERE ID IN ({me}, {s2})",
