@@ -70,6 +70,7 @@ impl Twins {
             Mutex::new(Twins {
                 engine,
                 variables,
+                version,
                 direct,
                 routed,
                 globals: RwLock::new(()),

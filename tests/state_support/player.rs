@@ -177,8 +177,9 @@ impl Side<'_> {
             return vec![Reply::Broken(fault)];
         }
         let text = String::from_utf8_lossy(&sent).replace('\'', "''");
-        let running =
-            format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep' AND INFO = '{text}'");
+        let running = format!(
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep' AND INFO = '{text}'"
+        );
         let mut replies = Vec::new();
         if !self.until(&running, "1", Duration::from_millis(500)).await {
             // It failed at once.
