@@ -15,10 +15,11 @@ use crate::traffic_support::raw::Raw;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use switchboard::auth::Credentials;
 use switchboard::backend::connect::{ConnectOptions, Target};
 use switchboard::cli::demo::servers::{Engine, Server};
+use tokio::sync::RwLock;
 
 /// Locks are waited for no longer than this, in seconds: both engines take no less.
 const LOCK_WAIT: u32 = 1;
@@ -143,7 +144,7 @@ async fn root(server: &Server) -> Raw {
 impl<'a> Lane<'a> {
     /// Sets both servers' globals. Nobody else may be playing.
     pub async fn set_globals(&mut self, profile: Profile) {
-        let _alone = self.twins.globals.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.twins.globals.write().await;
         for (name, value) in profile.globals(self.twins.engine) {
             self.both(&format!("SET GLOBAL {name} = {value}")).await;
         }
@@ -167,8 +168,8 @@ impl<'a> Lane<'a> {
         let twins = self.twins;
         let globals = globals_set(steps);
         let (_shared, _alone) = match globals.is_empty() {
-            true => (Some(twins.globals.read().unwrap_or_else(PoisonError::into_inner)), None),
-            false => (None, Some(twins.globals.write().unwrap_or_else(PoisonError::into_inner))),
+            true => (Some(twins.globals.read().await), None),
+            false => (None, Some(twins.globals.write().await)),
         };
         let mut before = Vec::new();
         for name in &globals {

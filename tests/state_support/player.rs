@@ -377,10 +377,7 @@ fn execution(id: u32, cursor: bool, values: &[&Value]) -> Vec<u8> {
 
 /// Rows of a statement of the server's own account; none where it fails.
 pub async fn ask(admin: &mut Raw, sql: &str) -> Vec<Vec<String>> {
-    match tell(admin, sql).await {
-        Ok(rows) => rows,
-        Err(_) => Vec::new(),
-    }
+    tell(admin, sql).await.unwrap_or_default()
 }
 
 /// The same with the error's text.
