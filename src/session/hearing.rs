@@ -31,6 +31,10 @@ const UNCERTAIN_AFTER_ERROR: Effects = Effects::CALL
     .union(Effects::TEXT_PREPARE)
     .union(Effects::XA)
     .union(Effects::BEGIN)
+    .union(Effects::COMMIT)
+    .union(Effects::ROLLBACK)
+    .union(Effects::DDL)
+    .union(Effects::IMPLICIT_COMMIT)
     .union(Effects::SET_SESSION)
     .union(Effects::UNTRACKED_STATE);
 

@@ -118,8 +118,10 @@ impl Session {
         if consumed && !in_transaction {
             pins.remove(Pins::NEXT_TRANSACTION);
         }
-        // A result of rows (RETURNING) has no room for the id, and a procedure may have inserted.
-        let unsaid = effects.contains(Effects::WRITE) && outcome.rows > 0 || effects.contains(Effects::CALL);
+        // A result of rows (RETURNING) and an error (the second row's) have no room for the id, and a procedure may have
+        // inserted.
+        let may_insert = matches!(plan.facts.verb, Verb::Insert | Verb::Replace);
+        let unsaid = may_insert && (outcome.rows > 0 || outcome.error.is_some()) || effects.contains(Effects::CALL);
         if outcome.insert_id != 0 || unsaid || effects.contains(Effects::SETS_INSERT_ID) {
             pins |= Pins::INSERT_ID;
         }

@@ -15,10 +15,11 @@ use crate::traffic_support::raw::Raw;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use switchboard::auth::Credentials;
 use switchboard::backend::connect::{ConnectOptions, Target};
 use switchboard::cli::demo::servers::{Engine, Server};
+use tokio::sync::RwLock;
 
 /// Locks are waited for no longer than this, in seconds: both engines take no less.
 const LOCK_WAIT: u32 = 1;
@@ -27,6 +28,7 @@ const LOCK_WAIT: u32 = 1;
 pub struct Twins {
     pub engine: Engine,
     pub variables: Variables,
+    version: String,
     direct: Box<dyn Deref<Target = Server> + Send + Sync>,
     routed: Box<dyn Deref<Target = Server> + Send + Sync>,
     /// Taken for writing by a program that sets globals.
@@ -61,11 +63,15 @@ impl Twins {
                 )
             };
             let (direct, routed) = (start("the direct server"), start("the routed server"));
-            let ask = async { discover(engine, &mut root(&direct).await, &mut root(&routed).await).await };
-            let variables = super::search::block_on(ask);
+            let (variables, version) = super::search::block_on(async {
+                let (mut one, mut other) = (root(&direct).await, root(&routed).await);
+                let version = ask(&mut one, "SELECT VERSION()").await.into_iter().flatten().next();
+                (discover(engine, &mut one, &mut other).await, version.unwrap_or_default())
+            });
             Mutex::new(Twins {
                 engine,
                 variables,
+                version,
                 direct,
                 routed,
                 globals: RwLock::new(()),
@@ -138,7 +144,7 @@ async fn root(server: &Server) -> Raw {
 impl<'a> Lane<'a> {
     /// Sets both servers' globals. Nobody else may be playing.
     pub async fn set_globals(&mut self, profile: Profile) {
-        let _alone = self.twins.globals.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.twins.globals.write().await;
         for (name, value) in profile.globals(self.twins.engine) {
             self.both(&format!("SET GLOBAL {name} = {value}")).await;
         }
@@ -162,8 +168,8 @@ impl<'a> Lane<'a> {
         let twins = self.twins;
         let globals = globals_set(steps);
         let (_shared, _alone) = match globals.is_empty() {
-            true => (Some(twins.globals.read().unwrap_or_else(PoisonError::into_inner)), None),
-            false => (None, Some(twins.globals.write().unwrap_or_else(PoisonError::into_inner))),
+            true => (Some(twins.globals.read().await), None),
+            false => (None, Some(twins.globals.write().await)),
         };
         let mut before = Vec::new();
         for name in &globals {
@@ -194,7 +200,7 @@ impl<'a> Lane<'a> {
         timeouts: &str,
     ) -> Option<Difference> {
         let twins = self.twins;
-        let config = environment.config(twins.routed.port(), timeouts);
+        let config = environment.config(twins.routed.port(), &twins.version, timeouts);
         let router = (self.mode == Mode::Router).then(|| std::thread::spawn(move || Router::with_config(&config, &[])));
         let sessions = steps.iter().map(|step| step.session).max().unwrap_or(1);
         for schema in &schemas.0 {

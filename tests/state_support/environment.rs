@@ -128,9 +128,9 @@ impl Environment {
         })
     }
 
-    /// The configuration of a router in front of the server on `port`. `timeouts` are lines for that
-    /// section.
-    pub fn config(&self, port: u16, timeouts: &str) -> String {
+    /// The configuration of a router in front of the server on `port`. It is told the version that clients are to see, as it learns
+    /// that some time after its start only. `timeouts` are lines for that section.
+    pub fn config(&self, port: u16, version: &str, timeouts: &str) -> String {
         let pool = self.pool;
         let hostgroup = |id: u32, role: &str, more: &str| {
             format!(
@@ -147,7 +147,7 @@ impl Environment {
             false => (String::new(), ""),
         };
         format!(
-            "workers = 1\nread_your_writes = \"0s\"\n[listen]\naddresses = [\"{{listen}}\"]\n\
+            "workers = 1\nserver_version = \"{version}\"\nread_your_writes = \"0s\"\n[listen]\naddresses = [\"{{listen}}\"]\n\
              [timeouts]\npool_wait = \"2s\"\n{timeouts}\n\
              [health]\nusername = \"app\"\npassword = \"app-secret\"\n[[user]]\nusername = \"app\"\npassword = \"app-secret\"\n\
              {writer}{readers}{rule}[[rule]]\nrule_id = 2\ndestination_hostgroup = 10\napply = true\n",

@@ -177,8 +177,9 @@ impl Side<'_> {
             return vec![Reply::Broken(fault)];
         }
         let text = String::from_utf8_lossy(&sent).replace('\'', "''");
-        let running =
-            format!("SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'app' AND INFO = '{text}'");
+        let running = format!(
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep' AND INFO = '{text}'"
+        );
         let mut replies = Vec::new();
         if !self.until(&running, "1", Duration::from_millis(500)).await {
             // It failed at once.
@@ -376,10 +377,7 @@ fn execution(id: u32, cursor: bool, values: &[&Value]) -> Vec<u8> {
 
 /// Rows of a statement of the server's own account; none where it fails.
 pub async fn ask(admin: &mut Raw, sql: &str) -> Vec<Vec<String>> {
-    match tell(admin, sql).await {
-        Ok(rows) => rows,
-        Err(_) => Vec::new(),
-    }
+    tell(admin, sql).await.unwrap_or_default()
 }
 
 /// The same with the error's text.

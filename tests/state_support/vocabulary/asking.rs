@@ -9,6 +9,8 @@ pub const KINDS: &[Kind] = &[
         has: Has::Both,
         make: Make::Lines(&[
             "SELECT LAST_INSERT_ID() AS x",
+            "INSERT INTO t{n} (k, v) VALUES ({k}, 'x') ;; SELECT LAST_INSERT_ID() AS i",
+            "CALL p_ins() ;; SELECT LAST_INSERT_ID() AS i",
             "SELECT @@last_insert_id AS x",
             "SELECT @@identity AS x",
             "SELECT id FROM t{n} WHERE id = LAST_INSERT_ID()",
@@ -115,6 +117,7 @@ pub const KINDS: &[Kind] = &[
         has: Has::Both,
         make: Make::Lines(&[
             "SELECT @@pseudo_thread_id = {me} AS mine",
+            "DO GET_LOCK('{a}l{k}', 0) ;; SELECT IS_USED_LOCK('{a}l{k}') = {me} AS mine",
             "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID() AND ID = {me}",
             "SELECT CONNECTION_ID() + 1 = {me} + 1 AS mine",
             "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST WHERE ID IN ({me}, {s2})",

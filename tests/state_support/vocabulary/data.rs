@@ -43,7 +43,7 @@ pub const KINDS: &[Kind] = &[
             "INSERT INTO t{n} (k, v) VALUES ({k}, 'twice') ON DUPLICATE KEY UPDATE v = 'updated'",
             "INSERT IGNORE INTO t{n} (k, v) VALUES ({k}, 'ignored')",
             "INSERT INTO t{n} (v) SELECT v FROM t{n} WHERE k = 1",
-            "INSERT INTO t{n} (k, v) VALUES ({k}, 'x') ;; SELECT LAST_INSERT_ID() AS i",
+            "INSERT INTO t{n} (k, v) VALUES ({k}, 'x')",
         ]),
     },
     Kind {
@@ -73,10 +73,18 @@ pub const KINDS: &[Kind] = &[
             "SELECT no_such_function(1)",
             "SET no_such_variable = 1",
             "SELECT @@no_such_variable",
-            "DROP TABLE no_such_table",
             "SELECT f_pure(1, 2)",
             "SELECT (SELECT k FROM t{n})",
+        ]),
+    },
+    Kind {
+        name: "fail_and_commit",
+        weight: 3,
+        has: Has::Both,
+        make: Make::Lines(&[
             "CREATE TABLE t{n} (a INT)",
+            "DROP TABLE no_such_table",
+            "ALTER TABLE no_such_table ADD COLUMN b INT",
         ]),
     },
     Kind {
@@ -136,7 +144,6 @@ pub const KINDS: &[Kind] = &[
             "DROP TEMPORARY TABLE tmp",
             "DROP TABLE IF EXISTS tmp",
             "CREATE TEMPORARY TABLE t{n} (a INT) ;; SELECT * FROM t{n} ;; DROP TEMPORARY TABLE t{n}",
-            "ALTER TABLE tmp ADD COLUMN b INT",
         ]),
     },
     Kind {
@@ -164,7 +171,6 @@ pub const KINDS: &[Kind] = &[
             "SELECT RELEASE_LOCK('{a}l{k}') AS x",
             "SELECT RELEASE_ALL_LOCKS() AS x",
             "SELECT IS_FREE_LOCK('{a}l{k}') AS x",
-            "SELECT IS_USED_LOCK('{a}l{k}') = {me} AS mine",
         ]),
     },
     Kind {
