@@ -34,8 +34,7 @@ fn search(engine: Engine, mode: Mode, seconds: u64, programs: u64) -> (Search, O
         shape: Shape {
             sessions: setting("SWITCHBOARD_STATE_SESSIONS", 4) as usize,
             turns: setting("SWITCHBOARD_STATE_TURNS", 100) as usize,
-            // Two servers are to be equal in all that a program can say.
-            all: mode == Mode::Nothing || setting("SWITCHBOARD_STATE_ALL", 0) == 1,
+            all: setting("SWITCHBOARD_STATE_ALL", 0) == 1,
         },
     };
     let outcome = search.run();

@@ -6,6 +6,7 @@ use super::error::{SessionEnd, StatementError};
 use super::flight::Planned;
 use super::home::{quote, use_statement};
 use super::link::{Fate, Link};
+use super::previous::TAKE_INSERT_ID;
 use super::state::Values;
 use super::state::pins::Pins;
 use super::statement::UNPLACED;
@@ -17,6 +18,16 @@ use crate::protocol::status::Status;
 use crate::sql::effects::Effects;
 use std::rc::Rc;
 use std::time::Duration;
+
+/// What a session leaves on a connection that it gives up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LeftBehind {
+    Nothing,
+    /// An id that `LAST_INSERT_ID()` would tell the next session.
+    InsertId,
+    /// What only a reset takes away.
+    State,
+}
 
 /// How long a connection's reset may take before it is closed instead.
 const RESET: Duration = Duration::from_secs(5);
@@ -234,24 +245,35 @@ impl Session {
             self.release(link);
         }
         for parked in self.unpark_all() {
-            self.give_up(parked, true);
+            self.give_up(parked, LeftBehind::State);
         }
         if let Some(home) = self.home.take() {
             let pins = std::mem::take(&mut self.home_pins);
-            self.give_up(home, pins.intersects(Pins::NEEDS_RESET));
+            let left = match pins.intersects(Pins::NEEDS_RESET) {
+                true => LeftBehind::State,
+                false if pins.contains(Pins::INSERT_ID) => LeftBehind::InsertId,
+                false => LeftBehind::Nothing,
+            };
+            self.give_up(home, left);
         }
     }
 
-    /// Gives a link to others; first it is reset, if the session has left something on it.
-    fn give_up(&self, mut link: Box<Link>, unclean: bool) {
-        if !unclean || link.fate.get() != Fate::Shared {
+    /// Gives a link to others, once what the session has left on it is gone.
+    fn give_up(&self, mut link: Box<Link>, left: LeftBehind) {
+        if left == LeftBehind::Nothing || link.fate.get() != Fate::Shared {
             self.release(link);
             return;
         }
         let worker = Rc::clone(&self.worker);
         let serial = self.serial;
         tokio::task::spawn_local(async move {
-            let reset = tokio::time::timeout(RESET, worker.reset(&mut link)).await;
+            let clean = async {
+                match left {
+                    LeftBehind::InsertId => worker.talk().query(&mut link, TAKE_INSERT_ID).await.map(drop),
+                    LeftBehind::State | LeftBehind::Nothing => worker.reset(&mut link).await,
+                }
+            };
+            let reset = tokio::time::timeout(RESET, clean).await;
             link.set_busy(false);
             let (key, waiting) = (link.key, link.backend().waiting());
             match reset {

@@ -12,23 +12,36 @@ use super::link::conversation::TalkError;
 use super::snapshot::Snapshot;
 use super::state::pins::Pins;
 use super::statement::{From, gone};
+use crate::backend::Engine;
 use crate::rules::Route;
 use crate::sql::effects::Effects;
 
+/// Reads the id, and then sets it to none.
+pub(super) const TAKE_INSERT_ID: &str = "SELECT LAST_INSERT_ID(),LAST_INSERT_ID(0)";
+
 impl Session {
+    /// Reads `LAST_INSERT_ID()` on a link, and takes it away for whoever has the link next.
     pub(super) async fn read_insert_id(&self, link: &mut Link) -> Option<u64> {
-        let reply = self.worker.talk().query(link, "SELECT LAST_INSERT_ID()").await.ok()?;
+        let reply = self.worker.talk().query(link, TAKE_INSERT_ID).await.ok()?;
         reply.last_value()?.parse().ok()
     }
 
-    /// Makes `LAST_INSERT_ID()` on a link say what it must say for this session: what it remembers, or 0, whatever the
-    /// link's last user left there.
+    /// Makes `LAST_INSERT_ID()` on a link say what it must say for this session. Connections come without an id: what a home
+    /// has is the session's own, and where it has none, what the session remembers still holds.
     ///
     /// # Errors
     /// [`TalkError`]; the link must be dropped, if it is of no more use.
     pub(super) async fn clean_insert_id(&self, effects: Effects, link: &mut Link) -> Result<(), TalkError> {
-        if !effects.contains(Effects::NEEDS_INSERT_ID) || self.home_pins.contains(Pins::INSERT_ID) {
+        if !effects.contains(Effects::NEEDS_INSERT_ID) {
             return Ok(());
+        }
+        if self.home_pins.contains(Pins::INSERT_ID) {
+            let has_own = self.insert_id.is_none()
+                || self.worker.talk().query(link, "SELECT LAST_INSERT_ID()").await?.last_value().as_deref()
+                    != Some("0");
+            if has_own {
+                return Ok(());
+            }
         }
         let statement = format!("SET last_insert_id={}", self.insert_id.unwrap_or(0));
         self.worker.talk().query(link, &statement).await.map(drop)
@@ -82,8 +95,9 @@ impl Session {
     ) -> Result<Box<Link>, StatementError> {
         let mut link = self.obtain(&self.state, &[route.writer], snapshot, tried).await?;
         self.make_fresh(&mut link).await?;
-        // A reset does not take back how many rows were found on every engine.
-        let statements: &[&str] = if statement.is_empty() { &["SELECT 1 LIMIT 0", "DO 0"] } else { &[statement] };
+        // A reset does not take back how many rows were found: by a new connection MySQL has found none, and MariaDB one.
+        let found = if link.backend().engine() == Engine::MySql { "SELECT 1 LIMIT 0" } else { "SELECT 1" };
+        let statements: &[&str] = if statement.is_empty() { &[found, "DO 0"] } else { &[statement] };
         for statement in statements {
             let said = self.worker.talk().query(&mut link, statement).await;
             said.map_err(|error| self.talk_failed(&link, error))?;
