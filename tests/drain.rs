@@ -84,7 +84,7 @@ async fn a_transaction_may_end_and_none_begins() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(idle.query_drop("SELECT 1").await.is_err(), "who had nothing open is gone");
     // No new transaction, in whatever way it would begin.
-    assert_eq!(code(&manual.query_drop("INSERT INTO t (a) VALUES (9)").await.unwrap_err()), Some(1053));
+    assert!(manual.query_drop("INSERT INTO t (a) VALUES (9)").await.is_err(), "nothing was open there either");
     assert_eq!(value(&mut stateful, "SELECT @x").await, "7", "a single statement on what the session has");
     assert_eq!(code(&stateful.query_drop("BEGIN").await.unwrap_err()), Some(1053));
     assert!(stateful.query_drop("SELECT @x").await.is_err(), "the session ended with the error");

@@ -196,6 +196,8 @@ impl Session {
             mut subject,
             ticket,
         } = client;
+        // A client that names the empty schema names none.
+        let schema = schema.filter(|name| !name.is_empty());
         subject.set_schema(schema.as_deref());
         // What it begins with is known once it has met its home.
         let state = worker.states.intern(Values::new(schema.map(Into::into), Rc::default()));

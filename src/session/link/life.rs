@@ -25,6 +25,9 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
+/// ER_NO_DB_ERROR.
+const NO_DATABASE: u16 = 1046;
+
 /// What each server's connections are told and asked at the beginning of their lives, as far as it is known.
 #[derive(Debug, Default)]
 pub struct Openings(RefCell<HashMap<BackendId, Rc<Opening>, foldhash::fast::FixedState>>);
@@ -36,7 +39,13 @@ impl Openings {
         if let Some(known) = self.0.borrow().get(&id) {
             return Ok(Rc::clone(known));
         }
-        let reply = talk.query(link, "SHOW SESSION VARIABLES").await?;
+        let engine = link.backend().engine();
+        let reply = match talk.query(link, "SHOW SESSION VARIABLES").await {
+            // A client with NO_SCHEMA may not name a table's schema, and MariaDB itself does that here. The next connection
+            // asks again.
+            Err(TalkError::Refused { code: NO_DATABASE, .. }) => return Ok(Rc::new(Opening::of_known(engine))),
+            asked => asked?,
+        };
         let pair = |row: Vec<Option<String>>| {
             let mut row = row.into_iter().map(Option::unwrap_or_default);
             Some((row.next()?.to_ascii_lowercase(), row.next()?))
@@ -44,7 +53,7 @@ impl Openings {
         let variables: HashMap<String, String> = reply.text_rows().into_iter().filter_map(pair).collect();
         let opening = Opening {
             has_init_connect: variables.get("init_connect").is_some_and(|init| !init.is_empty()),
-            ..Opening::new(link.backend().engine(), |name| variables.contains_key(name))
+            ..Opening::new(engine, |name| variables.contains_key(name))
         };
         let opening = Rc::new(opening);
         self.0.borrow_mut().insert(id, Rc::clone(&opening));

@@ -239,6 +239,13 @@ pub const SEPARATOR: char = '\x1f';
 pub const BEFORE: usize = 2;
 
 impl Opening {
+    /// The opening for a server that cannot be asked for its variables: with those alone that every version has.
+    pub fn of_known(engine: Engine) -> Self {
+        let has = |name: &str| VARIABLES.iter().any(|variable| variable.on(engine) == Some(name));
+        // Whether it runs statements at sign-ins is not known.
+        Self { has_init_connect: true, ..Self::new(engine, has) }
+    }
+
     /// The opening for a server of this engine that has variables of these names (lower case).
     pub fn new(engine: Engine, has: impl Fn(&str) -> bool) -> Self {
         let tracked: Vec<&str> = TRACKED.split_ascii_whitespace().filter(|name| has(name)).collect();
