@@ -120,6 +120,8 @@ async fn table_of(twins: &Twins) {
     for row in rows().iter().filter(|row| row.engines.contains(&engine) && row.title.contains(&only)) {
         let holds = row.holds.contains(&engine);
         match differs(row, engine, &mut lane).await {
+            Some(found) if row.sometimes => println!("{} (seen this time)\n{}", row.title, found.report()),
+            None if row.sometimes => println!("{} (not seen this time)", row.title),
             Some(found) if holds => faults.push(format!("{}\n{}", row.title, found.report())),
             Some(found) => {
                 open += 1;

@@ -84,7 +84,7 @@ impl Twins {
     /// Somebody who plays one program after the other.
     pub async fn lane(&self) -> Lane<'_> {
         let (direct, routed) = (root(&self.direct).await, root(&self.routed).await);
-        Lane { twins: self, direct, routed, mode: Mode::Router, plays: 0 }
+        Lane { twins: self, direct, routed, mode: Mode::Router, lenient: false, plays: 0 }
     }
 }
 
@@ -103,6 +103,10 @@ pub struct Lane<'a> {
     direct: Raw,
     routed: Raw,
     pub mode: Mode,
+    /// Leaves out of the comparison what is known to differ in too many programs (not named in the issue). The router's OK to a ping and its
+    /// kin does not know of an error that opened or ended a transaction; and MySQL's has the number of the last statement's
+    /// warnings, the router's has none.
+    pub lenient: bool,
     /// How many programs it has played.
     pub plays: u64,
 }
@@ -231,7 +235,10 @@ impl<'a> Lane<'a> {
                 }
                 continue;
             }
-            let (one, other) = tokio::join!(direct.perform(step), routed.perform(step));
+            let (mut one, mut other) = tokio::join!(direct.perform(step), routed.perform(step));
+            if self.lenient && matches!(step.op, Op::Ping | Op::Multi(_) | Op::InitDb(_)) {
+                one.iter_mut().chain(&mut other).for_each(Reply::forget_the_last_statement);
+            }
             lost.note(step);
             trace(step, &texts(&one), &texts(&other));
             if let Some(what) = difference((&one, &direct.numbers), (&other, &routed.numbers)) {

@@ -47,6 +47,16 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// Takes out of an OK what the statement before it may have changed by an error: the number of warnings, and that a
+    /// transaction is open.
+    pub fn forget_the_last_statement(&mut self) {
+        if let Reply::Ok { warnings, status, .. } = self {
+            *warnings = 0;
+            *status -= Status::IN_TRANSACTION | Status::IN_TRANSACTION_READ_ONLY;
+        }
+    }
+
+    /// Another result follows.
     pub fn more(&self) -> bool {
         match self {
             Reply::Ok { status, .. } | Reply::Rows { status, .. } => status.contains(Status::MORE_RESULTS),

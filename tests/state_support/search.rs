@@ -91,6 +91,7 @@ impl State<'_> {
     async fn block(&self, end: u64) {
         let mut lane = self.twins.lane().await;
         lane.mode = self.search.mode;
+        lane.lenient = !self.search.shape.all;
         loop {
             let seed = self.next.fetch_add(1, Ordering::Relaxed);
             let enough = seed >= self.search.seed.saturating_add(self.search.programs);

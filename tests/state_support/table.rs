@@ -5,6 +5,7 @@
 //! engines: mariadb mysql        what it is played on; both where the line is missing
 //! holds: mysql                  where direct and routed are the same today; `none` for nowhere
 //! readers: no                   played with a writer alone; with and without readers where the line is missing
+//!                               `sometimes`: it differs now and then, by a race; it is played and reported, and fails neither way
 //! pool: 1                       connections of each hostgroup; 4 where the line is missing
 //! timeouts: hold_results = "0s" a line for that section of the router's configuration
 //! 1: SET TRANSACTION READ ONLY
@@ -23,6 +24,8 @@ pub struct Row {
     pub title: String,
     pub engines: Vec<Engine>,
     pub holds: Vec<Engine>,
+    /// It differs now and then.
+    pub sometimes: bool,
     pub readers: bool,
     pub pool: usize,
     pub timeouts: String,
@@ -60,6 +63,7 @@ fn read(text: &str) -> Result<Row, String> {
     let mut row = Row {
         engines: engines("both")?,
         holds: Vec::new(),
+        sometimes: false,
         readers: true,
         pool: 4,
         timeouts: String::new(),
@@ -71,6 +75,10 @@ fn read(text: &str) -> Result<Row, String> {
         let fault = |why: String| format!("{title}: {why}");
         match line.split_once(": ").ok_or_else(|| fault(format!("{line:?}")))? {
             ("engines", names) => row.engines = engines(names).map_err(fault)?,
+            ("holds", word) if word.trim() == "sometimes" => {
+                row.sometimes = true;
+                said = true;
+            }
             ("holds", names) => {
                 row.holds = engines(names).map_err(fault)?;
                 said = true;

@@ -25,7 +25,9 @@ pub struct Variables {
 }
 
 /// Never set: it ends or hangs sessions, costs memory, or changes what other programs see.
-const NEVER_SET: [&str; 38] = [
+const NEVER_SET: [&str; 39] = [
+    // MariaDB takes it for a session and sets the server's.
+    "sql_slave_skip_counter",
     "wait_timeout",
     "interactive_timeout",
     "net_read_timeout",

@@ -25,8 +25,10 @@ pub const KINDS: &[Kind] = &[
         has: Has::Both,
         make: Make::Lines(&[
             "SELECT ROW_COUNT() AS x",
-            "SELECT FOUND_ROWS() AS x",
-            "SELECT ROW_COUNT() AS x, FOUND_ROWS() AS y",
+            // A new session of MariaDB's has the number of whoever had its thread before: a read goes first.
+            "SELECT id FROM t{n} ORDER BY id LIMIT {k} ;; SELECT FOUND_ROWS() AS x",
+            "SELECT id FROM t{n} ORDER BY id LIMIT {k} ;; SELECT ROW_COUNT() AS x, FOUND_ROWS() AS y",
+            "SELECT id FROM t{n} ORDER BY id LIMIT {k} ;; UPDATE t{n} SET v = v ;; SELECT FOUND_ROWS() AS x",
             "SELECT SQL_CALC_FOUND_ROWS id FROM t{n} ORDER BY id LIMIT 1 ;; SELECT FOUND_ROWS() AS x",
             "UPDATE t{n} SET v = 'counted' WHERE k < 3 ;; SELECT ROW_COUNT() AS x",
         ]),

@@ -55,7 +55,6 @@ pub const KINDS: &[Kind] = &[
             ".prepare q5 SELECT 1 / ? AS x ;; .execute q5 0",
             ".prepare q6 CALL p_results() ;; .execute q6",
             ".prepare q7 SELECT \"v\" AS x FROM t{n} ;; SET sql_mode = 'ANSI_QUOTES' ;; .execute q7",
-            ".prepare q8 CALL p_out(?) ;; .execute q8 1",
         ]),
     },
     Kind {

@@ -19,7 +19,12 @@ pub const KINDS: &[Kind] = &[
         name: "call_out",
         weight: 3,
         has: Has::Both,
-        make: Make::Lines(&["CALL p_out(@o)", "SELECT @o AS o", "CALL p_out(@o) ;; SELECT @o AS o"]),
+        make: Make::Lines(&[
+            ".prepare q8 CALL p_out(?) ;; .execute q8 1",
+            "CALL p_out(@o)",
+            "SELECT @o AS o",
+            "CALL p_out(@o) ;; SELECT @o AS o",
+        ]),
     },
     Kind {
         name: "call_cursor",
