@@ -50,6 +50,7 @@ pub const OFF: &[(&str, &str)] = &[
     ("ask_insert_id", "10: after a failed INSERT, or one in a procedure, it is 0"),
     ("fail_and_commit", "not named: after an error that committed, the router says that a transaction is open"),
     ("completion_type", "not named: the same"),
+    ("prepare_sets_user_variable", "not named: to prepare it alone leaves the variable on the connection"),
     ("cursor", "not named: a fetch does not say that a transaction was begun since"),
     ("kill_query", "25: now and then KILL QUERY says OK, and the statement runs to its end"),
     ("set_tracking", "not named: what the router sets for itself is seen, and a client that sets it blinds the router"),
