@@ -48,13 +48,21 @@ pub const KINDS: &[Kind] = &[
         weight: 5,
         has: Has::Both,
         make: Make::Lines(&[
-            ".prepare q1 SET @u = ? ;; .execute q1 {k}",
             ".prepare q2 START TRANSACTION ;; .execute q2",
             ".prepare q3 COMMIT ;; .execute q3",
             ".prepare q4 SELECT @u AS u ;; .execute q4",
             ".prepare q5 SELECT 1 / ? AS x ;; .execute q5 0",
             ".prepare q6 CALL p_results() ;; .execute q6",
             ".prepare q7 SELECT \"v\" AS x FROM t{n} ;; SET sql_mode = 'ANSI_QUOTES' ;; .execute q7",
+        ]),
+    },
+    Kind {
+        name: "prepare_sets_user_variable",
+        weight: 2,
+        has: Has::Both,
+        make: Make::Lines(&[
+            ".prepare q1 SET @u = ? ;; .execute q1 {k}",
+            ".prepare q9 SELECT @u := ? AS x ;; .execute q9 {k}",
         ]),
     },
     Kind {
