@@ -108,13 +108,14 @@ impl Session {
         }
     }
 
-    /// Resets an idle connection of these hostgroups to hear what connections begin with now.
-    async fn refresh(&self, snapshot: &Snapshot, tiers: &[u32]) {
-        let Some(mut link) = self.any_idle(snapshot, tiers) else { return };
+    /// Resets an idle connection of these hostgroups to hear what connections begin with now. False if there is none.
+    async fn refresh(&self, snapshot: &Snapshot, tiers: &[u32]) -> bool {
+        let Some(mut link) = self.any_idle(snapshot, tiers) else { return false };
         match self.worker.reset_and_ask(&mut link).await {
             Ok(()) => self.release(link),
             Err(_) => self.discard(link),
         }
+        true
     }
 
     /// Before the first statement: makes sure that the home has said what the session begins with, and that the schema
@@ -146,18 +147,26 @@ impl Session {
     /// The base of the first of these hostgroups that says one; a connection is opened where none has yet.
     async fn meet(&self, snapshot: &Snapshot, tiers: &[u32]) -> Option<Rc<Base>> {
         let known = || tiers.iter().find_map(|id| self.worker.base_of(*id, self.collation, Born::BySignIn));
-        if let Some((base, age)) = known() {
-            if age <= FRESH {
-                return Some(base);
+        let before = known();
+        if let Some((base, age)) = &before {
+            if *age <= FRESH {
+                return Some(Rc::clone(base));
             }
-            self.refresh(snapshot, tiers).await;
-            return known().map(|(base, _)| base).or(Some(base));
+            // Those who come meanwhile take what is known.
+            self.worker.touch_base(tiers, self.collation);
+            if self.refresh(snapshot, tiers).await || !has_room(snapshot, tiers) {
+                return known().map(|(base, _)| base);
+            }
         }
         let blank = self.worker.states.intern(Values::default());
-        let link = self.obtain(&blank, tiers, snapshot, &mut Tried::default()).await.ok()?;
-        let base = Rc::clone(&link.base);
-        self.release(link);
-        known().map(|(base, _)| base).or(Some(base))
+        match self.obtain(&blank, tiers, snapshot, &mut Tried::default()).await {
+            Ok(link) => {
+                let base = Rc::clone(&link.base);
+                self.release(link);
+                known().map(|(base, _)| base).or(Some(base))
+            }
+            Err(_) => before.map(|(base, _)| base),
+        }
     }
 
     /// Makes sure that a schema is there: of these hostgroups, and for a session in this state, whose schema it is. One that
@@ -227,6 +236,12 @@ impl Session {
         self.send_ok_with(b"", &[], Some(name)).await?;
         Ok(true)
     }
+}
+
+/// True if a connection could be opened to one of these hostgroups without a wait.
+fn has_room(snapshot: &Snapshot, tiers: &[u32]) -> bool {
+    let mut members = tiers.iter().filter_map(|id| snapshot.topology.hostgroup(*id)).flat_map(|h| &h.members);
+    members.any(|m| m.backend.is_usable() && m.backend.open() < m.backend.max_connections())
 }
 
 /// Bytes that a schema's name has at most: 64 characters.

@@ -21,6 +21,7 @@
 //! | [`exchange`] | a request over a link, and its answer |
 //! | [`prepared`] | prepared statements, which belong to the session and not to a backend |
 //! | [`remote`] | preparing them on a backend's connection |
+//! | [`long_data`] | parameters that are sent ahead |
 //! | [`cursor`] | their cursors, which belong to a connection |
 //! | [`commands`] | the other commands |
 //! | [`place`] | where a statement goes once the session's state has its say |
@@ -61,6 +62,7 @@ pub mod kill;
 mod killer;
 mod left;
 pub mod link;
+mod long_data;
 pub mod memory;
 pub mod numbers;
 pub mod place;

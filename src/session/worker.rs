@@ -202,6 +202,16 @@ impl Worker {
         Some((Rc::clone(&known.base), age))
     }
 
+    /// Somebody is about to ask anew what connections of these hostgroups begin with.
+    pub fn touch_base(&self, hostgroups: &[u32], collation: u16) {
+        let mut bases = self.bases.borrow_mut();
+        for hostgroup in hostgroups {
+            if let Some(known) = bases.get_mut(&(*hostgroup, collation, Born::BySignIn)) {
+                known.at = self.ticks();
+            }
+        }
+    }
+
     /// Takes down what a link that has just begun a life began with. Where resets begin otherwise than they did, globals have
     /// changed: the next sign-in begins with them too.
     pub fn learn_base(&self, link: &Link, born: Born) {
