@@ -13,7 +13,7 @@ use super::variables::{Variable, Variables};
 use super::vocabulary::{Has, Kind, Maker, kinds};
 use switchboard::cli::demo::servers::Engine;
 
-/// Kinds that are off, each with the item of issue 13 under which it is to be turned on.
+/// Kinds that are off, each with the number that found.txt has for its cause.
 pub const OFF: &[(&str, &str)] = &[
     ("trigger_sets_user_variable", "8: the session keeps its connection, and a small pool is used up"),
     ("trigger_sets_variable", "8"),
