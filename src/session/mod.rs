@@ -285,6 +285,11 @@ impl Session {
                 }
             };
             self.begin_command();
+            if !self.state.has_base {
+                // Nobody answered at sign-in. How statements are read must be known before one is; an error is the
+                // statement's own to find.
+                let _ = Box::pin(self.meet_home()).await;
+            }
             let served = match self.set_out(command) {
                 true => match poll_fn(|cx| self.poll_flight(cx)).await {
                     Ok(()) if self.may_land() => {

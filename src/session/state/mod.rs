@@ -130,6 +130,8 @@ pub struct State {
     pub pins: Pins,
     /// True if every statement commits by itself.
     pub autocommit: bool,
+    /// False where no server has said yet what the session begins with.
+    pub has_base: bool,
     /// Servers that refused it.
     refused: RefCell<Vec<Refusal>>,
 }
@@ -166,7 +168,8 @@ impl State {
         let time_zone = set("time_zone").and_then(|zone| read_time_zone(zone.text()));
         let autocommit = !set("autocommit").is_some_and(Value::is_off);
         let pins = pins_of(&values);
-        Self { lex_mode, time_zone, pins, autocommit, values, refused: RefCell::default() }
+        let has_base = !values.base.is_unknown();
+        Self { lex_mode, time_zone, pins, autocommit, has_base, values, refused: RefCell::default() }
     }
 
     /// A server refused to bring a connection to it. Remembered for a while, if asking again would change nothing.
