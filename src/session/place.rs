@@ -176,7 +176,13 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
     if standing.autocommit_off {
         // Its transaction lives on the writer; rows that are not there cannot be read in it.
         let refused = route.writer_holds == Holds::No && !route.tiers.contains(&route.writer);
-        return (if refused { Place::Refuse } else { Place::Writer }, Why::OpensTransaction);
+        let place = match standing.home {
+            _ if refused => Place::Refuse,
+            // One connection alone can hold what the session has and its transaction too.
+            Some(home) if home.writer => Place::Home,
+            _ => Place::Writer,
+        };
+        return (place, Why::OpensTransaction);
     }
     if wrote.takes_read(route.writer_holds) && route.tiers.first() != Some(&route.writer) {
         return match standing.home {

@@ -122,7 +122,7 @@ impl Life<'_> {
         }
         let reply = self.talk.query(link, &opening.ask).await?;
         let answer = reply.last_value().unwrap_or_default();
-        match Base::read(&opening.asked, &answer, born) {
+        match Base::read(&opening.asked, &answer, born, link.backend().engine()) {
             Some(base) => Ok(self.states.base(base)),
             None => Err(odd("the server's answer about its variables cannot be read")),
         }

@@ -63,6 +63,16 @@ fn other_pins_let_reads_go_that_do_not_need_them() {
 }
 
 #[test]
+fn without_autocommit_a_read_opens_its_transaction_where_the_session_is() {
+    let manual = Standing { autocommit_off: true, ..Standing::default() };
+    assert_eq!(place(&read(), READ, &manual), (Place::Writer, Why::OpensTransaction));
+    let held = Standing { home: writer(Pins::TEXT_PREPARE), ..manual };
+    assert_eq!(place(&read(), READ, &held), (Place::Home, Why::OpensTransaction));
+    assert_eq!(place(&route(&[20], true, Holds::No), READ, &manual).0, Place::Refuse);
+    assert_eq!(place(&write(), Effects::WRITE, &manual).0, Place::Route);
+}
+
+#[test]
 fn a_read_is_never_answered_from_where_its_rows_were_purged() {
     let historical = route(&[20], true, Holds::No);
     for pin in [Pins::TRANSACTION, Pins::TEMPORARY_TABLE, Pins::AUTOCOMMIT_OFF] {

@@ -7,6 +7,7 @@
 
 use super::value::Value;
 use super::variable::{BEFORE, CHARACTER_SETS, RESULTS_COLLATION, SEPARATOR, Scope, VARIABLES};
+use crate::backend::Engine;
 use std::collections::BTreeMap;
 
 /// What a connection begins with. Empty where nobody has asked yet.
@@ -21,7 +22,7 @@ pub struct Base {
 pub enum Born {
     /// By signing in: character sets are what was agreed then.
     BySignIn,
-    /// By COM_RESET_CONNECTION: all is what the server's globals say.
+    /// By COM_RESET_CONNECTION: all is what the server's globals say, on MySQL the character sets too.
     ByReset,
 }
 
@@ -48,7 +49,7 @@ impl Zone {
 
 impl Base {
     /// Reads a server's answer to [`super::variable::Opening::ask`], where these were asked for; none if it is no such answer.
-    pub fn read(asked: &[&'static str], answer: &str, born: Born) -> Option<Self> {
+    pub fn read(asked: &[&'static str], answer: &str, born: Born, engine: Engine) -> Option<Self> {
         let mut said = answer.split(SEPARATOR);
         let (zone, offset) = (said.next()?, said.next()?);
         let mut values: BTreeMap<_, _> =
@@ -57,8 +58,9 @@ impl Base {
             return None;
         }
         let named = match born {
-            Born::BySignIn => values.get("collation_connection").cloned(),
-            Born::ByReset => Some(Value::Text("".into())),
+            // MySQL takes its globals, as if SET had said them; MariaDB keeps what was agreed.
+            Born::ByReset if engine == Engine::MySql => Some(Value::Text("".into())),
+            Born::BySignIn | Born::ByReset => values.get("collation_connection").cloned(),
         };
         values.extend(named.map(|collation| (RESULTS_COLLATION, collation)));
         let is_system = values.get("time_zone").is_some_and(|zone: &Value| zone.text() == SYSTEM);
@@ -118,13 +120,14 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_by_what_was_asked() {
-        let base = Base::read(&["sql_mode", "autocommit"], "UTC\u{1f}0\u{1f}ANSI\u{1f}1", Born::ByReset).unwrap();
+        let base = Base::read(&["sql_mode", "autocommit"], "UTC\u{1f}0\u{1f}ANSI\u{1f}1", Born::ByReset, Engine::MySql)
+            .unwrap();
         assert_eq!(base.value("sql_mode"), Some(&Value::Text("ANSI".into())));
         assert!(base.value("autocommit").unwrap().is_on());
         assert_eq!(base.value("time_zone"), None);
-        assert_eq!(Base::read(&["sql_mode"], "UTC\u{1f}0", Born::BySignIn), None);
-        assert_eq!(Base::read(&["sql_mode"], "UTC\u{1f}0\u{1f}a\u{1f}b", Born::BySignIn), None);
-        assert_eq!(Base::read(&[], "", Born::BySignIn), None);
+        assert_eq!(Base::read(&["sql_mode"], "UTC\u{1f}0", Born::BySignIn, Engine::MySql), None);
+        assert_eq!(Base::read(&["sql_mode"], "UTC\u{1f}0\u{1f}a\u{1f}b", Born::BySignIn, Engine::MySql), None);
+        assert_eq!(Base::read(&[], "", Born::BySignIn, Engine::MySql), None);
     }
 
     #[test]
