@@ -28,7 +28,9 @@ def arguments():
     p.add_argument("--workloads", default=",".join(load.DEFAULT), help=f"comma-separated, of: {', '.join(load.WORKLOADS)}; or none")
     p.add_argument("--connections", default="16,64", help="numbers of connections (default %(default)s)")
     p.add_argument("--targets", default="direct,haproxy,switchboard",
-                   help="of: direct, haproxy, haproxy-again (a second HAProxy: how far the same thing differs from itself), switchboard")
+                   help="of: direct, haproxy, haproxy-again (a second HAProxy: how far the same thing differs from itself), switchboard, "
+                        "before (--before)")
+    p.add_argument("--before", metavar="BINARY", help="a switchboard of an earlier build, for the target before")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--seconds", type=int, default=8, help="of each measurement (default %(default)s)")
     p.add_argument("--tables", type=int, default=10)
@@ -65,9 +67,9 @@ def start_targets(args, binary, server, clients):
             chosen.append(server.target())
         elif name in ("haproxy", "haproxy-again"):
             chosen.append(targets.haproxy(name, server.port, clients))
-        elif name == "switchboard":
+        elif name in ("switchboard", "before"):
             own = args.switchboard_args.split() if args.switchboard_args else None
-            chosen.append(targets.switchboard(binary, server.port, own))
+            chosen.append(targets.switchboard(name, binary if name == "switchboard" else args.before, server.port, own))
         else:
             targets.fail(f"unknown target {name!r}")
     return chosen + [targets.foreign(text) for text in args.proxy]
@@ -124,6 +126,8 @@ def main():
             targets.fail(f"unknown workload {workload!r}; there are: {', '.join(load.WORKLOADS)}")
     threads = [int(n) for n in args.connections.split(",")]
     binary = args.binary or (build() if "switchboard" in args.targets.split(",") else None)
+    if "before" in args.targets.split(",") and not args.before:
+        targets.fail("the target before needs --before BINARY")
     needed = args.clients + SLACK if args.memory else max(threads) * 4
     limit = memory.raise_file_limit(needed * 3 + 1000)
 

@@ -155,14 +155,14 @@ listen mysql
     return Target(name, port, [child.pid]).wait(child)
 
 
-def switchboard(binary, server_port, args):
+def switchboard(name, binary, server_port, args):
     """Switchboard as anyone starts it without a file: statements classified, routed by effect between a writer and a
     reader (the same server, so that nothing but the proxy differs), digests counted, connections pooled."""
     port = free_port()
     url = f"mysql://{USER}:{PASSWORD}@127.0.0.1:{server_port}/{SCHEMA}"
     command = [binary, "run", *(args or ["--writer", url, "--reader", url]), "--listen", f"127.0.0.1:{port}"]
-    child = start("switchboard", [str(part).replace("{url}", url) for part in command])
-    return Target("switchboard", port, [child.pid]).wait(child)
+    child = start(name, [str(part).replace("{url}", url) for part in command])
+    return Target(name, port, [child.pid]).wait(child)
 
 
 def foreign(text):
