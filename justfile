@@ -36,6 +36,12 @@ state seconds="3600" seed="1":
     trap 'rm -rf "$dir"' EXIT
     TMPDIR=$dir SWITCHBOARD_STATE_PROGRAMS=1000000 SWITCHBOARD_STATE_SECONDS={{seconds}} SWITCHBOARD_STATE_SEED={{seed}} cargo test --test state -- --nocapture
 
+# MariaDB's own tests through the router, on a release build; those of the packages mariadb-test and mariadb-test-data
+mtr *args:
+    deploy/provision.sh mtr
+    cargo build --release
+    python3 tests/mtr/run.py {{args}}
+
 # Licences, sources and doubled dependencies
 deny:
     ./test deny

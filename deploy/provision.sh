@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests, the demo or the benchmarks need from the distribution's packages: only what is missing, and
-# saying what. Usage: deploy/provision.sh test|demo|bench
+# saying what. Usage: deploy/provision.sh test|demo|bench|mtr
 #
 # Installing a database server on Debian or Ubuntu starts it as a service. That is prevented here for as long as the
 # packages install: ours run from directories of their own, and what already runs on the machine is not touched.
@@ -90,8 +90,15 @@ case "${1:-}" in
         need sysbench sysbench
         need python3 python3
         ;;
+    mtr)
+        need_for_building
+        need_for_servers
+        need mariadb-test mariadb-test
+        need mariadb-test-data /usr/share/mysql/mysql-test/main/1st.test
+        need python3 python3
+        ;;
     *)
-        echo "usage: $0 test|demo|bench" >&2
+        echo "usage: $0 test|demo|bench|mtr" >&2
         exit 2
         ;;
 esac
