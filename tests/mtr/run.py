@@ -365,12 +365,19 @@ def make_template(work):
                "CREATE DATABASE IF NOT EXISTS test; ALTER DATABASE test CHARACTER SET latin1; USE mysql;",
                (SHARE / "mysql_test_data_timezone.sql").read_text(),
                "CREATE DATABASE IF NOT EXISTS mtr CHARACTER SET latin1;",
-               (SUITE / "include/mtr_warnings.sql").read_text(), (SUITE / "include/mtr_check.sql").read_text()]
+               *map(for_the_client, ("mtr_warnings.sql", "mtr_check.sql"))]
         done = subprocess.run(client, input="\n".join(sql).encode(), stdout=log, stderr=log)
         end(server, signal.SIGTERM)
         if done.returncode:
             sys.exit(f"the server's tables for tests could not be made: {(work / 'install.log').read_text()[-2000:]}")
     return template
+
+
+def for_the_client(file):
+    """A file of the suite as `mariadb` reads it, which takes the delimiter behind USE for a part of the name, and knows no
+    comment without a space behind its dashes."""
+    text = (SUITE / "include" / file).read_text().replace("use mtr||", "delimiter ;\nuse mtr;\ndelimiter ||")
+    return re.sub(r"^\s*--.*$", "", text, flags=re.MULTILINE)
 
 
 def first_lines(said, most=14):
