@@ -40,7 +40,7 @@ SKIPPED = 62  # mysqltest's exit code for a test that does not apply here
 SHORT = """1st alter_table bigint bool case cast comments compare constraints create_select ctype_ascii default delete distinct drop
     func_concat func_default func_equal func_if func_isnull func_op func_set group_by having insert_select insert_update join
     join_nested key limit lock lowercase_table negation_elimination null null_key olap order_by ps ps_1general range replace rollback
-    rowid_order select_found sp-code sp-vars sql_mode strict subselect temp_table truncate type_date type_enum type_float
+    select_found sp-code sp-vars sql_mode strict subselect temp_table truncate type_date type_enum type_float
     type_uint type_year union update user_var variables view_alias warnings""".split()
 
 # What a test includes when it stops or starts servers, which the run does itself.
