@@ -40,3 +40,12 @@ bitflags! {
         const ANSI_QUOTES = 1 << 15;
     }
 }
+
+impl Status {
+    /// Flags that are a session's and not one answer's: every answer repeats them.
+    pub const LASTING: Status = Status::IN_TRANSACTION
+        .union(Status::AUTOCOMMIT)
+        .union(Status::NO_BACKSLASH_ESCAPES)
+        .union(Status::IN_TRANSACTION_READ_ONLY)
+        .union(Status::ANSI_QUOTES);
+}

@@ -1,7 +1,7 @@
 //! The router's own answers: OK, ERR, and small results.
 
+use super::Session;
 use super::error::{SessionEnd, StatementError};
-use super::{LASTING, Session};
 use crate::net::write::write_all;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::{put_lenenc, put_lenenc_bytes, put_packet};
@@ -38,7 +38,7 @@ impl Session {
 
     /// The status flags for an answer of our own.
     pub(super) fn own_status(&self) -> Status {
-        self.status & LASTING
+        self.status & Status::LASTING
     }
 
     /// Sends OK as the whole answer to the present request.

@@ -53,7 +53,10 @@ impl Session {
     /// Every command but COM_QUERY, COM_STMT_EXECUTE and COM_QUIT.
     pub(super) async fn other_command(&mut self, command: Command) -> Result<(), SessionEnd> {
         match command {
-            Command::Ping => self.send_ok_as_left().await,
+            Command::Ping => {
+                self.count_conditions().await;
+                self.send_ok_as_left().await
+            }
             Command::InitDb => match self.init_schema().await? {
                 true => Ok(()),
                 false => self.forward(command, Effects::SET_SCHEMA).await,
@@ -256,6 +259,11 @@ impl Session {
             };
             self.give_up(home, left);
         }
+    }
+
+    /// Gives a link to others that has something of the session's on it, which only a reset takes away.
+    pub(super) fn give_up_stained(&self, link: Box<Link>) {
+        self.give_up(link, LeftBehind::State);
     }
 
     /// Gives a link to others, once what the session has left on it is gone.

@@ -203,10 +203,17 @@ impl Session {
             statement_id: None,
             effects: Effects::READ,
         };
-        match self.exchange(&mut link, &request).await {
-            Ok(outcome) => {
+        self.launch(&mut link, &request);
+        if !at_home {
+            link.relay.show(self.own_status());
+        }
+        match self.see_through(&mut link, &request, &mut None).await {
+            Ok(()) => {
+                let outcome = self.outcome(&mut link);
                 if let Some(status) = outcome.status {
-                    self.status = status;
+                    if at_home {
+                        self.status = status;
+                    }
                     link.status = status;
                 }
                 let more = |s: Status| s.contains(Status::CURSOR_EXISTS) && !s.contains(Status::LAST_ROW_SENT);

@@ -106,7 +106,7 @@ impl Session {
     pub(super) fn launch(&mut self, link: &mut Link, request: &Request) {
         let tracker = Tracker::new(request.expect, link.deprecate_eof, request.sequence);
         let client_tracks = self.capabilities.contains(Capabilities::SESSION_TRACK);
-        link.relay.begin(tracker, Manner { client_tracks, statement_id: request.statement_id });
+        link.relay.begin(tracker, Manner { client_tracks, statement_id: request.statement_id, shown: None });
         self.ticket.runs(link.backend().id, link.thread_id, link.hostgroup, link.stream.descriptor());
     }
 

@@ -47,13 +47,18 @@ impl Session {
     #[inline]
     pub(super) fn must_ask(&self, effects: Effects, outcome: &Outcome, link: &Link) -> bool {
         keeps_its_report(effects, outcome, link)
-            || is_uncertain(effects, outcome)
+            || self.is_uncertain(effects, outcome)
             || outcome.changes.as_deref().is_some_and(|c| c.unreported || !unsaid(&c.variables).is_empty())
+    }
+
+    /// True if an error does not tell whether a transaction is open. Without autocommit any statement may have opened one.
+    fn is_uncertain(&self, effects: Effects, outcome: &Outcome) -> bool {
+        outcome.error.is_some() && (effects.intersects(UNCERTAIN_AFTER_ERROR) || !self.state.autocommit)
     }
 
     /// Asks it.
     pub(super) async fn ask_server(&mut self, effects: Effects, outcome: &mut Outcome, link: &mut Link) {
-        let uncertain = is_uncertain(effects, outcome);
+        let uncertain = self.is_uncertain(effects, outcome);
         if keeps_its_report(effects, outcome, link) || uncertain {
             Box::pin(self.hear_changes(link, outcome, uncertain)).await;
         }
@@ -247,9 +252,4 @@ fn note_changes(outcome: &mut Outcome, changes: Changes) {
 /// True if a server keeps back what a statement has changed: an EOF packet has no room for it.
 fn keeps_its_report(effects: Effects, outcome: &Outcome, link: &Link) -> bool {
     outcome.ended_by_eof && effects.intersects(OUT_OF_SIGHT) && link.backend().engine() != Engine::MariaDb
-}
-
-/// True if an error does not tell whether a transaction is open.
-fn is_uncertain(effects: Effects, outcome: &Outcome) -> bool {
-    outcome.error.is_some() && effects.intersects(UNCERTAIN_AFTER_ERROR)
 }

@@ -2,8 +2,8 @@
 //!
 //! A client learns its number from the router's greeting, and no server knows that number (worse: a server may have given
 //! it to somebody else). `KILL QUERY n` ends what session *n* is running, by its server's own number; `KILL n` ends the
-//! session too. What is said to the server for that is [`super::killer`]'s. As on a server, one may kill the sessions of one's own account. `SELECT CONNECTION_ID()` is answered with the
-//! router's number for the same reason; inside a larger statement it is the server's.
+//! session too. What is said to the server for that is [`super::killer`]'s. As on a server, one may kill the sessions of one's own account. `CONNECTION_ID()`
+//! is the router's number for the same reason ([`super::own`]).
 
 use super::Session;
 use super::error::{SessionEnd, StatementError};
@@ -171,19 +171,7 @@ fn read_kill(sql: &[u8], mode: LexMode) -> Option<(u32, bool)> {
     number.map(|n| (n, query_only))
 }
 
-/// True for `SELECT CONNECTION_ID()` and nothing else.
-pub(super) fn asks_connection_id(digest: &[u8]) -> bool {
-    digest.eq_ignore_ascii_case(b"SELECT CONNECTION_ID()")
-}
-
 impl Session {
-    /// `SELECT CONNECTION_ID()`: the number that KILL takes.
-    pub(super) async fn tell_connection_id(&mut self) -> Result<(), SessionEnd> {
-        self.end_until_next();
-        let id = self.connection_id.to_string();
-        self.send_rows(&["CONNECTION_ID()"], &[vec![Some(id)]]).await
-    }
-
     /// KILL, by the router's numbers.
     pub(super) async fn kill(&mut self) -> Result<(), SessionEnd> {
         let text = self.inbox.payload().get(1..).unwrap_or_default();

@@ -22,6 +22,8 @@ pub struct Left {
     has_diagnostics: bool,
     /// The number of warnings that MySQL puts into the answers of commands that are no statements; MariaDB puts none there.
     told: u16,
+    /// The number counts one condition of an error that may have had others beside it.
+    is_least: bool,
     /// It was several statements, a call, or one that says how many rows there would have been.
     is_unclear: bool,
 }
@@ -48,6 +50,7 @@ impl Left {
             Engine::MySql => outcome.warnings.max(u16::from(outcome.error.is_some())),
             _ => 0,
         };
+        self.is_least = engine == Engine::MySql && outcome.error.is_some();
         self.was_rows = outcome.ended_by_rows;
         self.affected = outcome.affected_rows;
         self.has_diagnostics = outcome.warnings > 0 || outcome.error.is_some();
@@ -60,6 +63,16 @@ impl Left {
     /// The warnings that the answer to COM_PING or COM_SET_OPTION has.
     pub fn told(&self) -> u16 {
         self.told
+    }
+
+    /// True if the connection of the statement knows better how many there are.
+    pub fn is_least(&self) -> bool {
+        self.is_least
+    }
+
+    /// Its server has said how many.
+    pub fn tell(&mut self, warnings: u16) {
+        (self.told, self.is_least) = (warnings, false);
     }
 
     /// A statement that leaves the same on a connection of a new life, as far as a statement with these effects asks; empty

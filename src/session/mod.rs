@@ -37,6 +37,7 @@
 //! | [`state`] | what a session has set, and what holds it |
 //! | [`explain`] | `EXPLAIN ROUTE` |
 //! | [`kill`], [`killer`] | KILL, by the router's own numbers; the one connection that it goes over |
+//! | [`own`] | statements that ask for the session's own number |
 //! | [`drain`] | what a session may still do while the router drains |
 //! | [`display`] | what only a worker can see, shown to those who ask |
 //! | [`answer`], [`error`] | the router's own answers |
@@ -65,6 +66,7 @@ pub mod link;
 mod long_data;
 pub mod memory;
 pub mod numbers;
+mod own;
 pub mod place;
 pub mod prepared;
 pub mod previous;
@@ -175,13 +177,6 @@ pub struct Session {
     departure: Departure,
     prepared: Option<Box<prepared::Statements>>,
 }
-
-/// Status flags that the router's own answers repeat.
-const LASTING: Status = Status::IN_TRANSACTION
-    .union(Status::AUTOCOMMIT)
-    .union(Status::NO_BACKSLASH_ESCAPES)
-    .union(Status::IN_TRANSACTION_READ_ONLY)
-    .union(Status::ANSI_QUOTES);
 
 impl Session {
     /// A session for a client that has just proved who it is.

@@ -136,11 +136,13 @@ const ENDS_TRANSACTION: Effects = Effects::BEGIN.union(Effects::IMPLICIT_COMMIT)
 const OF_TRANSACTION: Effects =
     Effects::COMMIT.union(Effects::ROLLBACK).union(Effects::SAVEPOINT).union(Effects::CHAIN).union(Effects::RELEASE);
 
-/// The same, and what changes the session alone, or computes without a table: harmless wherever it is.
+/// The same, and what changes the session alone, or computes without a table, or asks about the server: harmless wherever it is.
 const AT_HOME_IN_IT: Effects = OF_TRANSACTION
     .union(Effects::SET_SCHEMA)
     .union(Effects::SET_SESSION)
     .union(Effects::SET_AUTOCOMMIT)
+    .union(Effects::READ)
+    .union(Effects::SERVER_BOUND)
     .union(Effects::CONSTANT);
 
 /// Decides.

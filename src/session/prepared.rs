@@ -21,6 +21,7 @@ use super::state::State;
 use super::state::pins::Pins;
 use super::statement::UNPLACED;
 use crate::protocol::codec::{HEADER, put_packet};
+use crate::protocol::command::Command;
 use crate::protocol::prepared::{CURSOR_FLAGS, Execute, STATEMENT_ID, Value, read_values};
 use crate::protocol::tracker::Expect;
 use crate::rules::{Execution, Plan, Route, Subject};
@@ -47,7 +48,7 @@ pub struct Statement {
     types: Option<Rc<[u8]>>,
     /// Parameters sent ahead, by their place: all pieces of each.
     pub(super) long_data: BTreeMap<u16, Vec<u8>>,
-    plan: Rc<Plan>,
+    pub(super) plan: Rc<Plan>,
     /// The route, where the text alone decides it.
     settled: Option<Rc<Route>>,
 }
@@ -140,9 +141,11 @@ impl Session {
         id: u32,
         text: Rc<[u8]>,
     ) -> Result<(), SessionEnd> {
-        let (number, known) = self.text_number(&self.state, &text, id);
+        let (number, known) = self.text_number(&self.state, &self.keyed(&plan, &text), id);
+        let mut request = request;
         let limit = snapshot.settings.max_statements_per_connection;
         let mut tried = super::checkout::Tried::default();
+        let effects = plan.facts.effects;
         loop {
             let held = self.home.is_some() && (self.home_pins.intersects(Pins::EVERYTHING) || !route.reader_safe);
             let mut link = if held {
@@ -155,6 +158,10 @@ impl Session {
             };
             self.make_room(&mut link, number, limit).await;
             self.worker.stats.counters.behind.prepare.inc();
+            request.frames = match self.own_text(&plan.facts, &text, &link) {
+                Some(own) => super::statement::command_frame(Command::Prepare, &own),
+                None => Vec::new(),
+            };
             match self.exchange(&mut link, &request).await {
                 Ok(outcome) => {
                     if outcome.warnings > 0 || outcome.error.is_some() {
@@ -187,8 +194,16 @@ impl Session {
                         };
                         self.prepared.get_or_insert_default().by_id.insert(id, statement);
                     }
+                    let names_variables = effects.contains(Effects::SET_USER_VARIABLE);
                     if held {
-                        self.home = Some(link)
+                        self.home = Some(link);
+                        if names_variables {
+                            self.note_things(Effects::SET_USER_VARIABLE, Some(id));
+                            self.home_pins |= self.things.pins();
+                        }
+                    } else if names_variables {
+                        // To prepare an assignment makes the variable, which another session would find.
+                        self.give_up_stained(link);
                     } else {
                         self.release(link)
                     }
@@ -433,7 +448,8 @@ impl Session {
     /// Gives a statement a number of its own where its text's is taken by another's cursor.
     pub(super) fn renumber(&mut self, id: u32) -> Result<(), StatementError> {
         let statement = self.statement(id, "mysqld_stmt_execute")?;
-        let (number, known) = self.text_number(&statement.state, &statement.text, id);
+        let key = self.keyed(&statement.plan, &statement.text);
+        let (number, known) = self.text_number(&statement.state, &key, id);
         if let Some(statement) = self.prepared.as_mut().and_then(|p| p.by_id.get_mut(&id)) {
             (statement.number, statement.known) = (number, known);
         }

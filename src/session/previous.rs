@@ -26,6 +26,21 @@ impl Session {
         reply.last_value()?.parse().ok()
     }
 
+    /// MySQL counts all conditions of a failed statement in its answer to a ping, and an error packet says one of them: the
+    /// connection that has them is asked, where the session still has it.
+    pub(super) async fn count_conditions(&mut self) {
+        if !self.left.is_least() {
+            return;
+        }
+        let worker = std::rc::Rc::clone(&self.worker);
+        let home = self.home.as_deref_mut().filter(|_| self.previous_at_home);
+        let Some(link) = self.last.as_deref_mut().or(home) else { return };
+        // A broken link shows at what is sent next.
+        if let Ok(reply) = worker.talk().ask(link, crate::protocol::command::Command::Ping, b"").await {
+            self.left.tell(reply.summary.warnings);
+        }
+    }
+
     /// Makes `LAST_INSERT_ID()` on a link say what it must say for this session. Connections come without an id: what a home
     /// has is the session's own, and where it has none, what the session remembers still holds.
     ///

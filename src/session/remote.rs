@@ -41,6 +41,8 @@ impl Session {
         let statement = self.statement(id, "mysqld_stmt_execute")?;
         let (text, number, made_in) = (Rc::clone(&statement.text), statement.number, Rc::clone(&statement.state));
         let known = Rc::clone(&statement.known);
+        let own = self.own_text(&statement.plan.facts, &text, link);
+        let text = own.map_or(text, Rc::from);
         self.make_room(link, number, limit).await;
         self.worker.stats.counters.behind.prepare.inc();
         let remote = match self.meant(&made_in, &link.state) {

@@ -129,9 +129,6 @@ impl Session {
             {
                 return answered;
             }
-            if planned.executing.is_none() && super::kill::asks_connection_id(&planned.plan.digest) {
-                return Box::pin(self.tell_connection_id()).await;
-            }
             if let Some(executing) = planned.executing.as_mut().filter(|e| e.cursor)
                 && !Box::pin(self.may_open_cursor(facts.effects)).await
             {
@@ -181,7 +178,10 @@ impl Session {
                     link
                 }
             };
-            let Some(executing) = planned.executing else { return Ok(self.take_off(link, from, planned)) };
+            let Some(executing) = planned.executing else {
+                self.put_own(&planned.plan, &mut planned.request, &link);
+                return Ok(self.take_off(link, from, planned));
+            };
             if self.is_ready(&mut link, &executing, &mut planned.request) {
                 return Ok(self.take_off(link, from, planned));
             }
@@ -306,6 +306,11 @@ impl Session {
                 pins: self.home_pins,
             }
             .into()),
+            // A session that holds a reader has prepared nothing by name: the server says so.
+            Place::ReadOnlyTransaction if names_prepared(plan) => match self.home.take() {
+                Some(link) => Ok((link, From::Home)),
+                None => Err(StatementError::ReadOnlyTransaction.into()),
+            },
             Place::ReadOnlyTransaction => Err(StatementError::ReadOnlyTransaction.into()),
         }
     }
@@ -354,6 +359,12 @@ impl Session {
         }
         Err(self.tally_unserved(route, lost.into()))
     }
+}
+
+/// True for a statement that does nothing where no statement was prepared by name.
+fn names_prepared(plan: &Plan) -> bool {
+    matches!(plan.facts.verb, Verb::Execute | Verb::Deallocate)
+        && !plan.facts.effects.intersects(Effects::MARIADB_ONLY | Effects::MULTI | Effects::UNKNOWN_FUNCTION)
 }
 
 /// ER_BAD_DB_ERROR.

@@ -9,6 +9,7 @@ pub mod classify;
 pub mod digest;
 pub mod effects;
 pub mod lexer;
+pub mod own;
 pub mod predicate;
 
 /// The `sql_mode` bits that change where a token begins and ends.

@@ -198,6 +198,8 @@ impl Side<'_> {
         let number = match self.numbers.get(&session) {
             Some(number) if self.direct => number.to_string(),
             _ => {
+                // The table is a picture that is taken anew when nobody has looked at it for a tenth of a second.
+                tokio::time::sleep(Duration::from_millis(150)).await;
                 let open = ask(self.admin, "SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX").await;
                 open.into_iter().flatten().next().unwrap_or_default()
             }

@@ -126,6 +126,8 @@ pub struct Manner {
     pub client_tracks: bool,
     /// Put this statement id in place of the server's in the answer to a PREPARE.
     pub statement_id: Option<u32>,
+    /// Show the client these flags of the session in the place of the connection's ([`Relay::show`]).
+    pub shown: Option<Status>,
 }
 
 /// A request on its way to a server, and its response on its way back. Each link has one, used for one request after the
@@ -208,6 +210,12 @@ impl Relay {
         }
         self.is_sent = true;
         Poll::Ready(Ok(()))
+    }
+
+    /// The connection is not the session's home: what the answer's end says of transactions and modes is to be the session's. For
+    /// answers of rows.
+    pub fn show(&mut self, session: Status) {
+        self.manner.shown = Some(session);
     }
 
     /// The client's file has been passed on; the last frame had the sequence number `sent`.
@@ -389,7 +397,7 @@ impl Relay {
                 self.outcome.note(&summary);
                 self.outcome.ended_by_eof = payload.len() == EOF && payload[0] == 0xfe;
                 if !summary.status.contains(Status::SESSION_STATE_CHANGED) {
-                    return Ok(false);
+                    return Ok(self.manner.shown.is_some());
                 }
                 let changes = self.outcome.changes.get_or_insert_default();
                 if self.outcome.ended_by_eof {
@@ -426,6 +434,11 @@ impl Relay {
         if let (Packet::Prepared { .. }, Some(id)) = (packet, self.manner.statement_id) {
             self.out.extend_from_slice(whole);
             self.out[before + HEADER + 1..before + HEADER + 5].copy_from_slice(&id.to_le_bytes());
+        } else if let (Some(shown), Some(Summary { status, .. })) = (self.manner.shown, ended(packet)) {
+            // The flags stand at the same place in an EOF packet and in the OK packet of a result without changed rows.
+            let status = (status - Status::LASTING) | (shown & Status::LASTING);
+            self.out.extend_from_slice(whole);
+            self.out[before + HEADER + 3..before + HEADER + 5].copy_from_slice(&status.bits().to_le_bytes());
         } else {
             let mut plain = buffers.take();
             let rewritten = without_session_track(payload, &mut plain);
@@ -435,6 +448,14 @@ impl Relay {
         }
         self.outcome.bytes += (self.out.len() - before) as u64;
         Ok(())
+    }
+}
+
+/// What the end of rows says, where that is all it says.
+fn ended(packet: Packet) -> Option<Summary> {
+    match packet {
+        Packet::RowsEnd(summary) if !summary.status.contains(Status::SESSION_STATE_CHANGED) => Some(summary),
+        _ => None,
     }
 }
 

@@ -82,7 +82,8 @@ static READABLE: LazyLock<HashMap<&'static str, Effects>> = LazyLock::new(|| {
     both.chain(mariadb).chain(mysql).collect()
 });
 
-/// Variables that a session carries with it, or that describe no particular server: what drivers ask when they connect.
+/// Variables that a session carries with it, or that describe no particular server: what drivers ask when they connect. A server's
+/// version is its own: the home's is asked for.
 const BOTH: &str = "
     autocommit auto_increment_increment auto_increment_offset big_tables bulk_insert_buffer_size character_set_client
     character_set_connection character_set_database character_set_filesystem character_set_results character_set_server
@@ -95,11 +96,9 @@ const BOTH: &str = "
     max_sp_recursion_depth min_examined_row_limit net_buffer_length net_read_timeout net_retry_count
     net_write_timeout old_alter_table optimizer_prune_level optimizer_search_depth optimizer_switch performance_schema
     preload_buffer_size protocol_version range_alloc_block_size read_buffer_size read_rnd_buffer_size
-    session_track_schema session_track_state_change session_track_system_variables session_track_transaction_info
     sort_buffer_size sql_auto_is_null sql_big_selects sql_buffer_result sql_mode sql_notes sql_quote_show_create
     sql_safe_updates sql_select_limit sql_warnings system_time_zone time_zone tmp_table_size transaction_isolation
-    transaction_read_only unique_checks updatable_views_with_limit version version_comment version_compile_machine
-    version_compile_os wait_timeout
+    transaction_read_only unique_checks updatable_views_with_limit wait_timeout
     ";
 
 /// Gone from MySQL 8, or never in it.
@@ -113,7 +112,7 @@ const MARIADB: &str = "
 
 const MYSQL: &str = "
     cte_max_recursion_depth default_collation_for_utf8mb4 information_schema_stats_expiry max_execution_time
-    print_identified_with_as_hex resultset_metadata session_track_gtids sql_generate_invisible_primary_key
+    print_identified_with_as_hex resultset_metadata sql_generate_invisible_primary_key
     sql_require_primary_key temptable_max_ram use_secondary_engine windowing_use_high_precision
     ";
 
@@ -165,7 +164,7 @@ mod tests {
     #[test]
     fn servers_and_sessions_are_told_apart() {
         let effects = |text: &str| Variable::read(text.as_bytes()).map(|v| v.read_effects());
-        assert_eq!(effects("@@version_comment"), Some(Effects::empty()));
+        assert_eq!(effects("@@license"), Some(Effects::empty()));
         assert_eq!(effects("@@session.sql_mode"), Some(Effects::empty()));
         for bound in [
             "@@hostname",
@@ -175,6 +174,8 @@ mod tests {
             "@@read_only",
             "@@global.sql_mode",
             "@@new_one",
+            "@@version",
+            "@@session_track_schema",
         ] {
             assert_eq!(effects(bound), Some(Effects::SERVER_BOUND), "{bound}");
         }
