@@ -19,7 +19,7 @@ WORKLOADS = {
     "read-write": ("oltp_read_write", ["--db-ps-mode=disable"], "oltp_read_write, text"),
     "ranges": (LUA / "ranges.lua", ["--db-ps-mode=disable"], "1,000-row ranges, text"),
     "reconnect": (LUA / "reconnect.lua", ["--db-ps-mode=disable"], "a connection for every query"),
-    "signin": (LUA / "signin.lua", ["--db-ps-mode=disable"], "a connection for SET NAMES and a query"),
+    "signin": (LUA / "reconnect.lua", ["--db-ps-mode=disable", "--set-names=on"], "a connection for SET NAMES and a query"),
     "read-only-prepared": ("oltp_read_only", ["--db-ps-mode=auto"], "oltp_read_only, prepared"),
     "read-write-prepared": ("oltp_read_write", ["--db-ps-mode=auto"], "oltp_read_write, prepared"),
 }

@@ -28,16 +28,18 @@ const THE_ROUTERS: [&str; 4] = [
 
 impl Session {
     /// Puts a statement's text into other words, if it asks for the session's own.
-    pub(super) fn put_own(&self, plan: &Plan, request: &mut Request, link: &Link) {
-        let payload = self.inbox.payload();
-        if payload.first() != Some(&(Command::Query as u8)) {
-            return;
+    pub(super) fn put_own(&self, facts: &Facts, command: Command, text: &[u8], request: &mut Request, link: &Link) {
+        let own = self.own_text(facts, text, link);
+        request.frames = own.map_or_else(Vec::new, |own| command_frame(command, &own));
+    }
+
+    /// The same for the command at hand, if that is a statement's text.
+    pub(super) fn put_own_query(&self, facts: &Facts, request: &mut Request, link: &Link) {
+        if let Some((command, text)) = self.inbox.payload().split_first()
+            && *command == Command::Query as u8
+        {
+            self.put_own(facts, Command::Query, text, request, link);
         }
-        let text = payload.get(1..).unwrap_or_default();
-        request.frames = match self.own_text(&plan.facts, text, link) {
-            Some(own) => command_frame(Command::Query, &own),
-            None => Vec::new(),
-        };
     }
 
     /// A statement's text in other words, for this link; none where it can stay as it is.

@@ -137,12 +137,11 @@ impl Session {
         snapshot: &Snapshot,
         plan: Rc<Plan>,
         route: &Rc<Route>,
-        request: Request,
+        mut request: Request,
         id: u32,
         text: Rc<[u8]>,
     ) -> Result<(), SessionEnd> {
         let (number, known) = self.text_number(&self.state, &self.keyed(&plan, &text), id);
-        let mut request = request;
         let limit = snapshot.settings.max_statements_per_connection;
         let mut tried = super::checkout::Tried::default();
         let effects = plan.facts.effects;
@@ -158,10 +157,7 @@ impl Session {
             };
             self.make_room(&mut link, number, limit).await;
             self.worker.stats.counters.behind.prepare.inc();
-            request.frames = match self.own_text(&plan.facts, &text, &link) {
-                Some(own) => super::statement::command_frame(Command::Prepare, &own),
-                None => Vec::new(),
-            };
+            self.put_own(&plan.facts, Command::Prepare, &text, &mut request, &link);
             match self.exchange(&mut link, &request).await {
                 Ok(outcome) => {
                     if outcome.warnings > 0 || outcome.error.is_some() {
@@ -457,8 +453,8 @@ impl Session {
     }
 }
 
-/// A server's error for a statement number that it does not have.
-const UNKNOWN_STATEMENT: u16 = 1243;
+/// ER_UNKNOWN_STMT_HANDLER: a server has no prepared statement of that number, or of that name.
+pub(super) const UNKNOWN_STATEMENT: u16 = 1243;
 /// Where an execution's payload has its cursor flags.
 pub(super) const FLAGS: usize = STATEMENT_ID + 4;
 

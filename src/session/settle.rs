@@ -3,6 +3,7 @@
 use super::Session;
 use super::link::Link;
 use super::link::relay::Outcome;
+use super::prepared::UNKNOWN_STATEMENT;
 use super::state::pins::Pins;
 use super::statement::From;
 use crate::protocol::status::Status;
@@ -51,9 +52,6 @@ const XA_ENDS: [&[u8]; 2] = [b"XA COMMIT", b"XA ROLLBACK"];
 /// a trigger's SIGNAL. Others come before the first row. Source: both engines' error references.
 const ERRORS_OF_ROWS: [u16; 15] =
     [1022, 1048, 1062, 1169, 1264, 1292, 1364, 1366, 1406, 1452, 1526, 1586, 1644, 3819, 4025];
-
-/// ER_UNKNOWN_STMT_HANDLER: nobody prepared a statement of that name.
-const UNKNOWN_HANDLER: u16 = 1243;
 
 /// ER_PARSE_ERROR.
 const PARSE_ERROR: u16 = 1064;
@@ -285,7 +283,7 @@ fn has_done_nothing(effects: Effects, outcome: &Outcome) -> bool {
     let dynamic = Effects::MULTI | Effects::CALL | Effects::TEXT_PREPARE | Effects::UNKNOWN_FUNCTION;
     match outcome.error {
         Some(PARSE_ERROR) => !effects.intersects(dynamic),
-        Some(UNKNOWN_HANDLER) => !effects.intersects(Effects::MULTI | Effects::CALL | Effects::UNKNOWN_FUNCTION),
+        Some(UNKNOWN_STATEMENT) => !effects.intersects(Effects::MULTI | Effects::CALL | Effects::UNKNOWN_FUNCTION),
         Some(_) => !effects.intersects(dynamic | Effects::READ | Effects::UNPROVEN),
         None => false,
     }

@@ -179,7 +179,7 @@ impl Session {
                 }
             };
             let Some(executing) = planned.executing else {
-                self.put_own(&planned.plan, &mut planned.request, &link);
+                self.put_own_query(&planned.plan.facts, &mut planned.request, &link);
                 return Ok(self.take_off(link, from, planned));
             };
             if self.is_ready(&mut link, &executing, &mut planned.request) {
