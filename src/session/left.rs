@@ -22,7 +22,7 @@ pub struct Left {
     has_diagnostics: bool,
     /// The number of warnings that MySQL puts into the answers of commands that are no statements; MariaDB puts none there.
     told: u16,
-    /// The number counts one condition of an error that may have had others beside it.
+    /// `told` is only a lower bound: it counts the error itself, and MySQL may have noted more conditions beside it.
     is_least: bool,
     /// It was several statements, a call, or one that says how many rows there would have been.
     is_unclear: bool,
@@ -65,12 +65,12 @@ impl Left {
         self.told
     }
 
-    /// True if the connection of the statement knows better how many there are.
+    /// True if the number of conditions is only a lower bound, and the statement's connection must be asked for it.
     pub fn is_least(&self) -> bool {
         self.is_least
     }
 
-    /// Its server has said how many.
+    /// Takes down the number of conditions that the server itself has said.
     pub fn tell(&mut self, warnings: u16) {
         (self.told, self.is_least) = (warnings, false);
     }

@@ -66,7 +66,7 @@ struct Frame {
     from: Option<usize>,
     /// Where its last token ends.
     to: usize,
-    /// A word of it is another now.
+    /// A part of the present column was rewritten.
     is_changed: bool,
     /// It has an alias for sure.
     has_as: bool,
@@ -225,7 +225,7 @@ impl Walk<'_> {
         self.frame().is_changed = true;
     }
 
-    /// The present column is over: it keeps its name.
+    /// Ends the present column. If it was rewritten and has no alias, it gets its old text as its alias.
     fn end_column(&mut self) {
         let frame = self.frame();
         let is_named = frame.has_as || frame.last == Ending::Name && frame.before != Ending::Open;
@@ -234,7 +234,6 @@ impl Walk<'_> {
         if !frame.in_list {
             return;
         }
-        // Whoever stands around it has changed too.
         let Some(text) = from.and_then(|from| self.sql.get(from..to)) else { return };
         if was_changed && text.len() <= LONGEST_ALIAS {
             let mut alias = b" AS `".to_vec();
@@ -247,7 +246,8 @@ impl Walk<'_> {
         self.next_column();
     }
 
-    /// What is around a list of columns hears of its changes; the next column has none yet.
+    /// Begins the next column. If the one before was rewritten, the column that encloses this list was rewritten with it, and
+    /// needs its old name too.
     fn next_column(&mut self) {
         let changed = std::mem::take(&mut self.frame().is_changed);
         if let [.., around, _] = self.frames.as_mut_slice() {
