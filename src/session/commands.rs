@@ -252,12 +252,27 @@ impl Session {
         }
         if let Some(home) = self.home.take() {
             let pins = std::mem::take(&mut self.home_pins);
-            let left = match pins.intersects(Pins::NEEDS_RESET) {
+            let left = match pins.intersects(Pins::NEEDS_RESET) || home.is_doubtful {
                 true => LeftBehind::State,
                 false if pins.contains(Pins::INSERT_ID) => LeftBehind::InsertId,
                 false => LeftBehind::Nothing,
             };
             self.give_up(home, left);
+        }
+        if std::mem::take(&mut self.leaves_doubt) {
+            self.reset_doubtful();
+        }
+    }
+
+    /// What the session may have left on connections that are idle now (a lock that a trigger took, for instance) ends with it.
+    fn reset_doubtful(&self) {
+        let mine = |link: &Link| link.is_doubtful && link.owner == self.serial;
+        loop {
+            let link = self.worker.pool.borrow_mut().take_where(|link| mine(link));
+            match link {
+                Some(link) => self.give_up(link, LeftBehind::State),
+                None => return,
+            }
         }
     }
 

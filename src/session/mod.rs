@@ -160,6 +160,8 @@ pub struct Session {
     insert_id: Option<u64>,
     /// When the session last wrote (router's milliseconds), while that matters.
     wrote_at: Option<u64>,
+    /// A connection that it had may have something unknown of the session's on it ([`Link::is_doubtful`]).
+    leaves_doubt: bool,
     /// The open transaction has written.
     transaction_wrote: bool,
     /// The status flags that the client last saw.
@@ -231,6 +233,7 @@ impl Session {
             left: left::Left::default(),
             insert_id: None,
             wrote_at: None,
+            leaves_doubt: false,
             transaction_wrote: false,
             status: Status::AUTOCOMMIT,
             began: Instant::now(),
