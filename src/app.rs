@@ -36,7 +36,7 @@ pub use control::run;
 
 use crate::net::outbox;
 use crate::session::worker::{Published, Worker};
-use crate::session::{display, drain, kill};
+use crate::session::worker::{display, drain, kill, strike};
 use arc_swap::ArcSwap;
 use gate::{Gate, Listener, Reception};
 pub use setup::Setup;
@@ -180,7 +180,7 @@ async fn work(
     needed("it takes no clients any more", Box::pin(Rc::clone(&reception).work(ends.mailbox)));
     needed(
         "it hears no KILL any more",
-        Box::pin(kill::listen(Rc::clone(&worker), Rc::clone(&reception.registry), ends.kills)),
+        Box::pin(strike::listen(Rc::clone(&worker), Rc::clone(&reception.registry), ends.kills)),
     );
     needed("it shows nothing any more", Box::pin(display::listen(Rc::clone(&worker), ends.looks)));
     if let Some(orders) = ends.orders {
@@ -304,7 +304,7 @@ fn bind_unix(setup: &Setup) -> Result<Option<std::os::unix::net::UnixListener>, 
 }
 
 /// Publishes a first snapshot.
-pub fn publish(snapshot: crate::session::snapshot::Snapshot) -> Published {
+pub fn publish(snapshot: crate::session::worker::snapshot::Snapshot) -> Published {
     Arc::new(ArcSwap::from_pointee(snapshot))
 }
 

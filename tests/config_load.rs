@@ -8,7 +8,7 @@ use switchboard::config::backends::{AdminStatus, Policy};
 use switchboard::config::{Cause, Loaded, load, load_without_secrets, watch};
 use switchboard::net::tls::TlsMode;
 use switchboard::rules::{Horizon, HorizonKind, Role};
-use switchboard::session::settings::Scope;
+use switchboard::session::worker::settings::Scope;
 use switchboard::sql::effects::Effects;
 
 fn repository() -> PathBuf {

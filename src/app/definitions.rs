@@ -6,7 +6,7 @@
 
 use crate::backend::Backend;
 use crate::backend::catalogue::{self, Entry, Moment};
-use crate::session::snapshot::Snapshot;
+use crate::session::worker::snapshot::Snapshot;
 use crate::sql::definitions::{Definition, Definitions, Kind};
 use std::sync::Arc;
 

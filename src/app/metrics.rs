@@ -7,9 +7,9 @@
 use super::view::{Then, View};
 use crate::backend::health::State;
 use crate::backend::lag::Reading;
-use crate::session::registry::Activity;
 use crate::session::state::pins::Pins;
-use crate::session::tally::REASON_NAMES;
+use crate::session::statement::tally::REASON_NAMES;
+use crate::session::worker::registry::Activity;
 use crate::sql::effects::Verb;
 use crate::telemetry::events::{self, Family};
 use crate::telemetry::routes::Doubt;

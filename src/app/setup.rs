@@ -11,7 +11,7 @@ use crate::config::Loaded;
 use crate::config::admin::AdminSettings;
 use crate::config::backends::{AdminStatus, BackendSettings, HostgroupSettings, Policy, UnknownCatalogue, UnknownLag};
 use crate::rules::CacheLimits;
-use crate::session::snapshot::{Frontend, Snapshot};
+use crate::session::worker::snapshot::{Frontend, Snapshot};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! The running router as other threads see it: the metrics page, the admin port, the status page.
 //!
 //! Reads atomics and published snapshots; workers never wait, and are asked for nothing but what only they can see
-//! ([`crate::session::display`]). Sums are over all workers, each read at a
+//! ([`crate::session::worker::display`]). Sums are over all workers, each read at a
 //! slightly different moment.
 
 use super::gate::Gate;
@@ -9,11 +9,11 @@ use super::reloads::Reload;
 use crate::backend::hostgroup::{Hostgroup, Member};
 use crate::backend::server::BackendId;
 use crate::rules::coverage::{self, Unserved};
-use crate::session::display::{Look, Shown};
-use crate::session::memory::Memory;
-use crate::session::registry::Glimpse;
-use crate::session::snapshot::Snapshot;
-use crate::session::tally::REASON_NAMES;
+use crate::session::statement::tally::REASON_NAMES;
+use crate::session::worker::display::{Look, Shown};
+use crate::session::worker::memory::Memory;
+use crate::session::worker::registry::Glimpse;
+use crate::session::worker::snapshot::Snapshot;
 use crate::telemetry::ledger::Tally;
 use crate::telemetry::routes::{RouteTaken, Sightings, Unproven, UnprovenLabel};
 use crate::telemetry::stats::{BUCKETS_US, DigestLabel, DigestTally, ErrorLabel, PoolTally, WorkerStats};

@@ -15,7 +15,7 @@ use crate::auth::Secret;
 use crate::rules::{
     BuildFault, CacheLimits, FastRoute, Hostgroup, Item, RuleSet, RuleSetSettings, RuleSettings, TableSettings,
 };
-use crate::session::settings::SessionSettings;
+use crate::session::worker::settings::SessionSettings;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

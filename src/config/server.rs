@@ -9,7 +9,7 @@ use crate::auth::RsaKey;
 use crate::net::tls::{ServerIdentity, server_config};
 use crate::rules::CacheLimits;
 use crate::rules::coverage::Needs;
-use crate::session::settings::{Scope, SessionSettings};
+use crate::session::worker::settings::{Scope, SessionSettings};
 use jiff::tz::TimeZone;
 use std::sync::Arc;
 use std::time::Duration;

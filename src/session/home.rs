@@ -7,16 +7,17 @@
 //! It refuses to turn a client away because its home cannot be reached: reads may be served all the same, and then the
 //! session is like the first server that answers.
 
-use super::Session;
-use super::checkout::Tried;
-use super::error::{SessionEnd, StatementError};
-use super::snapshot::Snapshot;
-use super::state::base::{Base, Born};
-use super::state::pins::Pins;
-use super::state::{State, Values};
-use super::worker::FRESH;
 use crate::protocol::status::Status;
 use crate::rules::Route;
+use crate::session::error::{SessionEnd, StatementError};
+use crate::session::parts::Session;
+use crate::session::parts::left::Left;
+use crate::session::state::base::{Base, Born};
+use crate::session::state::pins::Pins;
+use crate::session::state::{State, Values};
+use crate::session::supply::Tried;
+use crate::session::worker::FRESH;
+use crate::session::worker::snapshot::Snapshot;
 use crate::sql::lexer::{Lexer, TokenKind};
 use std::rc::Rc;
 
@@ -232,7 +233,7 @@ impl Session {
         self.ensure_schema(&snapshot, &tiers, name, &state).await?;
         self.enter(state.values.clone());
         self.previous = 0;
-        self.left = super::left::Left::default();
+        self.left = Left::default();
         self.send_ok_with(b"", &[], Some(name)).await?;
         Ok(true)
     }

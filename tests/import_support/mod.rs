@@ -202,6 +202,30 @@ fn split_list(list: &str) -> Vec<String> {
     items
 }
 
+/// Who calls whose methods of one type, where many files have `impl` blocks of it: calls on `self` in these blocks.
+pub fn calls(texts: &[(String, String)], of: &str) -> Arrows {
+    let block = Regex::new(&format!(r"(?ms)^impl {of} \{{(.*?)^\}}")).unwrap();
+    let method = Regex::new(r"(?m)^    (?:pub(?:\([^)]*\))? )?(?:async )?fn (\w+)").unwrap();
+    let call = Regex::new(r"\bself\s*\.\s*(\w+)\s*\(").unwrap();
+    let blocks =
+        |text: &str| -> Vec<String> { block.captures_iter(&code_only(text)).map(|c| c[1].to_owned()).collect() };
+    let mut homes: BTreeMap<String, &String> = BTreeMap::new();
+    for (file, text) in texts {
+        for block in blocks(text) {
+            homes.extend(method.captures_iter(&block).map(|c| (c[1].to_owned(), file)));
+        }
+    }
+    let mut arrows = Arrows::new();
+    for (file, text) in texts {
+        for block in blocks(text) {
+            let called =
+                call.captures_iter(&block).filter_map(|c| homes.get(&c[1]).copied()).filter(|home| *home != file);
+            arrows.entry(file.clone()).or_default().extend(called.cloned());
+        }
+    }
+    arrows
+}
+
 /// The circles: each a list of files of which every one leads to every other, sorted.
 pub fn circles(arrows: &Arrows) -> Vec<Vec<String>> {
     let reach: BTreeMap<&String, BTreeSet<&String>> = arrows.keys().map(|file| (file, reached(arrows, file))).collect();

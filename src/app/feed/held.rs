@@ -3,7 +3,7 @@
 use crate::admin::tables::servers::place_of;
 use crate::admin::tables::values::{Hash, Row, row};
 use crate::app::view::View;
-use crate::session::display::{IdleLink, Look, PreparedText};
+use crate::session::worker::display::{IdleLink, Look, PreparedText};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 

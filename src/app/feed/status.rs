@@ -6,8 +6,8 @@ use crate::backend::Backend;
 use crate::backend::record::Asked;
 use crate::session::Session;
 use crate::session::link::Link;
-use crate::session::registry::Activity;
 use crate::session::state::pins::Pins;
+use crate::session::worker::registry::Activity;
 use crate::sql::effects::Verb;
 use std::sync::Arc;
 

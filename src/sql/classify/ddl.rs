@@ -126,10 +126,6 @@ impl Scan<'_> {
             self.table_list(Access::Write);
             return self.skip();
         }
-        if kw == Kw::ALTER {
-            // It may get another name.
-            self.effects |= Effects::STORED_DEFINITION;
-        }
         self.table(Access::Write);
         let like = usize::from(self.cur.is_op_at(0, b"("));
         if self.cur.kw_at(like) == Kw::LIKE {

@@ -1,0 +1,173 @@
+//! COM_STMT_PREPARE: a text is prepared on a server of its route, and is the session's statement from then on.
+//!
+//! Preparing runs nothing, so that it is tried again elsewhere where a backend fails. What is done with the statement is in
+//! [`crate::session::prepared`].
+
+use crate::protocol::command::Command;
+use crate::protocol::tracker::Expect;
+use crate::rules::{Plan, Route};
+use crate::session::error::{SessionEnd, StatementError};
+use crate::session::link::text::Told;
+use crate::session::parts::Session;
+use crate::session::parts::request::{Delivered, Failed, Request};
+use crate::session::parts::statements::Statement;
+use crate::session::state::pins::Pins;
+use crate::session::worker::snapshot::Snapshot;
+use crate::sql::effects::Effects;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+impl Session {
+    /// COM_STMT_PREPARE.
+    pub(in crate::session) async fn prepare(&mut self) -> Result<(), SessionEnd> {
+        self.worker.stats.counters.front.prepare.inc();
+        let snapshot = self.worker.snapshot();
+        let statements = self.prepared.get_or_insert_default();
+        let limit = snapshot.settings.max_statements;
+        if statements.by_id.len() >= limit {
+            return Err(StatementError::TooManyStatements(limit).into());
+        }
+        statements.last_id = statements.last_id.wrapping_add(1).max(1);
+        while statements.by_id.contains_key(&statements.last_id) {
+            statements.last_id = statements.last_id.wrapping_add(1).max(1);
+        }
+        let id = statements.last_id;
+        let text: Rc<[u8]> = self.inbox.payload().get(1..).unwrap_or_default().into();
+        let (plan, route) = self.plan_prepared(&snapshot, &self.subject, &text, &[]);
+        if self.is_answered(&route) && route.ok_msg.is_none() && route.rule_id.is_some() && route.tiers.is_empty() {
+            // Refused by a rule of its own: at once, as the statement would be. What only the values can decide waits.
+            if !plan.follows_from_text() {
+                tracing::debug!("a route that depends on values is decided at execution");
+            } else {
+                return Err(StatementError::Refused(route.refusal.as_deref().unwrap_or_default().to_owned()).into());
+            }
+        }
+        let route = prepare_route(&route);
+        // Preparing runs nothing: it needs no previous result and opens no transaction.
+        let request = Request {
+            frames: Vec::new(),
+            sequence: self.inbox.sequence(),
+            expect: Expect::Prepare,
+            statement_id: Some(id),
+            effects: if route.reader_safe { Effects::READ } else { Effects::WRITE },
+        };
+        self.run_prepare(&snapshot, plan, &route, request, id, text).await
+    }
+
+    async fn run_prepare(
+        &mut self,
+        snapshot: &Snapshot,
+        plan: Rc<Plan>,
+        route: &Rc<Route>,
+        mut request: Request,
+        id: u32,
+        text: Rc<[u8]>,
+    ) -> Result<(), SessionEnd> {
+        let (number, known) = self.text_number(&self.state, &self.keyed(&plan, &text), id);
+        let limit = snapshot.settings.max_statements_per_connection;
+        let mut tried = crate::session::supply::Tried::default();
+        let effects = plan.facts.effects;
+        loop {
+            let held = self.home.is_some() && (self.home_pins.intersects(Pins::EVERYTHING) || !route.reader_safe);
+            let mut link = if held {
+                self.home.take().ok_or(StatementError::Malformed)?
+            } else {
+                match self.ready_link(&route.tiers, snapshot).filter(|_| tried.backends.is_empty()) {
+                    Some(link) => link,
+                    None => self.obtain(&self.state, &route.tiers, snapshot, &mut tried).await?,
+                }
+            };
+            self.make_room(&mut link, number, limit).await;
+            self.worker.stats.counters.behind.prepare.inc();
+            self.put_own(&plan.facts, Command::Prepare, &text, &mut request, &link);
+            match self.exchange(&mut link, &request).await {
+                Ok(outcome) => {
+                    if outcome.warnings > 0 || outcome.error.is_some() {
+                        link.diagnostics = self.serial;
+                        self.left.note(link.backend().engine(), false, Effects::empty(), &outcome);
+                        self.previous = link.serial;
+                    }
+                    if let Some((remote, columns, parameters)) = outcome.prepared {
+                        link.remember(remote, number, &known);
+                        known.tell(|| Told {
+                            schema: self.state.values.schema.clone().unwrap_or_default(),
+                            user: self.account.name().into(),
+                            digest: plan.hash,
+                            columns,
+                            parameters,
+                            text: Rc::clone(&text),
+                        });
+                        let settled = plan.settled().cloned();
+                        let statement = Statement {
+                            text,
+                            number,
+                            known,
+                            state: Rc::clone(&self.state),
+                            subject: Box::new(self.subject.clone()),
+                            parameters,
+                            types: None,
+                            long_data: BTreeMap::new(),
+                            plan,
+                            settled,
+                        };
+                        self.prepared.get_or_insert_default().by_id.insert(id, statement);
+                    }
+                    let names_variables = effects.contains(Effects::SET_USER_VARIABLE);
+                    if held {
+                        self.home = Some(link);
+                        if names_variables {
+                            self.note_things(Effects::SET_USER_VARIABLE, Some(id));
+                            self.home_pins |= self.things.pins();
+                        }
+                    } else if names_variables {
+                        // To prepare an assignment makes the variable, which another session would find.
+                        self.give_up_stained(link);
+                    } else {
+                        self.release(link)
+                    }
+                    return Ok(());
+                }
+                Err(Failed::Client(end)) => {
+                    self.discard(link);
+                    return Err(end);
+                }
+                Err(Failed::Backend(failure)) => {
+                    let backend = std::sync::Arc::clone(link.backend());
+                    backend.failed(crate::backend::health::Cause::Connection(failure.why.clone()));
+                    let mut lost = self.lost(&link, &failure.why);
+                    self.discard(link);
+                    if failure.delivered != Delivered::Nothing {
+                        return Err(SessionEnd::HalfAnswered { backend: backend.name.to_string(), why: failure.why });
+                    }
+                    if held {
+                        if let StatementError::Lost { pins, .. } = &mut lost {
+                            *pins = std::mem::take(&mut self.home_pins);
+                        }
+                        return Err(lost.into());
+                    }
+                    // Nothing ran: preparing again elsewhere is always safe.
+                    if tried.why == failure.why {
+                        tried.backends.push(backend.id);
+                    }
+                    tried.why = failure.why;
+                }
+            }
+        }
+    }
+}
+
+/// Preparing runs nothing: it needs a server that knows the tables, and any hostgroup of the route does, those too that a
+/// horizon takes out until the values are known, and the writer last. What may not run on a reader is prepared on the
+/// writer, where it will run.
+fn prepare_route(route: &Rc<Route>) -> Rc<Route> {
+    let mut own = (**route).clone();
+    let mut tiers: Vec<u32> = route.tiers.to_vec();
+    if route.reader_safe {
+        tiers.extend(route.excluded.iter().chain([&route.writer]));
+    } else if tiers.is_empty() {
+        tiers.push(route.writer);
+    }
+    own.tiers = tiers.into();
+    own.refusal = None;
+    Rc::new(own)
+}

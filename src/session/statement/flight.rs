@@ -1,0 +1,233 @@
+//! The way of nearly every statement: planned, sent over a link that is at hand, answered, settled.
+//!
+//! ```text
+//!  set_out ─┬─▶ Gone ──(the loop waits for the answer)─┬─▶ land
+//!           │                                          └─▶ divert: a file, a failure, a server to be asked ──┐
+//!           ├─▶ Held: an answer of the router's own, a link to be had or made ready first ───────────────────┼─▶ long
+//!           └─▶ Other: no statement, or one with something beside it ──▶ obey                                ┘
+//! ```
+//!
+//! Plain functions, and one wait, which the session's loop does itself. The long way ([`super::long`]) waits in many
+//! places, and each async function between the loop and a wait is one more state to be found again when the answer comes, in
+//! memory that other sessions have pushed out of the caches meanwhile. Both do the same in the same order: what does
+//! not fit here goes on there from where it is.
+
+use crate::protocol::command::Command;
+use crate::session::error::SessionEnd;
+use crate::session::exchange::{Broken, Ends};
+use crate::session::link::Link;
+use crate::session::link::relay::Outcome;
+use crate::session::parts::Session;
+use crate::session::parts::flight::{Departure, Flight, From, Planned};
+use crate::session::parts::place::{Place, Why};
+use crate::session::parts::request::Failed;
+use crate::session::statement::place::place;
+use crate::session::statement::tally::Decided;
+use crate::session::supply::Tried;
+use crate::session::worker::drain::is_too_late;
+use crate::session::worker::settings::Scope;
+use crate::sql::effects::{Effects, Verb};
+use std::task::{Context, Poll, ready};
+
+impl Session {
+    /// Takes a command as far as it goes without a wait. True if its answer is all that is to be waited for.
+    pub(in crate::session) fn set_out(&mut self, command: Option<Command>) -> bool {
+        let planned = match command {
+            Some(Command::Query) => self.plan_query(),
+            Some(Command::Execute) => self.plan_plain_execution(),
+            _ => None,
+        };
+        if self.worker.drains() && self.comes_too_late(command, planned.as_ref()) {
+            self.departure = Departure::Late;
+        } else if let Some(planned) = planned {
+            self.departure = self.depart(planned);
+        }
+        matches!(self.departure, Departure::Gone(_))
+    }
+
+    #[inline]
+    fn depart(&mut self, mut planned: Planned) -> Departure {
+        if !self.is_ordinary(&planned) {
+            return Departure::Held(planned, None);
+        }
+        self.locate(&mut planned);
+        let Planned { snapshot, route, request, placed, .. } = &planned;
+        let Some((mut link, from)) = self.link_at_hand(placed.0, request.effects, route, snapshot) else {
+            return Departure::Held(planned, None);
+        };
+        if let Some(executing) = planned.executing
+            && !self.is_ready(&mut link, &executing, &mut planned.request)
+        {
+            return Departure::Held(planned, Some((link, from)));
+        }
+        Departure::Gone(self.take_off(link, from, planned))
+    }
+
+    /// True if a statement is neither the router's to answer nor asks for a connection of its own.
+    fn is_ordinary(&self, planned: &Planned) -> bool {
+        let facts = &planned.plan.facts;
+        let ours = match planned.executing {
+            Some(executing) => executing.cursor,
+            None => {
+                matches!(facts.verb, Verb::Kill | Verb::Set | Verb::Use)
+                    || facts.effects.contains(Effects::SERVER_BOUND)
+            }
+        };
+        !ours && !self.is_answered(&planned.route)
+    }
+
+    /// Settles where a statement goes, and gives back what the session held for another that has not come.
+    pub(in crate::session) fn locate(&mut self, planned: &mut Planned) {
+        self.ticket.set_digest(planned.plan.hash);
+        let effects = planned.request.effects;
+        let stands_alone =
+            self.home.is_none() && self.last.is_none() && self.wrote_at.is_none() && self.state.autocommit;
+        planned.placed = if stands_alone && planned.snapshot.settings.read_your_writes_scope == Scope::Session {
+            simple_place(effects)
+        } else {
+            place(&planned.route, effects, &self.standing(&planned.snapshot, &planned.route))
+        };
+        if !effects.intersects(Effects::NEEDS_PREVIOUS) {
+            self.give_back_last();
+            if planned.placed.0 != Place::Home {
+                self.end_until_next();
+            }
+        }
+    }
+
+    /// A statement whose link is ready.
+    #[inline]
+    pub(in crate::session) fn take_off(&mut self, mut link: Box<Link>, from: From, planned: Planned) -> Flight {
+        self.launch(&mut link, &planned.request);
+        let writing = self.writing(&planned.snapshot, planned.request.effects, &link);
+        Flight { link, from, planned, writing }
+    }
+
+    /// Waits for the answer of the statement that is under way.
+    pub(in crate::session) fn poll_flight(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        let Self { departure: Departure::Gone(flight), inbox, client, worker, .. } = self else {
+            return Poll::Ready(Ok(()));
+        };
+        let Flight { link, planned, writing, .. } = flight;
+        match ready!(Ends { inbox, client, buffers: &worker.buffers }.poll(cx, link, &planned.request, writing)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(self.flight_failed(error))),
+        }
+    }
+
+    #[cold]
+    fn flight_failed(&self, error: Broken) -> Failed {
+        match &self.departure {
+            Departure::Gone(flight) => self.failed(&flight.link, error),
+            _ => Failed::Client(SessionEnd::Left),
+        }
+    }
+
+    /// True if it has been answered in full, and nothing more has to be asked of the server.
+    pub(in crate::session) fn may_land(&self) -> bool {
+        let Departure::Gone(flight) = &self.departure else { return true };
+        let relay = &flight.link.relay;
+        !relay.wants_file() && !self.must_ask(flight.planned.plan.facts.effects, relay.so_far(), &flight.link)
+    }
+
+    /// Counts and settles such a statement.
+    pub(in crate::session) fn land(&mut self) {
+        let Departure::Gone(mut flight) = std::mem::take(&mut self.departure) else { return };
+        let outcome = self.outcome(&mut flight.link);
+        self.record(&mut flight, &outcome);
+        self.settle(flight, &outcome);
+    }
+
+    /// Goes on with a statement that cannot simply be settled.
+    pub(in crate::session) async fn divert(&mut self, flown: Result<(), Failed>) -> Result<(), SessionEnd> {
+        let Departure::Gone(mut flight) = std::mem::take(&mut self.departure) else { return Ok(()) };
+        let flown = match flown {
+            Ok(()) if flight.link.relay.wants_file() => {
+                let Flight { link, planned, writing, .. } = &mut flight;
+                self.see_through(link, &planned.request, writing).await
+            }
+            flown => flown,
+        };
+        let mut tried = Tried::default();
+        match self.conclude(flight, flown, &mut tried).await? {
+            Some(again) => self.run_with(again, None, tried).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Counts and settles a statement, or sees whether it may be tried elsewhere: then it is given back.
+    pub(in crate::session) async fn conclude(
+        &mut self,
+        mut flight: Flight,
+        flown: Result<(), Failed>,
+        tried: &mut Tried,
+    ) -> Result<Option<Planned>, SessionEnd> {
+        match flown {
+            Ok(()) => {
+                let mut outcome = self.outcome(&mut flight.link);
+                self.record(&mut flight, &outcome);
+                self.ask_server(flight.planned.plan.facts.effects, &mut outcome, &mut flight.link).await;
+                self.settle(flight, &outcome);
+                Ok(None)
+            }
+            Err(Failed::Client(end)) => {
+                self.discard(flight.link);
+                Err(end)
+            }
+            Err(Failed::Backend(failure)) => {
+                let Flight { link, from, planned, writing } = flight;
+                // Writes that a dead writer does not take must not send it all the user's reads.
+                if let Some(writing) = writing {
+                    writing.end(false);
+                }
+                self.after_failure(link, from, &planned.route, failure, tried)?;
+                Ok(Some(planned))
+            }
+        }
+    }
+
+    /// Counts a statement that has been answered.
+    fn record(&mut self, flight: &mut Flight, outcome: &Outcome) {
+        let Flight { link, planned, .. } = flight;
+        let Planned { snapshot, plan, route, request, executing, placed } = planned;
+        if let Some(executing) = executing {
+            self.note_execution(executing, link, outcome);
+        }
+        let sent = if request.frames.is_empty() { self.inbox.frames() } else { &request.frames };
+        self.tally(snapshot, Decided { plan, route, why: placed.1 }, link, outcome, sent.len());
+    }
+
+    fn settle(&mut self, flight: Flight, outcome: &Outcome) {
+        let Flight { link, from, planned, writing } = flight;
+        self.settle_link(link, from, &planned.plan, planned.executing.map(|e| e.id), outcome);
+        if let Some(writing) = writing {
+            writing.end(!self.transaction_wrote);
+        }
+    }
+
+    /// True if the router drains and does not serve this command any more. `planned` is its plan, where it is a plain statement.
+    #[cold]
+    pub(in crate::session) fn comes_too_late(&self, command: Option<Command>, planned: Option<&Planned>) -> bool {
+        let asks = match command {
+            Some(Command::Query | Command::Execute) => {
+                planned.map_or(Effects::empty(), |planned| planned.request.effects)
+            }
+            Some(Command::InitDb | Command::FieldList | Command::Prepare | Command::ChangeUser) => Effects::empty(),
+            // What is not answered, what only puts away, and what the router answers itself.
+            _ => return false,
+        };
+        is_too_late(self.ticket.pins(), asks, self.worker.drains_for())
+    }
+}
+
+/// [`place`] for a session that holds nothing and has not written: two outcomes, no state to gather.
+#[inline]
+fn simple_place(effects: Effects) -> (Place, Why) {
+    if !effects.intersects(Effects::NEEDS_PREVIOUS) {
+        (Place::Route, Why::Route)
+    } else if (effects & Effects::NEEDS_PREVIOUS) == Effects::NEEDS_INSERT_ID {
+        (Place::Writer, Why::NeedsPrevious)
+    } else {
+        (Place::Previous, Why::NeedsPrevious)
+    }
+}

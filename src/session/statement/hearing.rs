@@ -1,0 +1,258 @@
+//! What a server says of a session's state after an answer, and what the router makes of it: the state is brought up to it, and
+//! what cannot be carried is a pin.
+//!
+//! Most of it is in the answer itself. What a server keeps back is asked for, before anybody else may have the connection. The
+//! rules of what follows from a report are pure and in [`crate::session::state::change`]; who keeps the connection is
+//! [`super::settle`]'s to say.
+
+use crate::backend::Engine;
+use crate::protocol::command::Command;
+use crate::protocol::status::Status;
+use crate::rules::Plan;
+use crate::session::error::SessionEnd;
+use crate::session::link::Link;
+use crate::session::link::relay::{Changes, Outcome};
+use crate::session::parts::Session;
+use crate::session::parts::flight::Planned;
+use crate::session::parts::left::Left;
+use crate::session::state::assignment::{Assignment, read_set, read_sets};
+use crate::session::state::change::{Report, apply, unsaid};
+use crate::session::state::pins::Pins;
+use crate::session::state::variable::name_on;
+use crate::session::state::{State, things};
+use crate::session::worker::echo::{Asked, Echo};
+use crate::sql::effects::{Effects, Verb};
+use std::rc::Rc;
+
+/// Effects after whose failure the ERR packet does not tell whether a transaction is open: the server is asked.
+const UNCERTAIN_AFTER_ERROR: Effects = Effects::CALL
+    .union(Effects::MULTI)
+    .union(Effects::UNPROVEN)
+    .union(Effects::TEXT_PREPARE)
+    .union(Effects::XA)
+    .union(Effects::BEGIN)
+    .union(Effects::COMMIT)
+    .union(Effects::ROLLBACK)
+    .union(Effects::DDL)
+    .union(Effects::IMPLICIT_COMMIT)
+    .union(Effects::SET_SESSION)
+    .union(Effects::UNTRACKED_STATE);
+
+/// Statements that may set what their text does not show.
+const OUT_OF_SIGHT: Effects = Effects::CALL
+    .union(Effects::UNKNOWN_FUNCTION)
+    .union(Effects::HIDDEN_STATE)
+    .union(Effects::UNPROVEN)
+    .union(Effects::TEXT_PREPARE);
+
+impl Session {
+    /// True if a server must be asked before a response can be settled: what it has changed, or whether a transaction is open.
+    #[inline]
+    pub(in crate::session) fn must_ask(&self, effects: Effects, outcome: &Outcome, link: &Link) -> bool {
+        keeps_its_report(effects, outcome, link)
+            || self.is_uncertain(effects, outcome)
+            || outcome.changes.as_deref().is_some_and(|c| c.unreported || !unsaid(&c.variables).is_empty())
+    }
+
+    /// True if an error does not tell whether a transaction is open. Without autocommit any statement may have opened one.
+    fn is_uncertain(&self, effects: Effects, outcome: &Outcome) -> bool {
+        outcome.error.is_some() && (effects.intersects(UNCERTAIN_AFTER_ERROR) || !self.state.autocommit)
+    }
+
+    /// Asks it.
+    pub(in crate::session) async fn ask_server(&mut self, effects: Effects, outcome: &mut Outcome, link: &mut Link) {
+        let uncertain = self.is_uncertain(effects, outcome);
+        if keeps_its_report(effects, outcome, link) || uncertain {
+            Box::pin(self.hear_changes(link, outcome, uncertain)).await;
+        }
+        if outcome.changes.as_deref().is_some_and(|c| c.unreported && link.backend().engine() == Engine::MariaDb) {
+            Box::pin(self.flush_report(link, outcome)).await;
+        }
+        let unsaid = outcome.changes.as_deref().map(|c| unsaid(&c.variables)).unwrap_or_default();
+        if !unsaid.is_empty() {
+            Box::pin(self.ask_unsaid(link, outcome, &unsaid)).await;
+        }
+    }
+
+    /// Asks by a ping what a statement has changed and not told, and (`uncertain`) whether a transaction is open: MySQL keeps
+    /// its report for the next OK packet where an EOF or ERR packet ended the statement, and that would be another
+    /// statement's, or another session's.
+    async fn hear_changes(&mut self, link: &mut Link, outcome: &mut Outcome, uncertain: bool) {
+        match self.worker.talk().ask(link, Command::Ping, b"").await {
+            Ok(reply) => {
+                if uncertain {
+                    outcome.status = Some(reply.summary.status);
+                }
+                note_changes(outcome, reply.changes);
+            }
+            // The next statement finds out what is wrong with the link; until then nobody else gets it.
+            Err(_) => note_changes(outcome, Changes { unreported: true, ..Changes::default() }),
+        }
+    }
+
+    /// MariaDB says in an EOF packet that something changed, and keeps what it was until another variable is set: so one is,
+    /// to the value that it has.
+    async fn flush_report(&mut self, link: &mut Link, outcome: &mut Outcome) {
+        let Ok(reply) = self.worker.talk().query(link, "SET sql_warnings=@@sql_warnings").await else { return };
+        note_changes(outcome, Changes { state_changed: false, ..reply.changes });
+    }
+
+    /// Asks for variables that may have changed beside a reported one.
+    async fn ask_unsaid(&mut self, link: &mut Link, outcome: &mut Outcome, unsaid: &[&str]) {
+        let engine = link.backend().engine();
+        let names: Vec<String> = unsaid.iter().map(|name| format!("@@session.{}", name_on(name, engine))).collect();
+        let reply = self.worker.talk().query(link, &format!("SELECT {}", names.join(","))).await;
+        let row = reply.ok().and_then(|reply| reply.text_rows().pop());
+        let changes = outcome.changes.get_or_insert_default();
+        match row {
+            Some(row) if row.len() == unsaid.len() => {
+                let said = unsaid.iter().zip(row).map(|(name, value)| ((*name).to_owned(), value.unwrap_or_default()));
+                changes.variables.extend(said);
+            }
+            _ => changes.unreported = true,
+        }
+    }
+
+    /// What the statement set: brings the session's state up to it, as far as it can be carried. Gives the pins for the rest.
+    pub(in crate::session) fn apply_state(
+        &mut self,
+        link: &mut Link,
+        plan: &Plan,
+        executing: Option<u32>,
+        outcome: &Outcome,
+    ) -> Pins {
+        let effects = plan.facts.effects;
+        let is_set = effects.contains(Effects::SET_SESSION) && outcome.error.is_none();
+        // Several statements of which every one can be read: what they set is in their texts.
+        let is_read = effects.contains(Effects::MULTI) && !effects.intersects(OUT_OF_SIGHT | Effects::DDL);
+        let text = || match executing {
+            Some(id) => self.statement_of(id),
+            None => self.statement_text(),
+        };
+        let assignments = match plan.facts.verb {
+            Verb::Set if is_set && !effects.contains(Effects::MULTI) => read_set(text(), self.subject.mode()),
+            _ if is_set && is_read => read_sets(text(), self.subject.mode()),
+            _ => Vec::new(),
+        };
+        let mut pins = Pins::empty();
+        if is_set && assignments.is_empty() && !effects.contains(Effects::MULTI) {
+            pins |= Pins::UNTRACKED_STATE;
+        }
+        let Some(changes) = outcome.changes.as_deref() else {
+            if !assignments.is_empty() {
+                pins |= apply(&mut self.state.values.clone(), &assignments, Report::default());
+            }
+            return pins;
+        };
+        let mut values = self.state.values.clone();
+        let report = Report { variables: &changes.variables, schema: changes.schema.as_deref() };
+        pins |= apply(&mut values, &assignments, report);
+        if is_unexplained(plan, changes, is_read && outcome.error.is_none()) {
+            pins |= Pins::UNTRACKED_STATE;
+        }
+        // A session whose schema is gone may have been served by a connection that has none.
+        let schema = match changes.schema {
+            Some(_) => values.schema.clone(),
+            None => link.state.values.schema.clone(),
+        };
+        link.state = self.worker.states.intern(values.in_schema(schema));
+        let before = Rc::clone(&self.state);
+        if values != before.values {
+            self.enter(values);
+        }
+        let repeats = is_set && executing.is_none() && assignments.iter().all(Assignment::is_repeatable);
+        if repeats && !assignments.is_empty() && pins.is_empty() && outcome.warnings == 0 && changes.schema.is_none() {
+            self.keep_echo(&before, link, changes);
+        }
+        pins
+    }
+
+    /// Takes down what a statement did to named things.
+    pub(in crate::session) fn note_things(&mut self, effects: Effects, executing: Option<u32>) {
+        let text = match executing {
+            Some(id) => self.statement_of(id),
+            None => self.statement_text(),
+        };
+        for event in things::read(text, self.subject.mode(), effects) {
+            self.things.note(event);
+        }
+    }
+
+    /// Remembers what a server answered to a SET, for the next that is the same.
+    fn keep_echo(&self, before: &Rc<State>, link: &Link, changes: &Changes) {
+        let is_free = self.home.is_none() && !self.status.contains(Status::IN_TRANSACTION);
+        if !is_free || !link.writer || !self.state.pins.is_empty() {
+            return;
+        }
+        let asked = Asked { account: self.account_number, hostgroup: link.hostgroup, text: self.statement_text() };
+        let reported = changes.variables.as_slice().into();
+        let echo = Echo { to: Rc::clone(&self.state), status: self.status, reported };
+        self.worker.echoes.keep(before, asked, echo, self.worker.ticks());
+    }
+
+    /// Answers a SET as a server did a moment ago, where one did: the state is brought to a connection when one is next
+    /// needed. None where it has to be asked.
+    pub(in crate::session) async fn answer_by_echo(&mut self, planned: &Planned) -> Option<Result<(), SessionEnd>> {
+        let nothing_held = self.home.is_none() && self.last.is_none();
+        if !nothing_held || planned.executing.is_some() {
+            return None;
+        }
+        let hostgroup = *planned.route.tiers.first()?;
+        let asked = Asked { account: self.account_number, hostgroup, text: self.statement_text() };
+        let echo = self.worker.echoes.get(&self.state, asked)?;
+        self.enter(echo.to.values.clone());
+        self.status = echo.status;
+        self.previous = 0;
+        self.left = Left::default();
+        self.tally_answered(&planned.plan, &planned.route);
+        Some(self.send_ok_with(b"", &echo.reported, None).await)
+    }
+
+    /// The text of the present COM_QUERY.
+    fn statement_text(&self) -> &[u8] {
+        self.inbox.payload().get(1..).unwrap_or_default()
+    }
+}
+
+/// Statements whose text shows what of a session's state they change.
+const IN_SIGHT: Effects = Effects::SET_SESSION
+    .union(Effects::SET_USER_VARIABLE)
+    .union(Effects::TEMPORARY_TABLE)
+    .union(Effects::TEXT_PREPARE)
+    .union(Effects::SET_SCHEMA)
+    .union(Effects::SET_AUTOCOMMIT)
+    .union(Effects::SETS_INSERT_ID)
+    .union(Effects::UNTRACKED_STATE);
+
+/// True if a server says that state changed which is no variable and no schema (a user variable, a temporary table, a
+/// prepared statement), and the statement's text does not show it: a routine, a trigger or a view did it.
+fn is_unexplained(plan: &Plan, changes: &Changes, is_read: bool) -> bool {
+    let effects = plan.facts.effects;
+    let out_of_sight = effects.intersects(OUT_OF_SIGHT) || effects.contains(Effects::MULTI) && !is_read;
+    if !(changes.state_changed || changes.unreported) {
+        return false;
+    }
+    // MariaDB's SET STATEMENT sets variables, and sets them back.
+    let around = plan.digest.get(..AROUND.len()).is_some_and(|head| head.eq_ignore_ascii_case(AROUND));
+    out_of_sight || !(effects.intersects(IN_SIGHT) || around || changes.schema.is_some())
+}
+
+/// How a statement begins that sets variables for itself alone.
+const AROUND: &[u8] = b"SET STATEMENT";
+
+/// Adds what was heard of changes after an answer.
+fn note_changes(outcome: &mut Outcome, changes: Changes) {
+    if changes == Changes::default() {
+        return;
+    }
+    let heard = outcome.changes.get_or_insert_default();
+    heard.variables.extend(changes.variables);
+    heard.schema = changes.schema.or_else(|| heard.schema.take());
+    heard.state_changed |= changes.state_changed;
+    heard.unreported |= changes.unreported;
+}
+
+/// True if a server keeps back what a statement has changed: an EOF packet has no room for it.
+fn keeps_its_report(effects: Effects, outcome: &Outcome, link: &Link) -> bool {
+    outcome.ended_by_eof && effects.intersects(OUT_OF_SIGHT) && link.backend().engine() != Engine::MariaDb
+}

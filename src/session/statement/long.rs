@@ -1,0 +1,166 @@
+//! Statements that may have to wait: for a link, for a link to be made ready, for another server. [`super::flight`] is the short
+//! way, which most take; whatever it meets is taken up here, in the same order of steps. Which link is meant is said in
+//! [`super::links`]. It refuses to send a statement again that may have written.
+
+use crate::backend::health::Cause;
+use crate::protocol::tracker::Expect;
+use crate::rules::Route;
+use crate::session::error::{SessionEnd, StatementError};
+use crate::session::link::Link;
+use crate::session::parts::Session;
+use crate::session::parts::flight::{Flight, From, Planned, UNPLACED};
+use crate::session::parts::request::{Delivered, Failure, Request};
+use crate::session::parts::statements::Executing;
+use crate::session::prepared::FLAGS;
+use crate::session::supply::Tried;
+use crate::sql::effects::Verb;
+use std::time::Instant;
+
+impl Session {
+    /// Runs a statement that did not get away at once: answers it if that is the router's to do, and else has it run. A link
+    /// may be at hand, if only it were ready.
+    pub(in crate::session) async fn run_planned(
+        &mut self,
+        mut planned: Planned,
+        at_hand: Option<(Box<Link>, From)>,
+    ) -> Result<(), SessionEnd> {
+        if at_hand.is_none() && planned.placed == UNPLACED {
+            if self.is_answered(&planned.route) {
+                return Box::pin(self.answered_by_rule(&planned.plan, &planned.route)).await;
+            }
+            let facts = &planned.plan.facts;
+            if planned.executing.is_none() && facts.verb == Verb::Kill {
+                return Box::pin(self.kill()).await;
+            }
+            if planned.executing.is_none() && facts.verb == Verb::Use && Box::pin(self.use_schema()).await? {
+                self.tally_answered(&planned.plan, &planned.route);
+                return Ok(());
+            }
+            if facts.verb == Verb::Set
+                && let Some(answered) = Box::pin(self.answer_by_echo(&planned)).await
+            {
+                return answered;
+            }
+            if let Some(executing) = planned.executing.as_mut().filter(|e| e.cursor)
+                && !Box::pin(self.may_open_cursor(facts.effects)).await
+            {
+                // A server, too, may answer with all rows at once.
+                self.inbox.patch(FLAGS, &[0]);
+                executing.cursor = false;
+                planned.request.expect = Expect::Results;
+            }
+            self.locate(&mut planned);
+        }
+        self.run_with(planned, at_hand, Tried::default()).await
+    }
+
+    /// Finds a link for a statement, runs it there, and settles what it did; and again elsewhere, where that is safe.
+    pub(in crate::session) async fn run_with(
+        &mut self,
+        mut planned: Planned,
+        mut at_hand: Option<(Box<Link>, From)>,
+        mut tried: Tried,
+    ) -> Result<(), SessionEnd> {
+        loop {
+            let mut flight = self.board(planned, at_hand.take(), &mut tried).await?;
+            let Flight { link, planned: Planned { request, .. }, writing, .. } = &mut flight;
+            let flown = self.see_through(link, request, writing).await;
+            match self.conclude(flight, flown, &mut tried).await? {
+                Some(again) => planned = again,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Finds a link for a statement and makes it ready.
+    async fn board(
+        &mut self,
+        mut planned: Planned,
+        mut at_hand: Option<(Box<Link>, From)>,
+        tried: &mut Tried,
+    ) -> Result<Flight, SessionEnd> {
+        loop {
+            let (mut link, from) = match at_hand.take().or_else(|| self.look_for_link(&planned, tried)) {
+                Some(at_hand) => at_hand,
+                None => {
+                    let from = Instant::now();
+                    let link = Box::pin(self.link_for(&planned, tried)).await;
+                    let link = link.map_err(|end| self.tally_unserved(&planned.route, end))?;
+                    self.waited += from.elapsed();
+                    link
+                }
+            };
+            let Some(executing) = planned.executing else {
+                self.put_own_query(&planned.plan.facts, &mut planned.request, &link);
+                return Ok(self.take_off(link, from, planned));
+            };
+            if self.is_ready(&mut link, &executing, &mut planned.request) {
+                return Ok(self.take_off(link, from, planned));
+            }
+            match self.ready_timed(&mut link, &executing, &mut planned.request).await {
+                Ok(()) => return Ok(self.take_off(link, from, planned)),
+                // Nothing of the execution has left: a link that broke while it was made ready is no verdict on it.
+                Err(SessionEnd::Statement(StatementError::Lost { why, .. })) => {
+                    let failure = Failure { sent: false, delivered: Delivered::Nothing, why };
+                    self.after_failure(link, from, &planned.route, failure, tried)?;
+                }
+                Err(end) => return Err(self.give_back(link, from, end)),
+            }
+        }
+    }
+
+    /// [`Session::ready_execution`], and the time that it takes.
+    async fn ready_timed(
+        &mut self,
+        link: &mut Link,
+        executing: &Executing,
+        request: &mut Request,
+    ) -> Result<(), SessionEnd> {
+        let from = Instant::now();
+        let result = Box::pin(self.ready_execution(link, executing, request)).await;
+        self.readied += from.elapsed();
+        result
+    }
+
+    /// A link on which the request could not even be begun: back to where it came from, if it is in order.
+    fn give_back(&mut self, link: Box<Link>, from: From, end: SessionEnd) -> SessionEnd {
+        match from {
+            From::Home => self.home = Some(link),
+            _ => self.discard(link),
+        }
+        end
+    }
+
+    /// A backend failed during a request. `Ok` means: try the next one.
+    pub(in crate::session) fn after_failure(
+        &mut self,
+        link: Box<Link>,
+        from: From,
+        route: &Route,
+        failure: Failure,
+        tried: &mut Tried,
+    ) -> Result<(), SessionEnd> {
+        let backend = std::sync::Arc::clone(link.backend());
+        backend.failed(Cause::Connection(failure.why.clone()));
+        let mut lost = self.lost(&link, &failure.why);
+        self.discard(link);
+        if failure.delivered == Delivered::Part {
+            return Err(SessionEnd::HalfAnswered { backend: backend.name.to_string(), why: failure.why });
+        }
+        if from == From::Pool && failure.delivered == Delivered::Nothing && (route.reader_safe || !failure.sent) {
+            // A pooled connection may have died of age: the same backend gets another chance if it still serves, once.
+            if tried.backends.contains(&backend.id) || !backend.is_usable() || tried.why == failure.why {
+                tried.backends.push(backend.id);
+            }
+            tried.why = failure.why;
+            self.worker.stats.counters.retries.inc();
+            return Ok(());
+        }
+        if let StatementError::Lost { pins, .. } = &mut lost
+            && from == From::Home
+        {
+            *pins = std::mem::take(&mut self.home_pins);
+        }
+        Err(self.tally_unserved(route, lost.into()))
+    }
+}

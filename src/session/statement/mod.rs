@@ -1,0 +1,30 @@
+//! A statement's way through a session: planned, placed, sent over a link, answered, settled.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`plan`], [`execution`] | the plan of a statement as text, and of an execution |
+//! | [`place`] | where it goes once the session's state has its say: one pure function |
+//! | [`flight`] | the short way, which most take: no wait but that for the answer |
+//! | [`long`] | the long way: a wait for a link, a second try elsewhere |
+//! | [`links`], [`previous`] | the link that a place means; that of the statement before |
+//! | [`hearing`] | what a server says of the session's state after an answer |
+//! | [`settle`] | what an answer changed: pins, state, who keeps the link |
+//! | [`writing`] | whose writes a session's reads must see |
+//! | [`tally`] | what is counted of it |
+//! | [`explain`], [`kill`] | `EXPLAIN ROUTE` and `KILL`, which the router answers |
+//!
+//! It refuses to decide what a statement does (`sql`) and what the rules say (`rules`).
+
+mod execution;
+pub mod explain;
+mod flight;
+mod hearing;
+mod kill;
+mod links;
+mod long;
+pub mod place;
+mod plan;
+mod previous;
+pub mod settle;
+pub mod tally;
+mod writing;

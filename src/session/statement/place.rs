@@ -1,0 +1,170 @@
+//! Where a statement goes, once the rules have spoken and the session's own state has its say.
+//!
+//! One pure function, so that all of it can be tested as a table, and so that watermarks can later take the place of the
+//! read-your-writes window in one spot.
+
+use crate::rules::{Holds, Route};
+use crate::session::parts::place::{Place, Why};
+use crate::session::state::pins::Pins;
+use crate::sql::effects::Effects;
+
+/// The connection that a session holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Its hostgroup.
+    pub hostgroup: u32,
+    /// True if that is a writer.
+    pub writer: bool,
+    /// Why it is held.
+    pub pins: Pins,
+}
+
+/// What of a session decides about a statement's place.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Standing {
+    /// The connection with the session's lasting pins.
+    pub home: Option<Held>,
+    /// The connection of the previous statement, kept for what the next one may ask of it; never the home.
+    pub last: Option<Held>,
+    /// The previous statement ran on the home connection.
+    pub previous_at_home: bool,
+    /// Who wrote a moment ago.
+    pub wrote_lately: Wrote,
+    /// `autocommit` is off: whatever uses a table opens a transaction.
+    pub autocommit_off: bool,
+}
+
+/// Whose write of a moment ago a session's reads must see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wrote {
+    /// Nobody's.
+    #[default]
+    Nobody,
+    /// That of another session of its user, by `read_your_writes_scope`.
+    User {
+        /// The route's writer has purged nothing.
+        writer_is_whole: bool,
+    },
+    /// Its own.
+    Itself,
+}
+
+impl Wrote {
+    /// True if a read follows the write to a writer of which this is known. One that is not proven to need purged rows (a
+    /// lookup by id) follows the session's own write: the row that was just written is what it is likely to be after. Behind
+    /// a user that writes all the time it would never find an old row again, so it follows no other session's write.
+    /// One that is proven to need purged rows goes where they are. See docs/adr/0007 and 0013.
+    fn takes_read(self, writer_holds: Holds) -> bool {
+        match self {
+            Wrote::Nobody => false,
+            Wrote::User { .. } => writer_holds == Holds::Yes,
+            Wrote::Itself => writer_holds != Holds::No,
+        }
+    }
+
+    /// True if a READ ONLY transaction that a rule sends to a reader follows it: it is full of reads, nobody knows which.
+    fn takes_transaction(self) -> bool {
+        matches!(self, Wrote::Itself | Wrote::User { writer_is_whole: true })
+    }
+
+    fn why(self) -> Why {
+        if self == Wrote::Itself { Why::ReadYourWrites } else { Why::ReadUserWrites }
+    }
+}
+
+/// Effects that end a READ ONLY transaction by themselves and may then run elsewhere.
+const ENDS_TRANSACTION: Effects = Effects::BEGIN.union(Effects::IMPLICIT_COMMIT);
+
+/// Statements of a transaction's own life, which run wherever it lives.
+const OF_TRANSACTION: Effects =
+    Effects::COMMIT.union(Effects::ROLLBACK).union(Effects::SAVEPOINT).union(Effects::CHAIN).union(Effects::RELEASE);
+
+/// The same, and what changes the session alone, or computes without a table, or asks about the server: harmless wherever it is.
+const AT_HOME_IN_IT: Effects = OF_TRANSACTION
+    .union(Effects::SET_SCHEMA)
+    .union(Effects::SET_SESSION)
+    .union(Effects::SET_AUTOCOMMIT)
+    .union(Effects::READ)
+    .union(Effects::SERVER_BOUND)
+    .union(Effects::CONSTANT);
+
+/// Decides.
+pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Why) {
+    if effects.intersects(Effects::NEEDS_PREVIOUS) {
+        return needs_previous(effects, standing);
+    }
+    if let Some(home) = standing.home {
+        if home.pins.contains(Pins::TRANSACTION) && !home.writer {
+            return in_reader_transaction(route, effects, home.hostgroup);
+        }
+        let stays = home.pins.intersects(Pins::EVERYTHING)
+            || !route.reader_safe
+            || effects.contains(Effects::LEAVES_FOUND_ROWS);
+        if stays {
+            // A read that is proven to need rows which the home has purged must not be answered from there, whatever
+            // holds the session: the answer would lack rows without a word.
+            if route.reader_safe && route.writer_holds == Holds::No && !route.tiers.contains(&home.hostgroup) {
+                return (Place::Refuse, Why::Pinned);
+            }
+            // What is not proven safe runs on no reader, whatever holds the session there.
+            if !route.reader_safe && !home.writer {
+                return (Place::Refuse, Why::Unsafe);
+            }
+            return (Place::Home, if home.pins.intersects(Pins::EVERYTHING) { Why::Pinned } else { Why::Unsafe });
+        }
+    }
+    let wrote = standing.wrote_lately;
+    if !route.reader_safe {
+        let late = effects.contains(Effects::BEGIN_READ_ONLY) && wrote.takes_transaction();
+        return if late { (Place::Writer, wrote.why()) } else { (Place::Route, Why::Route) };
+    }
+    if standing.autocommit_off {
+        // Its transaction lives on the writer; rows that are not there cannot be read in it.
+        let refused = route.writer_holds == Holds::No && !route.tiers.contains(&route.writer);
+        let place = match standing.home {
+            _ if refused => Place::Refuse,
+            // One connection alone can hold what the session has and its transaction too.
+            Some(home) if home.writer => Place::Home,
+            _ => Place::Writer,
+        };
+        return (place, Why::OpensTransaction);
+    }
+    if wrote.takes_read(route.writer_holds) && route.tiers.first() != Some(&route.writer) {
+        return match standing.home {
+            Some(home) if home.writer && home.hostgroup == route.writer => (Place::Home, wrote.why()),
+            _ => (Place::Writer, wrote.why()),
+        };
+    }
+    (Place::Route, Why::Route)
+}
+
+/// `LAST_INSERT_ID()` lives on the home connection, where there is one; the rest lives where the previous statement ran.
+fn needs_previous(effects: Effects, standing: &Standing) -> (Place, Why) {
+    let insert_id_only = (effects & Effects::NEEDS_PREVIOUS) == Effects::NEEDS_INSERT_ID;
+    let place = match (standing.last, standing.home) {
+        (_, Some(home)) if insert_id_only || home.pins.contains(Pins::TRANSACTION) => Place::Home,
+        (_, None) if insert_id_only => Place::Writer,
+        // What it sets beside would be left on a connection that the session does not keep.
+        (Some(_), Some(_)) if !Effects::READER_SAFE.union(Effects::NEEDS_PREVIOUS).contains(effects) => Place::Refuse,
+        (Some(_), _) => Place::Last,
+        (None, Some(_)) if standing.previous_at_home => Place::Home,
+        (None, _) => Place::Previous,
+    };
+    (place, Why::NeedsPrevious)
+}
+
+fn in_reader_transaction(route: &Route, effects: Effects, hostgroup: u32) -> (Place, Why) {
+    if effects.intersects(ENDS_TRANSACTION) {
+        (Place::EndReadOnly, Why::ReadOnly)
+    } else if route.reader_safe && route.excluded.contains(&hostgroup) {
+        // The transaction's server lacks rows that the read may need, and its view cannot be had elsewhere.
+        (Place::Refuse, Why::ReadOnly)
+    } else if route.reader_safe || !effects.intersects(!AT_HOME_IN_IT) {
+        (Place::Home, Why::Pinned)
+    } else {
+        (Place::ReadOnlyTransaction, Why::ReadOnly)
+    }
+}
+
+#[cfg(test)]
+mod tests;

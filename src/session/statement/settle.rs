@@ -1,0 +1,278 @@
+//! What a response changed: the session's state, its pins, and who keeps the link.
+//!
+//! What servers say of state is heard in [`super::hearing`]; links are given back by [`crate::session::keeping`]. It refuses to
+//! ask a server anything.
+
+use crate::protocol::status::Status;
+use crate::rules::Plan;
+use crate::session::link::Link;
+use crate::session::link::relay::Outcome;
+use crate::session::parts::Session;
+use crate::session::parts::flight::From;
+use crate::session::prepared::UNKNOWN_STATEMENT;
+use crate::session::state::pins::Pins;
+use crate::sql::effects::{Effects, Verb};
+
+/// Statements that write, or may: after them the session reads its own writes.
+pub(in crate::session) const MAY_WRITE: Effects = Effects::WRITE
+    .union(Effects::DDL)
+    .union(Effects::CALL)
+    .union(Effects::UNKNOWN_FUNCTION)
+    .union(Effects::UNPROVEN)
+    .union(Effects::TEXT_PREPARE)
+    .union(Effects::XA)
+    .union(Effects::SET_GLOBAL)
+    .union(Effects::ADMIN);
+
+/// Effects of statements that run in a transaction, and open one where none is open.
+const IN_TRANSACTION_ONLY: Effects = Effects::READ_TABLE
+    .union(Effects::WRITE)
+    .union(Effects::LOCK_ROWS)
+    .union(Effects::LOCK_TABLES)
+    .union(Effects::METADATA)
+    .union(Effects::CALL)
+    .union(Effects::UNKNOWN_FUNCTION)
+    .union(Effects::UNPROVEN)
+    .union(Effects::TEXT_PREPARE)
+    .union(Effects::HANDLER)
+    .union(Effects::BEGIN);
+
+/// Effects of statements that may use triggers, views or routines, of which the server's catalogue alone tells what they do.
+const USES_DEFINITIONS: Effects = Effects::READ_TABLE
+    .union(Effects::WRITE)
+    .union(Effects::LOCK_ROWS)
+    .union(Effects::CALL)
+    .union(Effects::UNKNOWN_FUNCTION)
+    .union(Effects::UNPROVEN)
+    .union(Effects::TEXT_PREPARE);
+
+/// Effects of statements after which none is open, unless they opened another.
+const ENDS_TRANSACTION: Effects =
+    Effects::COMMIT.union(Effects::ROLLBACK).union(Effects::IMPLICIT_COMMIT).union(Effects::DDL);
+
+/// Effects of statements that make or drop named things.
+const TELL_OF_THINGS: Effects = Effects::TEXT_PREPARE
+    .union(Effects::TEMPORARY_TABLE)
+    .union(Effects::USER_LOCK)
+    .union(Effects::HANDLER)
+    .union(Effects::SET_USER_VARIABLE);
+
+/// How statements begin that end an XA transaction.
+const XA_ENDS: [&[u8]; 2] = [b"XA COMMIT", b"XA ROLLBACK"];
+
+/// Errors that a row of an INSERT may meet behind rows that went in: duplicates, values that do not fit, foreign keys, checks,
+/// a trigger's SIGNAL. Others come before the first row. Source: both engines' error references.
+const ERRORS_OF_ROWS: [u16; 15] =
+    [1022, 1048, 1062, 1169, 1264, 1292, 1364, 1366, 1406, 1452, 1526, 1586, 1644, 3819, 4025];
+
+/// ER_PARSE_ERROR.
+const PARSE_ERROR: u16 = 1064;
+
+impl Session {
+    /// Brings the session up to date after a response, and gives the link to whoever keeps it.
+    pub(in crate::session) fn settle_link(
+        &mut self,
+        mut link: Box<Link>,
+        from: From,
+        plan: &Plan,
+        executing: Option<u32>,
+        outcome: &Outcome,
+    ) {
+        let effects = plan.facts.effects;
+        if let Some(status) = outcome.status {
+            self.status = status;
+            link.status = status;
+        }
+        if outcome.warnings > 0 || outcome.error.is_some() {
+            link.diagnostics = self.serial;
+        }
+        self.left.note(link.backend().engine(), plan.facts.verb == Verb::Show, effects, outcome);
+        self.previous = link.serial;
+        self.previous_at_home = from == From::Home;
+        if outcome.error.is_none() {
+            link.backend().health.passive_success();
+        }
+        let simple = Effects::READER_SAFE.contains(effects) && outcome.changes.is_none();
+        let applied = if simple { Pins::empty() } else { self.apply_state(&mut link, plan, executing, outcome) };
+        if effects.intersects(TELL_OF_THINGS) && !has_done_nothing(effects, outcome) {
+            self.note_things(effects, executing);
+        }
+        if effects.intersects(Effects::SET_GLOBAL | Effects::STORED_DEFINITION) {
+            note_change_of_server(effects, &link);
+        }
+        if effects.intersects(USES_DEFINITIONS) && !link.backend().catalogue.is_known() {
+            link.is_doubtful = true;
+            self.leaves_doubt = true;
+        }
+        self.note_write(effects, outcome, &link);
+        let lasting = self.lasting_pins(from, plan, outcome, applied) | self.cursor_pin(&link) | self.state.pins;
+        let fleeting = fleeting_pins(effects, outcome, simple);
+        self.keep_or_release(link, from, lasting, fleeting);
+    }
+
+    /// Remembers that the session wrote, for its reads' sake.
+    fn note_write(&mut self, effects: Effects, outcome: &Outcome, link: &Link) {
+        let in_transaction = self.status.contains(Status::IN_TRANSACTION);
+        if effects.intersects(MAY_WRITE) && link.writer {
+            self.transaction_wrote = true;
+        }
+        if self.transaction_wrote && !in_transaction {
+            self.transaction_wrote = false;
+            self.wrote_at = Some(self.worker.now_ms());
+        } else if self.wrote_at.is_some() && !effects.intersects(MAY_WRITE) && outcome.error.is_none() {
+            let window = self.worker.snapshot().settings.read_your_writes.as_millis();
+            let now = self.worker.ms_at(self.began);
+            if self.wrote_at.is_some_and(|at| u128::from(now.saturating_sub(at)) >= window) {
+                self.wrote_at = None;
+            }
+        }
+    }
+
+    /// The pins that hold from now on.
+    fn lasting_pins(&self, from: From, plan: &Plan, outcome: &Outcome, applied: Pins) -> Pins {
+        let effects = plan.facts.effects;
+        let kept = self.home_pins - Pins::UNTIL_NEXT - Pins::CURSOR - Pins::OF_THINGS;
+        let mut pins = if from == From::Home { kept | self.things.pins() } else { Pins::empty() };
+        let in_transaction = self.status.contains(Status::IN_TRANSACTION);
+        pins.set(Pins::TRANSACTION, in_transaction);
+        pins.set(Pins::AUTOCOMMIT_OFF, self.may_have_begun(pins, effects, outcome));
+        let consumed = effects.intersects(IN_TRANSACTION_ONLY | ENDS_TRANSACTION) && outcome.error.is_none();
+        if consumed && !in_transaction {
+            pins.remove(Pins::NEXT_TRANSACTION);
+        }
+        // A result of rows (RETURNING) and an error in a later row have no room for the id, and a procedure may have inserted.
+        let may_insert = matches!(plan.facts.verb, Verb::Insert | Verb::Replace);
+        let in_a_row = outcome.error.is_some_and(|code| ERRORS_OF_ROWS.contains(&code));
+        let unsaid = may_insert && (outcome.rows > 0 || in_a_row) || effects.contains(Effects::CALL);
+        if outcome.insert_id != 0 || unsaid || effects.contains(Effects::SETS_INSERT_ID) {
+            pins |= Pins::INSERT_ID;
+        }
+        pins |= applied;
+        if has_done_nothing(effects, outcome) {
+            return pins;
+        }
+        // Things are at home, or on the connection that this statement makes the home.
+        if from == From::Home || self.home.is_none() {
+            pins |= self.things.pins();
+        }
+        if effects.contains(Effects::SET_NEXT_TRANSACTION) {
+            pins |= Pins::NEXT_TRANSACTION;
+        }
+        const BY_EFFECT: [(Effects, Pins); 5] = [
+            (Effects::LOCK_TABLES, Pins::LOCK_TABLES),
+            (Effects::SEQUENCE, Pins::SEQUENCE),
+            (Effects::UNTRACKED_STATE, Pins::UNTRACKED_STATE),
+            (Effects::XA, Pins::XA),
+            (Effects::HIDDEN_STATE, Pins::ROUTINE),
+        ];
+        for (effect, pin) in BY_EFFECT {
+            if effects.contains(effect) {
+                pins |= pin;
+            }
+        }
+        if outcome.error.is_none() && XA_ENDS.iter().any(|end| plan.digest.starts_with(end)) {
+            pins -= Pins::XA;
+        }
+        if effects.intersects(Effects::UNLOCK_TABLES) && !effects.contains(Effects::LOCK_TABLES) {
+            pins -= Pins::LOCK_TABLES;
+        }
+        pins
+    }
+
+    /// True if a transaction may have begun that no status flag shows: with autocommit off, a statement that uses a table of an
+    /// engine without transactions keeps its locks on definitions until the next COMMIT.
+    fn may_have_begun(&self, pins: Pins, effects: Effects, outcome: &Outcome) -> bool {
+        if self.status.contains(Status::AUTOCOMMIT) {
+            return false;
+        }
+        let ended = effects.intersects(ENDS_TRANSACTION) && outcome.error.is_none();
+        let begun = pins.contains(Pins::AUTOCOMMIT_OFF) && !ended;
+        begun || effects.intersects(IN_TRANSACTION_ONLY)
+    }
+
+    fn cursor_pin(&self, link: &Link) -> Pins {
+        if self.has_cursor(link.serial) { Pins::CURSOR } else { Pins::empty() }
+    }
+
+    fn keep_or_release(&mut self, link: Box<Link>, from: From, lasting: Pins, fleeting: Pins) {
+        match from {
+            // A cursor alone makes no home: it would draw statements to where they do not belong.
+            _ if lasting == Pins::CURSOR => {
+                if from == From::Home {
+                    self.home_pins = Pins::empty();
+                }
+                self.park(link);
+            }
+            // A read that left something on a reader, out of sight (a view that calls a function, and so on). Variables are
+            // carried; what is left cannot be, and would keep the session's writes from the writer.
+            From::Pool if !link.writer && lasting == Pins::UNTRACKED_STATE => {
+                tracing::warn!(backend = &*link.backend().name, "a read left state behind that cannot be carried");
+                self.discard(link);
+            }
+            _ if !lasting.is_empty() && (from == From::Home || self.home.is_none()) => {
+                self.home = Some(link);
+                self.home_pins = lasting | fleeting;
+                self.previous_at_home = true;
+            }
+            From::Pool | From::Last if !lasting.is_empty() => {
+                // A second connection with lasting state: only a server whose defaults open transactions by themselves
+                // does that to a harmless read. Closing it ends what it began.
+                tracing::warn!(backend = &*link.backend().name, pins = lasting.names(), "a read left state behind");
+                self.discard(link);
+            }
+            _ if !fleeting.is_empty() => {
+                self.last = Some(link);
+                self.last_pins = fleeting;
+                self.home_pins = if from == From::Home { Pins::empty() } else { self.home_pins };
+            }
+            _ => {
+                if from == From::Home {
+                    self.home_pins = Pins::empty();
+                }
+                self.release(link);
+            }
+        }
+    }
+}
+
+/// Remembers what a statement has changed for all connections to its server.
+#[cold]
+fn note_change_of_server(effects: Effects, link: &Link) {
+    if effects.contains(Effects::SET_GLOBAL) {
+        link.backend().globals_changed();
+    }
+    if effects.contains(Effects::STORED_DEFINITION) {
+        link.backend().catalogue.changed();
+    }
+}
+
+/// True if a statement that failed has done nothing: one that was not understood, or a plain SET. Others may have gone half
+/// their way.
+fn has_done_nothing(effects: Effects, outcome: &Outcome) -> bool {
+    let dynamic = Effects::MULTI | Effects::CALL | Effects::TEXT_PREPARE | Effects::UNKNOWN_FUNCTION;
+    match outcome.error {
+        Some(PARSE_ERROR) => !effects.intersects(dynamic),
+        Some(UNKNOWN_STATEMENT) => !effects.intersects(Effects::MULTI | Effects::CALL | Effects::UNKNOWN_FUNCTION),
+        Some(_) => !effects.intersects(dynamic | Effects::READ | Effects::UNPROVEN),
+        None => false,
+    }
+}
+
+/// What the next statement may ask of this one's connection.
+fn fleeting_pins(effects: Effects, outcome: &Outcome, simple: bool) -> Pins {
+    let mut pins = Pins::empty();
+    if outcome.warnings > 0 || outcome.error.is_some() {
+        pins |= Pins::WARNINGS;
+    }
+    if effects.contains(Effects::LEAVES_FOUND_ROWS) {
+        pins |= Pins::FOUND_ROWS;
+    }
+    if !simple && effects.intersects(Effects::WRITE | Effects::CALL | Effects::UNPROVEN | Effects::TEXT_PREPARE) {
+        pins |= Pins::ROW_COUNT;
+    }
+    // A statement that reads what the previous left must not lose it for the next that does.
+    if effects.intersects(Effects::NEEDS_WARNINGS) {
+        pins |= Pins::WARNINGS;
+    }
+    pins
+}

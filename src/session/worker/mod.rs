@@ -1,0 +1,500 @@
+//! A worker: one thread, and what its sessions share on it.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`snapshot`], [`settings`] | one version of the configuration, as sessions see it |
+//! | [`registry`] | the sessions of a worker, seen from outside |
+//! | [`memory`] | what large requests may take, all clients together |
+//! | [`numbers`] | small numbers for accounts and names |
+//! | [`echo`] | what servers answered to SETs, for the next that are the same |
+//! | [`kill`], [`killer`], [`strike`] | KILL by the router's own numbers; how servers are told; what the session's own worker does |
+//! | [`drain`] | what a session may still do while the router drains |
+//! | [`display`] | what only a worker can see, shown to those who ask |
+//!
+//! Nothing here is locked and nothing is shared with another thread but the published snapshot and the backends' own
+//! atomics. Borrows never live across an await: each method takes what it needs and lets go. It refuses to know a session:
+//! what sessions show of themselves stands on their cards.
+
+pub mod display;
+pub mod drain;
+pub mod echo;
+pub mod kill;
+mod killer;
+pub mod memory;
+pub mod numbers;
+pub mod registry;
+pub mod settings;
+pub mod snapshot;
+pub mod strike;
+
+use self::echo::Echoes;
+use self::kill::KillBoard;
+use self::memory::Memory;
+use self::numbers::{AccountNumbers, NameNumbers};
+use self::snapshot::Snapshot;
+use crate::auth::{Account, Guesses, Offload, RsaKey};
+use crate::backend::health::State as HealthState;
+use crate::backend::pool::Pool;
+use crate::backend::server::BackendId;
+use crate::backend::{Backend, Hostgroup};
+use crate::net::outbox;
+use crate::rules::{CacheLimits, PlanCache};
+use crate::session::link::Link;
+use crate::session::link::buffers::Buffers;
+use crate::session::link::conversation::{Talk, TalkError};
+use crate::session::link::life::{Life, Openings};
+use crate::session::link::text::Text;
+use crate::session::state::base::{Base, Born};
+use crate::session::state::{Interner, State};
+use crate::telemetry::log::Budget;
+use crate::telemetry::stats::{Recorder, WorkerStats};
+use arc_swap::ArcSwap;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The published configuration, and how to publish another.
+pub type Published = Arc<ArcSwap<Snapshot>>;
+
+/// A published snapshot, as one worker counts its users.
+#[derive(Clone)]
+pub struct Current(Arc<Snapshot>);
+
+impl std::ops::Deref for Current {
+    type Target = Snapshot;
+
+    fn deref(&self) -> &Snapshot {
+        &self.0
+    }
+}
+
+/// What all workers have in common.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The key for passwords over plain TCP.
+    pub rsa: Arc<RsaKey>,
+    /// Where the slow arithmetic of sign-ins runs.
+    pub offload: Offload,
+    /// Who has given wrong passwords.
+    pub guesses: Arc<Guesses>,
+    /// What large requests have taken.
+    pub memory: Arc<Memory>,
+    /// How to reach each other's sessions.
+    pub board: Arc<KillBoard>,
+    /// When the router started: where their clock begins, so that a moment means the same to all of them.
+    pub started: Instant,
+}
+
+/// What connections begin with, who said so, and when.
+struct KnownBase {
+    base: Rc<Base>,
+    /// The tick at which.
+    at: u32,
+    backend: Arc<Backend>,
+    /// How often the server's globals had been set through the router by then.
+    globals: u32,
+}
+
+/// A text's number, and what lives as long as a session uses it.
+type Numbered = (u64, Weak<Text>);
+
+/// What the sessions of one thread share.
+pub struct Worker {
+    /// Its number, from 0.
+    pub id: usize,
+    /// Buffers.
+    pub buffers: Buffers,
+    /// Idle backend connections.
+    pub pool: RefCell<Pool<Box<Link>>>,
+    /// Plans.
+    pub plans: RefCell<PlanCache>,
+    /// The states of sessions and links.
+    pub states: Interner,
+    /// What is counted, for others to read at any time.
+    pub stats: Arc<WorkerStats>,
+    /// How many statements may be logged.
+    pub log_budget: Budget,
+    /// What counts it.
+    pub recorder: RefCell<Recorder>,
+    /// For turns among equals.
+    pub turn: Cell<u32>,
+    /// How to reach the sessions of the other workers.
+    pub board: Arc<KillBoard>,
+    /// The key for passwords over plain TCP.
+    pub rsa: Arc<RsaKey>,
+    /// Where the slow arithmetic of sign-ins runs.
+    pub offload: Offload,
+    /// Who has given wrong passwords.
+    pub guesses: Arc<Guesses>,
+    /// What the large requests of all workers have taken.
+    pub memory: Arc<Memory>,
+    published: RefCell<arc_swap::Cache<Published, Arc<Snapshot>>>,
+    /// The snapshot that was published last, counted by this thread alone.
+    snapshot: RefCell<Rc<Current>>,
+    started: Instant,
+    ticks: Cell<u32>,
+    serial: Cell<u64>,
+    /// When the drain began, once it has.
+    draining: Cell<Option<Instant>>,
+    /// Texts of prepared statements, and their numbers: what links and sessions know them by.
+    texts: RefCell<HashMap<Rc<[u8]>, Numbered, foldhash::fast::RandomState>>,
+    /// What each account signs in with behind, and its number in pool keys.
+    accounts: RefCell<AccountNumbers>,
+    /// The version and the number of accounts at which those that are not used any more were forgotten last.
+    accounts_swept: Cell<(u64, usize)>,
+    /// Names of users and schemas by number, for the statistics.
+    names: RefCell<NameNumbers>,
+    /// Schemas that were found to exist, by account number, hostgroup and name, with the tick at which.
+    pub(super) schemas: RefCell<HashMap<(u32, u32, Box<str>), u32>>,
+    /// What a hostgroup's connections began with lately, by the collation of the sign-in and by how, with the tick at which.
+    bases: RefCell<HashMap<(u32, u16, Born), KnownBase>>,
+    /// What each server's connections are told and asked at the beginning of their lives.
+    openings: Openings,
+    /// What servers answered to SETs, for the next that are the same.
+    pub(super) echoes: Echoes,
+}
+
+impl Worker {
+    /// A worker without sessions.
+    pub fn new(id: usize, published: &Published, limits: CacheLimits, shared: Shared, stats: Arc<WorkerStats>) -> Self {
+        let Shared { rsa, offload, guesses, memory, board, started } = shared;
+        Self {
+            id,
+            buffers: Buffers::default(),
+            pool: RefCell::default(),
+            plans: RefCell::new(PlanCache::new(limits)),
+            states: Interner::default(),
+            log_budget: Budget::default(),
+            recorder: RefCell::new(Recorder::new(Arc::clone(&stats))),
+            stats,
+            board,
+            rsa,
+            offload,
+            guesses,
+            memory,
+            turn: Cell::new(0),
+            published: RefCell::new(arc_swap::Cache::new(Arc::clone(published))),
+            snapshot: RefCell::new(Rc::new(Current(published.load_full()))),
+            started,
+            ticks: Cell::new(0),
+            serial: Cell::new(0),
+            draining: Cell::new(None),
+            texts: RefCell::default(),
+            accounts: RefCell::default(),
+            accounts_swept: Cell::default(),
+            names: RefCell::default(),
+            schemas: RefCell::default(),
+            bases: RefCell::default(),
+            openings: Openings::default(),
+            echoes: Echoes::default(),
+        }
+    }
+
+    /// The present snapshot. Costs one load and one pointer compared; the count that is raised is this thread's own, so
+    /// that workers do not fight over a cache line with every statement.
+    pub fn snapshot(&self) -> Rc<Current> {
+        let mut published = self.published.borrow_mut();
+        let newest = published.load();
+        let mut kept = self.snapshot.borrow_mut();
+        if !Arc::ptr_eq(newest, &kept.0) {
+            *kept = Rc::new(Current(Arc::clone(newest)));
+        }
+        Rc::clone(&kept)
+    }
+
+    /// How the router talks to servers itself.
+    pub fn talk(&self) -> Talk<'_> {
+        Talk { buffers: &self.buffers, limit: self.snapshot.borrow().settings.connect_timeout }
+    }
+
+    /// What the life of a link needs.
+    pub fn life<'a>(&'a self, snapshot: &'a Snapshot, link: &Link, reset_base: Option<&'a Rc<Base>>) -> Life<'a> {
+        let hostgroup = snapshot.topology.hostgroup(link.hostgroup);
+        let init_connect = hostgroup.and_then(|h| h.attributes.init_connect.as_deref());
+        Life { talk: self.talk(), openings: &self.openings, states: &self.states, init_connect, reset_base }
+    }
+
+    /// What connections of a hostgroup begin with for this collation of a sign-in, as the latest of them said, and how many
+    /// seconds ago that was.
+    pub fn base_of(&self, hostgroup: u32, collation: u16, born: Born) -> Option<(Rc<Base>, u32)> {
+        let bases = self.bases.borrow();
+        let known = bases.get(&(hostgroup, collation, born))?;
+        let is_past = known.backend.globals() != known.globals;
+        let age = if is_past { u32::MAX } else { self.ticks().wrapping_sub(known.at) };
+        Some((Rc::clone(&known.base), age))
+    }
+
+    /// Somebody is about to ask anew what connections of these hostgroups begin with.
+    pub fn touch_base(&self, hostgroups: &[u32], collation: u16) {
+        let mut bases = self.bases.borrow_mut();
+        for hostgroup in hostgroups {
+            if let Some(known) = bases.get_mut(&(*hostgroup, collation, Born::BySignIn)) {
+                known.at = self.ticks();
+            }
+        }
+    }
+
+    /// Takes down what a link that has just begun a life began with. Where resets begin otherwise than they did, globals have
+    /// changed: the next sign-in begins with them too.
+    pub fn learn_base(&self, link: &Link, born: Born) {
+        let now = self.ticks();
+        let key = |born| (link.hostgroup, link.key.collation, born);
+        let mut bases = self.bases.borrow_mut();
+        let backend = Arc::clone(link.backend());
+        let globals = backend.globals();
+        let learnt = KnownBase { base: Rc::clone(&link.base), at: now, backend, globals };
+        let before = bases.insert(key(born), learnt);
+        if let (Born::ByReset, Some(known)) = (born, bases.get_mut(&key(Born::BySignIn))) {
+            // Without an init_connect of the server's own, a sign-in began with its globals.
+            let at_first = (!self.openings.has_init_connect(link.backend().id)).then(|| Rc::clone(&known.base));
+            if let Some(earlier) = before.map(|before| before.base).or(at_first) {
+                known.base = self.states.base(known.base.moved(&earlier, &link.base));
+            }
+            (known.at, known.globals) = (now, globals);
+        }
+    }
+
+    /// Gives a link a new life.
+    ///
+    /// # Errors
+    /// See [`TalkError`]; the link must be dropped.
+    pub async fn reset(&self, link: &mut Link) -> Result<(), TalkError> {
+        let known = self.base_of(link.hostgroup, link.key.collation, Born::ByReset);
+        let known = known.filter(|(_, age)| *age <= FRESH).map(|(base, _)| base);
+        self.reset_to(link, known.as_ref()).await
+    }
+
+    /// The same, and asks the server what it begins with.
+    ///
+    /// # Errors
+    /// As for [`Worker::reset`].
+    pub async fn reset_and_ask(&self, link: &mut Link) -> Result<(), TalkError> {
+        self.reset_to(link, None).await
+    }
+
+    async fn reset_to(&self, link: &mut Link, known: Option<&Rc<Base>>) -> Result<(), TalkError> {
+        self.stats.counters.behind.reset.inc();
+        let snapshot = self.snapshot();
+        self.life(&snapshot, link, known).reset(link).await?;
+        if known.is_none() {
+            self.learn_base(link, Born::ByReset);
+        }
+        Ok(())
+    }
+
+    /// Brings a link to a state, and counts what that took.
+    ///
+    /// # Errors
+    /// See [`TalkError`]; the link must be dropped.
+    pub async fn bring(&self, link: &mut Link, target: &Rc<State>) -> Result<(), TalkError> {
+        if Rc::ptr_eq(&link.state, target) {
+            return Ok(());
+        }
+        let snapshot = self.snapshot();
+        let counters = &self.stats.counters;
+        let brought = self.life(&snapshot, link, None).bring(link, target).await?;
+        counters.syncs.inc();
+        if brought.reset {
+            counters.behind.reset.inc();
+            self.learn_base(link, Born::ByReset);
+        }
+        if brought.schema {
+            counters.behind.init_db.inc();
+        }
+        if brought.set {
+            counters.behind.set_names.inc();
+        }
+        Ok(())
+    }
+
+    /// Seconds since the start, as the housekeeping counts them.
+    pub fn ticks(&self) -> u32 {
+        self.ticks.get()
+    }
+
+    /// From now on sessions end what they have begun, and begin nothing ([`super::drain`]).
+    pub fn drain(&self) {
+        self.draining.set(self.draining.get().or_else(|| Some(Instant::now())));
+    }
+
+    /// True once the router drains.
+    #[inline]
+    pub fn drains(&self) -> bool {
+        self.draining.get().is_some()
+    }
+
+    /// How long it has drained; none while it does not.
+    pub fn drains_for(&self) -> Option<std::time::Duration> {
+        self.draining.get().map(|began| began.elapsed())
+    }
+
+    /// The present moment for the read-your-writes window, in milliseconds since the router started: the same on all workers.
+    pub fn now_ms(&self) -> u64 {
+        self.ms_at(Instant::now())
+    }
+
+    /// The same for a moment that is known.
+    pub fn ms_at(&self, moment: Instant) -> u64 {
+        u64::try_from(moment.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A number that no other link or session of this worker has.
+    pub fn next_serial(&self) -> u64 {
+        let next = self.serial.get() + 1;
+        self.serial.set(next);
+        next
+    }
+
+    /// Calls those who hold connections that others wait for, here or at another worker, and that they need for no more than what
+    /// their clients may ask next.
+    pub fn call_back(&self) {
+        for backend in self.snapshot().topology.hostgroups().flat_map(|h| &h.members).map(|m| &m.backend) {
+            let waiting = usize::try_from(backend.waiting()).unwrap_or(usize::MAX);
+            if waiting > 0 {
+                self.pool.borrow_mut().call_back(backend.id, waiting);
+            }
+        }
+    }
+
+    /// Backends that are down.
+    pub fn backends_down(&self) -> Vec<BackendId> {
+        let snapshot = self.snapshot();
+        let backends = snapshot.topology.hostgroups().flat_map(|h| &h.members).map(|m| &m.backend);
+        backends.filter(|b| b.health.state() == HealthState::Down).map(|b| b.id).collect()
+    }
+
+    /// Once a second: counts the tick, and closes idle links that are dead, too old, or not wanted any more.
+    pub fn housekeep(&self) {
+        let now = self.ticks.get().wrapping_add(1);
+        self.ticks.set(now);
+        let snapshot = self.snapshot();
+        let idle_limit = u32::try_from(snapshot.settings.pool_idle.as_secs()).unwrap_or(u32::MAX);
+        let lifetime = u32::try_from(snapshot.settings.pool_lifetime.as_secs()).unwrap_or(u32::MAX);
+        self.pool.borrow_mut().sweep(|link, since| {
+            now.wrapping_sub(since) > idle_limit
+                || now.wrapping_sub(link.born) > lifetime
+                || link.backend().waiting() > 0
+                || !link.backend().is_usable()
+                || link.is_disturbed()
+        });
+        self.keep_shares(&snapshot);
+        self.forget_accounts(&snapshot);
+        self.show_gauges();
+        self.texts.borrow_mut().retain(|_, (_, users)| users.strong_count() > 0);
+        self.schemas.borrow_mut().retain(|_, seen| now.wrapping_sub(*seen) < TRUST);
+        self.echoes.forget(|at| now.wrapping_sub(at) >= TRUST);
+        let backends = snapshot.topology.backends();
+        self.openings.retain(|id| backends.iter().any(|backend| backend.id == id));
+    }
+
+    /// Closes idle links that are more than this worker's share of what a server's hostgroups let lie idle.
+    fn keep_shares(&self, snapshot: &Snapshot) {
+        if snapshot.topology.hostgroups().all(|h| h.attributes.free_pct.is_none()) {
+            return;
+        }
+        for backend in snapshot.topology.backends() {
+            let of = |h: &Hostgroup| h.attributes.idle_share(backend.max_connections(), self.board.workers());
+            let is_in = |h: &&Hostgroup| h.members.iter().any(|m| m.backend.id == backend.id);
+            // One hostgroup that has no limit keeps them all.
+            let shares: Option<Vec<usize>> = snapshot.topology.hostgroups().filter(is_in).map(of).collect();
+            if let Some(most) = shares.and_then(|shares| shares.into_iter().max()) {
+                self.pool.borrow_mut().trim(backend.id, most);
+            }
+        }
+    }
+
+    /// Shows to others what only this thread can see.
+    fn show_gauges(&self) {
+        let counters = &self.stats.counters;
+        let plans = self.plans.borrow();
+        let cache = plans.counters();
+        counters.plan_text_hits.set(cache.text_hits);
+        counters.plan_digest_hits.set(cache.digest_hits);
+        counters.plan_misses.set(cache.misses);
+        counters.plan_evicted.set(cache.evicted);
+        counters.plans.set(plans.len() as u64);
+        counters.pool_idle.set(self.pool.borrow().len() as u64);
+        counters.buffer_bytes.set(self.buffers.bytes() as u64);
+        let sent = outbox::counts();
+        counters.batches.set(sent.batches);
+        counters.batched_messages.set(sent.messages);
+        let (mut texts, mut clients, mut server_texts, mut servers) = (0, 0, 0, 0);
+        self.each_text(|number, text, users| {
+            texts += 1;
+            clients += users as u64;
+            server_texts += u64::from(text.servers() > 0);
+            servers += text.servers() as u64;
+            counters.text_number.set(counters.text_number.get().max(number));
+        });
+        counters.texts.set(texts);
+        counters.text_clients.set(clients);
+        counters.server_texts.set(server_texts);
+        counters.text_servers.set(servers);
+    }
+
+    /// The number of what an account signs in with behind: equal for equal names and passwords, and for nothing else.
+    pub fn account_number(&self, account: &Account) -> u32 {
+        self.accounts.borrow_mut().number(account.credentials())
+    }
+
+    /// The name behind of the account of this number.
+    pub(super) fn account_name(&self, number: u32) -> Option<String> {
+        self.accounts.borrow().name(number)
+    }
+
+    /// Forgets what accounts signed in with once, and nobody does any more: passwords that were changed.
+    fn forget_accounts(&self, snapshot: &Snapshot) {
+        let present = (snapshot.version, self.accounts.borrow().count());
+        if present.1 <= snapshot.accounts.len() || self.accounts_swept.replace(present) == present {
+            return;
+        }
+        let valid: HashSet<u32> = {
+            let accounts = self.accounts.borrow();
+            snapshot.accounts.iter().filter_map(|account| accounts.known(&account.credentials())).collect()
+        };
+        let mut pooled = HashSet::new();
+        self.pool.borrow().each(|key, _, _| {
+            pooled.insert(key.account);
+        });
+        let mut accounts = self.accounts.borrow_mut();
+        accounts.retain(|number| valid.contains(&number) || pooled.contains(&number));
+        self.accounts_swept.set((snapshot.version, accounts.count()));
+    }
+
+    /// A number for a name: equal names have equal numbers for as long as both are kept, and different names never have. What is counted by
+    /// number is read by name.
+    pub fn name_number(&self, name: &str) -> u32 {
+        self.names.borrow_mut().number(name)
+    }
+
+    /// The number of a prepared statement's text. Equal keys have equal numbers while anybody holds what comes with it.
+    pub fn text_number(&self, key: &[u8]) -> (u64, Rc<Text>) {
+        let mut texts = self.texts.borrow_mut();
+        if let Some((number, users)) = texts.get(key)
+            && let Some(text) = users.upgrade()
+        {
+            return (*number, text);
+        }
+        let text = Rc::new(Text::default());
+        let number = self.next_serial();
+        texts.insert(key.into(), (number, Rc::downgrade(&text)));
+        (number, text)
+    }
+
+    /// Calls `with` for each prepared text that a session has: its number, what is known of it, how many have it.
+    pub(super) fn each_text(&self, mut with: impl FnMut(u64, &Text, usize)) {
+        for (number, text) in self.texts.borrow().values() {
+            if let Some(known) = text.upgrade() {
+                with(*number, &known, Rc::strong_count(&known) - 1);
+            }
+        }
+    }
+}
+
+/// Seconds for which what a server's globals were is taken for what they are.
+pub const FRESH: u32 = 1;
+
+/// Seconds for which what was found out about a server is believed: that a schema exists, that its `sql_mode` is another.
+const TRUST: u32 = 10;
