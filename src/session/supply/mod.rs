@@ -275,6 +275,7 @@ impl Session {
             owner: 0,
             diagnostics: 0,
             is_doubtful: false,
+            knows: (0, false),
             deprecate_eof: connected.capabilities.contains(Capabilities::DEPRECATE_EOF),
             born: self.worker.ticks(),
             status: Status::empty(),
