@@ -10,6 +10,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`control`] | the control thread: checks, signals, reload, the admin port's orders |
+//! | [`definitions`] | what the servers' triggers, views and routines do, taken into account |
 //! | [`feed`] | what the admin port shows of the router that runs |
 //! | [`gate`] | accepting clients, dealing them out, signing them in |
 //! | [`reloads`] | the latest reloads, and what became of them |
@@ -21,6 +22,7 @@
 //! Nothing imports this module but `cli`. What can be reloaded is one [`Snapshot`], published as a whole.
 
 pub mod control;
+mod definitions;
 mod feed;
 pub mod gate;
 mod http;

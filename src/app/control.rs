@@ -1,5 +1,6 @@
 //! The control thread: health checks, signals, reload, and the end. Nothing of it runs where traffic runs.
 
+use super::definitions::Learner;
 use super::feed::Seen;
 use super::gate::Gate;
 use super::setup::snapshot;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 /// Runs a router until a signal ends it: SIGTERM and SIGINT drain, SIGHUP reads the files of `paths` again (they are
 /// watched, too). `ready` is called once clients can connect.
@@ -41,6 +43,10 @@ pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> 
     let versions = first_version(&loaded, first.version, &setup);
     // The first client is to be greeted as by the writer, too.
     runtime.block_on(meet(first.writers(), &first.checks));
+    let mut learner = Learner::default();
+    let (learnt, readings) = learner.look(&first);
+    let first = learnt.unwrap_or(first);
+    readings.take_effect();
     let router = Router::start(&setup, publish(first))?;
     if let (Some(bound), Some((_, password))) = (http, setup.http.clone()) {
         super::http::serve(bound, password, router.view())?;
@@ -67,7 +73,9 @@ pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> 
         tracing::info!(address = %server.address, "serving the admin port");
     }
     let retired = RefCell::default();
-    let control = Control { published: Arc::clone(router.published()), versions, gate: router.gate(), retired };
+    let published = Arc::clone(router.published());
+    let learner = RefCell::new(learner);
+    let control = Control { published, versions, gate: router.gate(), retired, learner };
     let end = runtime.block_on(async {
         tokio::task::spawn_local(check_backends(Arc::clone(&control.published)));
         tokio::task::spawn_local(supervisor::feed_watchdog(router.view()));
@@ -142,7 +150,12 @@ struct Control {
     /// Snapshots that gave way to another. Workers let go of them with their next statement, or within a second; who lets
     /// go last would free ten thousand rules, so they are let go of here last.
     retired: RefCell<Vec<Arc<Snapshot>>>,
+    /// What of the servers' catalogues is in effect.
+    learner: RefCell<Learner>,
 }
+
+/// How often the control thread looks whether the checks have read new definitions.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How often the control thread looks whether retired snapshots have no users any more.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -159,6 +172,10 @@ impl Control {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let mut open = true;
+        let (mut look, mut sweep) = (tokio::time::interval(LOOK), tokio::time::interval(SWEEP));
+        for ticks in [&mut look, &mut sweep] {
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
         loop {
             let change = async {
                 match &mut changes {
@@ -179,7 +196,8 @@ impl Control {
                     Some(order) => self.obey(order, watch.as_ref()),
                     None => open = false,
                 },
-                () = tokio::time::sleep(SWEEP), if !self.retired.borrow().is_empty() => self.free_retired(),
+                _ = look.tick() => self.learn(),
+                _ = sweep.tick() => self.free_retired(),
                 change = change => match change {
                     Some(change) => self.take(change),
                     None => changes = None,
@@ -221,6 +239,17 @@ impl Control {
             // Ends the loop, which does not come here with it.
             Order::End { .. } => {}
         }
+    }
+
+    /// Takes what the checks have read of the servers' catalogues into account.
+    fn learn(&self) {
+        let present = self.published.load_full();
+        let (learnt, readings) = self.learner.borrow_mut().look(&present);
+        if let Some(learnt) = learnt {
+            self.published.store(Arc::new(learnt));
+            self.retired.borrow_mut().push(present);
+        }
+        readings.take_effect();
     }
 
     /// Publishes what the files say, or says why not.

@@ -9,7 +9,7 @@ use crate::backend::server::BackendId;
 use crate::backend::{Backend, Hostgroup, Topology};
 use crate::config::Loaded;
 use crate::config::admin::AdminSettings;
-use crate::config::backends::{AdminStatus, BackendSettings, HostgroupSettings, Policy, UnknownLag};
+use crate::config::backends::{AdminStatus, BackendSettings, HostgroupSettings, Policy, UnknownCatalogue, UnknownLag};
 use crate::rules::CacheLimits;
 use crate::session::worker::snapshot::{Frontend, Snapshot};
 use std::collections::HashMap;
@@ -69,7 +69,7 @@ static NEXT_BACKEND: AtomicU32 = AtomicU32::new(1);
 /// numbers; accounts keep what they have learned.
 pub fn snapshot(loaded: &Loaded, previous: Option<&Snapshot>) -> Result<Snapshot, String> {
     let specs = loaded.users.iter().filter(|u| u.active && u.frontend).map(|user| user.account.clone());
-    let accounts = Accounts::build(specs, previous.map(|p| &p.accounts)).map_err(|e| e.to_string())?;
+    let accounts = Accounts::build(specs, previous.map(|p| &*p.accounts)).map_err(|e| e.to_string())?;
     let frontend = Frontend {
         version: loaded.listen.server_version.clone(),
         collation: loaded.listen.server_collation,
@@ -82,9 +82,12 @@ pub fn snapshot(loaded: &Loaded, previous: Option<&Snapshot>) -> Result<Snapshot
     };
     Ok(Snapshot {
         version: previous.map_or(1, |p| p.version + 1),
-        rules: Arc::clone(&loaded.rules),
+        rules: match previous {
+            Some(previous) => Arc::new(loaded.rules.with_definitions(Arc::clone(previous.rules.definitions()))),
+            None => Arc::clone(&loaded.rules),
+        },
         topology: topology(loaded, previous.map(|p| &p.topology)),
-        accounts,
+        accounts: Arc::new(accounts),
         settings: loaded.session.clone(),
         frontend,
         checks: checks(loaded),
@@ -103,6 +106,7 @@ fn checks(loaded: &Loaded) -> Checks {
         interval: timing.interval,
         retry_interval: timing.retry_interval,
         timeout: timing.timeout,
+        catalogue_interval: timing.catalogue_interval,
         credentials: named,
     }
 }
@@ -116,6 +120,7 @@ fn topology(loaded: &Loaded, previous: Option<&Topology>) -> Topology {
         let backend = backend(settings, thresholds, &mut known);
         backend.lag.reconfigure(lag_limits(loaded, &backend.name));
         backend.read_only.reconfigure(is_asked_for_read_only(loaded, &backend.name));
+        backend.catalogue.reconfigure(loaded.health.unknown_catalogue == UnknownCatalogue::Trust);
         for hostgroup in &settings.hostgroups {
             let member = Member { backend: Arc::clone(&backend), weight: settings.weight };
             members.entry(*hostgroup).or_default().push(member);

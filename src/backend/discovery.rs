@@ -8,7 +8,7 @@
 //! configuration puts it, in both hostgroups of a pair if it may be either.
 
 use super::connect::Connected;
-use super::replica::{Answer, rows, value};
+use super::query::{Answer, SMALL, rows, value};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -100,7 +100,7 @@ impl ReadOnly {
 /// # Errors
 /// Those of the connection, and `InvalidData` for what is no answer. Not cancel safe.
 pub async fn ask(connected: &mut Connected) -> io::Result<Reading> {
-    match rows(connected, QUESTION).await? {
+    match rows(connected, QUESTION, SMALL).await? {
         Answer::Rows { rows, .. } => read(&rows),
         Answer::Refused { text, .. } => Ok(Reading::Unreadable(format!("the server said: {text}"))),
     }

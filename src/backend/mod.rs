@@ -4,6 +4,7 @@
 //! session hands it. This module refuses to know SQL, rules or clients.
 
 pub mod attributes;
+pub mod catalogue;
 pub mod check;
 pub mod connect;
 pub mod discovery;
@@ -11,6 +12,7 @@ pub mod health;
 pub mod hostgroup;
 pub mod lag;
 pub mod pool;
+mod query;
 pub mod record;
 pub mod replica;
 pub mod server;

@@ -7,20 +7,11 @@
 
 use super::connect::Connected;
 use super::lag::{Applied, Reading};
-use crate::net::frame;
-use crate::protocol::capabilities::Capabilities;
-use crate::protocol::codec::{Reader, Truncated};
-use crate::protocol::response::ErrPacket;
+use super::query::{Answer, SMALL, rows, strange, value};
 use std::io;
 
-/// The largest packet of an answer, in bytes: GTID sets are long.
-const MAX_PACKET: usize = 1 << 20;
-/// The most columns and the most rows of an answer; MySQL takes 256 channels.
-const MOST: u64 = 1 << 10;
 /// ER_PARSE_ERROR: the server does not know the statement.
 const PARSE_ERROR: u16 = 1064;
-/// NULL in a row.
-const NULL: u8 = 0xfb;
 
 /// What the server says now. After an error the connection is of no more use.
 ///
@@ -33,7 +24,7 @@ pub async fn ask(connected: &mut Connected) -> io::Result<Told> {
     };
     let mut said = String::new();
     for question in questions {
-        match rows(connected, question).await? {
+        match rows(connected, question, SMALL).await? {
             Answer::Rows { columns, rows } => return read(&columns, &rows),
             Answer::Refused { code, text } => {
                 said = text;
@@ -53,63 +44,6 @@ pub struct Told {
     pub reading: Reading,
     /// Up to where it has done what its source did, of the channel that counts.
     pub applied: Option<Applied>,
-}
-
-/// What a server answers to a question.
-pub(super) enum Answer {
-    Rows { columns: Vec<Vec<u8>>, rows: Vec<Vec<u8>> },
-    Refused { code: u16, text: String },
-}
-
-fn strange() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "a strange answer to a question of the checks")
-}
-
-/// Asks, and reads the answer whole.
-pub(super) async fn rows(connected: &mut Connected, question: &str) -> io::Result<Answer> {
-    let stream = &mut connected.stream;
-    frame::write_packet(stream, &[&[0x03], question.as_bytes()].concat(), 0).await?;
-    let mut packet = Vec::new();
-    frame::read_packet(stream, &mut packet, MAX_PACKET).await?;
-    if packet.first() == Some(&0xff) {
-        let error = ErrPacket::decode(&packet).map_err(|_: Truncated| strange())?;
-        return Ok(Answer::Refused { code: error.code, text: error.text().into_owned() });
-    }
-    let count = Reader::new(&packet).lenenc().map_err(|_| strange())?;
-    if !(1..=MOST).contains(&count) {
-        return Err(strange());
-    }
-    let mut columns = Vec::new();
-    for _ in 0..count {
-        frame::read_packet(stream, &mut packet, MAX_PACKET).await?;
-        columns.push(column_name(&packet).map_err(|_| strange())?);
-    }
-    if !connected.capabilities.contains(Capabilities::DEPRECATE_EOF) {
-        frame::read_packet(stream, &mut packet, MAX_PACKET).await?;
-    }
-    let mut rows = Vec::new();
-    loop {
-        frame::read_packet(stream, &mut packet, MAX_PACKET).await?;
-        match packet.first() {
-            // No row of these begins with a text that long.
-            Some(0xfe) => return Ok(Answer::Rows { columns, rows }),
-            Some(0xff) => {
-                let error = ErrPacket::decode(&packet).map_err(|_| strange())?;
-                return Ok(Answer::Refused { code: error.code, text: error.text().into_owned() });
-            }
-            _ if rows.len() as u64 >= MOST => return Err(strange()),
-            _ => rows.push(std::mem::take(&mut packet)),
-        }
-    }
-}
-
-/// A column definition's name: the fifth of its texts.
-fn column_name(packet: &[u8]) -> Result<Vec<u8>, Truncated> {
-    let mut reader = Reader::new(packet);
-    for _ in 0..4 {
-        reader.lenenc_bytes()?;
-    }
-    reader.lenenc_bytes().map(<[u8]>::to_vec)
 }
 
 /// The names of a column: MySQL renamed what MariaDB still has.
@@ -157,26 +91,12 @@ fn read(columns: &[Vec<u8>], rows: &[Vec<u8>]) -> io::Result<Told> {
     Ok(Told { reading, applied })
 }
 
-/// The value at a place of a row; none for NULL.
-pub(super) fn value(row: &[u8], place: usize) -> Result<Option<&[u8]>, Truncated> {
-    let mut reader = Reader::new(row);
-    for at in 0..=place {
-        let value = if reader.rest().first() == Some(&NULL) {
-            reader.u8()?;
-            None
-        } else {
-            Some(reader.lenenc_bytes()?)
-        };
-        if at == place {
-            return Ok(value);
-        }
-    }
-    Err(Truncated)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// NULL in a row.
+    const NULL: u8 = 0xfb;
 
     fn say(values: &[Option<&str>]) -> Option<Reading> {
         let columns: Vec<Vec<u8>> = ["Connection_name", "Seconds_Behind_Master"].map(|c| c.as_bytes().to_vec()).into();

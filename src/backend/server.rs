@@ -2,6 +2,7 @@
 //!
 //! Shared by every worker and the control thread; all of it that changes is atomic, because the statement path reads it.
 
+use super::catalogue::Catalogue;
 use super::connect::{ServerInfo, Target};
 use super::discovery::ReadOnly;
 use super::health::{Cause, Health, State};
@@ -49,6 +50,8 @@ pub struct Backend {
     pub lag: Lag,
     /// Whether it takes writes, where its configuration asks.
     pub read_only: ReadOnly,
+    /// What triggers, views and routines it has.
+    pub catalogue: Catalogue,
     /// Where and how to connect. A reload may change the how.
     target: ArcSwap<Target>,
     /// The most connections that all workers together may have open.
@@ -77,6 +80,7 @@ impl Backend {
             health,
             lag: Lag::default(),
             read_only: ReadOnly::default(),
+            catalogue: Catalogue::default(),
             engine: AtomicU8::new(Engine::Unknown as u8),
             greeted: ArcSwapOption::empty(),
             globals: AtomicU32::new(0),

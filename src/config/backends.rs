@@ -102,6 +102,22 @@ impl UnknownLag {
         [("keep", UnknownLag::Keep), ("leave_out", UnknownLag::LeaveOut)];
 }
 
+/// What is made of statements at a server whose triggers, views and routines are not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum UnknownCatalogue {
+    /// They may have left something on their connections, which are reset before another session has them.
+    #[default]
+    Reset,
+    /// They are taken to leave nothing but what servers report.
+    Trust,
+}
+
+impl UnknownCatalogue {
+    /// All of them, by the names that files use.
+    pub const NAMES: [(&'static str, UnknownCatalogue); 2] =
+        [("reset", UnknownCatalogue::Reset), ("trust", UnknownCatalogue::Trust)];
+}
+
 /// Whom health checks sign in as, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HealthCheck {
@@ -113,6 +129,8 @@ pub struct HealthCheck {
     pub timing: HealthSettings,
     /// What becomes of a reader with a limit on its lag whose lag is not known.
     pub unknown_lag: UnknownLag,
+    /// What is made of statements at a server whose definitions are not known.
+    pub unknown_catalogue: UnknownCatalogue,
 }
 
 /// When health checks are made, and what they bring about.
@@ -124,6 +142,8 @@ pub struct HealthSettings {
     pub retry_interval: Duration,
     /// How long one check may take.
     pub timeout: Duration,
+    /// Time after which a server's definitions are read again.
+    pub catalogue_interval: Duration,
     /// Checks that fail one after the other before a backend is taken for down.
     pub fall: u32,
     /// Checks that succeed one after the other before it is taken for up again.
@@ -136,6 +156,7 @@ impl Default for HealthSettings {
             interval: Duration::from_secs(2),
             retry_interval: Duration::from_millis(500),
             timeout: Duration::from_secs(1),
+            catalogue_interval: Duration::from_secs(30),
             fall: 3,
             rise: 2,
         }

@@ -1,7 +1,7 @@
 //! The parts of the configuration that stand once: `[listen]`, `[limits]`, `[timeouts]`, `[cache]`, `[health]` and what is
 //! above all tables.
 
-use super::backends::{HealthCheck, UnknownLag};
+use super::backends::{HealthCheck, UnknownCatalogue, UnknownLag};
 use super::listen::{FrontendSettings, socket_address};
 use super::process::ProcessSettings;
 use super::reader::Section;
@@ -195,16 +195,19 @@ impl Server {
         set(&mut health.timing.interval, section.duration("interval"));
         set(&mut health.timing.retry_interval, section.duration("retry_interval"));
         set(&mut health.timing.timeout, section.duration("timeout"));
+        set(&mut health.timing.catalogue_interval, section.duration("catalogue_interval"));
         set(&mut health.timing.fall, section.small("fall", 1..=1_000));
         set(&mut health.timing.rise, section.small("rise", 1..=1_000));
         set(&mut health.username, section.text("username").map(Some));
         set(&mut health.password, super::users::password_of(section).map(Some));
         set(&mut health.unknown_lag, section.choice("unknown_lag", &UnknownLag::NAMES));
+        set(&mut health.unknown_catalogue, section.choice("unknown_catalogue", &UnknownCatalogue::NAMES));
         let least = Duration::from_millis(10);
         for (key, value) in [
             ("interval", health.timing.interval),
             ("retry_interval", health.timing.retry_interval),
             ("timeout", health.timing.timeout),
+            ("catalogue_interval", health.timing.catalogue_interval),
         ] {
             if value < least {
                 section.fault(key, "10ms is the least");

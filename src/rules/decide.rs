@@ -247,7 +247,7 @@ struct Draft {
 /// What each effect that keeps a statement from readers is called, most telling first.
 const WHY: [(Effects, &str); 31] = [
     (Effects::WRITE, "it writes rows"),
-    (Effects::DDL, "it changes definitions"),
+    (Effects::DDL.union(Effects::STORED_DEFINITION), "it changes definitions"),
     (Effects::LOCK_ROWS, "it locks rows"),
     (Effects::LOCK_TABLES, "it locks tables"),
     (Effects::UNLOCK_TABLES, "it unlocks tables"),
@@ -292,6 +292,9 @@ pub fn why_unsafe(facts: &Facts) -> String {
     if effects.contains(Effects::UNKNOWN_FUNCTION) {
         let function = facts.functions.first().map_or("a function", |f| f);
         return format!("it calls {function}, which is no known built-in function and may write");
+    }
+    if effects.contains(Effects::HIDDEN_STATE) {
+        return "a view in it may leave something on the connection".to_owned();
     }
     match effects.difference(Effects::READER_SAFE).names().next() {
         Some(name) => format!("its effect {name} is not known to be harmless"),

@@ -10,6 +10,7 @@ use super::route::HostgroupId;
 use super::rule::{Known, Rule, RuleSettings};
 use super::subject::{Subject, SubjectKey};
 use crate::sql::classify::classify;
+use crate::sql::definitions::Definitions;
 use crate::sql::digest::Digest;
 use crate::sql::effects::{Effects, Facts};
 use crate::sql::predicate::{TimeColumn, TimeColumns, TimeProgram};
@@ -81,10 +82,17 @@ static VERSIONS: AtomicU64 = AtomicU64::new(1);
 
 type Names = HashMap<Box<str>, Vec<TableSettings>, FixedState>;
 
-/// One version of the rules. Immutable; shared between workers.
+/// One version of the rules, and of what the servers' definitions do. Immutable; shared between workers.
 #[derive(Debug)]
 pub struct RuleSet {
     version: u64,
+    compiled: Arc<Compiled>,
+    definitions: Arc<Definitions>,
+}
+
+/// What the settings say.
+#[derive(Debug)]
+struct Compiled {
     hostgroups: Arc<Hostgroups>,
     rules: Vec<Arc<Rule>>,
     index: Index,
@@ -145,8 +153,7 @@ impl RuleSet {
         let safe_functions: HashSet<Box<str>, FixedState> =
             settings.safe_functions.iter().map(|f| f.to_lowercase().into()).collect();
         let reads = SubjectReads::new(&rules, &tables, &safe_functions);
-        Ok(Self {
-            version: VERSIONS.fetch_add(1, Ordering::Relaxed),
+        let compiled = Compiled {
             hostgroups: Arc::new(hostgroups),
             index: Index::new(&rules),
             fast: FastRoutes::new(settings.fast_routes),
@@ -156,7 +163,22 @@ impl RuleSet {
             safe_functions,
             hints: !settings.ignore_hints,
             reads,
-        })
+        };
+        Ok(Self::of(Arc::new(compiled), Arc::default()))
+    }
+
+    fn of(compiled: Arc<Compiled>, definitions: Arc<Definitions>) -> Self {
+        Self { version: VERSIONS.fetch_add(1, Ordering::Relaxed), compiled, definitions }
+    }
+
+    /// The same rules, by which statements are planned as these definitions say. A version of its own.
+    pub fn with_definitions(&self, definitions: Arc<Definitions>) -> Self {
+        Self::of(Arc::clone(&self.compiled), definitions)
+    }
+
+    /// What the servers' triggers, views and routines do, as far as it is known.
+    pub fn definitions(&self) -> &Arc<Definitions> {
+        &self.definitions
     }
 
     /// The rules that need no configuration: what is proven safe goes to `readers`, then to `writer`; the rest to `writer`.
@@ -187,32 +209,34 @@ impl RuleSet {
 
     /// The hostgroups.
     pub fn hostgroups(&self) -> &Hostgroups {
-        &self.hostgroups
+        &self.compiled.hostgroups
     }
 
     /// The active rules, in the order in which they are tried.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &RuleSettings> {
-        self.rules.iter().map(|r| &r.settings)
+        self.compiled.rules.iter().map(|r| &r.settings)
     }
 
     /// The fast route for a subject's statements that the rules left with this flag.
     pub(super) fn fast_route(&self, subject: &Subject, flag: u32) -> Option<&FastRoute> {
-        self.fast.row(subject.user(), subject.schema().unwrap_or_default(), flag)
+        self.compiled.fast.row(subject.user(), subject.schema().unwrap_or_default(), flag)
     }
 
     /// All fast routes.
     pub fn fast_routes(&self) -> impl ExactSizeIterator<Item = &FastRoute> {
-        self.fast.rows()
+        self.compiled.fast.rows()
     }
 
     /// The hostgroup for a user's statements that no rule sends anywhere, if the configuration gives it one.
     pub fn default_hostgroup(&self, user: &str) -> Option<HostgroupId> {
-        self.defaults.get(user).copied()
+        self.compiled.defaults.get(user).copied()
     }
 
     /// True if hostgroups, time columns and hints are the same: what decides beside the rules.
     pub(super) fn same_ground(&self, other: &Self) -> bool {
-        self.hostgroups.iter().eq(other.hostgroups.iter()) && self.tables == other.tables && self.hints == other.hints
+        self.compiled.hostgroups.iter().eq(other.compiled.hostgroups.iter())
+            && self.compiled.tables == other.compiled.tables
+            && self.compiled.hints == other.compiled.hints
     }
 
     /// Makes the plan of `sql`, of which `digest` is the digest under the subject's `sql_mode` bits.
@@ -220,19 +244,21 @@ impl RuleSet {
     /// Takes microseconds and memory; [`super::PlanCache`] calls it once per digest and subject.
     pub fn plan(&self, sql: &[u8], digest: &Digest, subject: &Subject) -> Plan {
         let mode = subject.mode();
-        let columns = Columns { tables: &self.tables, schema: subject.schema() };
+        let columns = Columns { tables: &self.compiled.tables, schema: subject.schema() };
         let time = TimeProgram::compile(sql, digest, mode, &columns);
         self.plan_of(classify(sql, mode), time, digest, subject)
     }
 
     /// The plan of a statement of which these are the facts and the time predicates.
     fn plan_of(&self, mut facts: Facts, time: TimeProgram, digest: &Digest, subject: &Subject) -> Plan {
+        self.definitions.expand_views(&mut facts);
         self.vouch(&mut facts, subject);
+        self.definitions.find_hidden_state(&mut facts);
         let grounds = Grounds {
-            hostgroups: Arc::clone(&self.hostgroups),
+            hostgroups: Arc::clone(&self.compiled.hostgroups),
             default: self.default_hostgroup(subject.user()),
-            fast: self.fast.of(subject.user(), subject.schema().unwrap_or_default()),
-            hints: self.hints,
+            fast: self.compiled.fast.of(subject.user(), subject.schema().unwrap_or_default()),
+            hints: self.compiled.hints,
         };
         let known = Known { subject, digest: &digest.text, hash: digest.hash, facts: &facts };
         let timeless = time.is_timeless();
@@ -253,16 +279,17 @@ impl RuleSet {
 
     /// The rules whose known conditions match, in order.
     pub(super) fn matching(&self, known: &Known<'_>, timeless: bool) -> impl Iterator<Item = Arc<Rule>> {
-        self.index
+        self.compiled
+            .index
             .candidates(known)
-            .filter_map(|place| self.rules.get(place as usize))
+            .filter_map(|place| self.compiled.rules.get(place as usize))
             .filter(move |rule| !timeless || rule.horizon.is_none() || rule.matches_standing(Standing::Timeless))
             .filter(|rule| rule.matches_known(known))
             .cloned()
     }
 
     fn settle(&self, rules: Vec<Arc<Rule>>, timeless: bool, facts: &Facts, grounds: &Grounds) -> Decision {
-        let reads_time = !timeless && self.hostgroups.has_horizons();
+        let reads_time = !timeless && self.compiled.hostgroups.has_horizons();
         let open = |rule: &Arc<Rule>| rule.reads_text() || (reads_time && rule.horizon.is_some());
         if !rules.iter().any(open) {
             let route = |class| {
@@ -270,7 +297,7 @@ impl RuleSet {
                 grounds.decide(facts, found.outcome(&rules, grounds), class)
             };
             let first = route(if timeless { ReachClass::TIMELESS } else { ReachClass::UNKNOWN });
-            if !reads_time || self.hostgroups.bounded_classes().all(|class| route(class) == first) {
+            if !reads_time || self.compiled.hostgroups.bounded_classes().all(|class| route(class) == first) {
                 return Decision::Settled(Rc::new(first));
             }
         }
@@ -279,15 +306,15 @@ impl RuleSet {
 
     /// Takes the unknown functions out of the facts where the operator vouches for every one of them.
     fn vouch(&self, facts: &mut Facts, subject: &Subject) {
-        if self.safe_functions.is_empty() || facts.functions.is_empty() {
+        if self.compiled.safe_functions.is_empty() || facts.functions.is_empty() {
             return;
         }
         let vouched = |name: &str| {
-            self.safe_functions.contains(name)
+            self.compiled.safe_functions.contains(name)
                 || (!name.contains('.')
-                    && subject
-                        .schema()
-                        .is_some_and(|s| self.safe_functions.contains(&*format!("{}.{name}", s.to_lowercase()))))
+                    && subject.schema().is_some_and(|s| {
+                        self.compiled.safe_functions.contains(&*format!("{}.{name}", s.to_lowercase()))
+                    }))
         };
         if facts.functions.iter().all(|f| vouched(f)) {
             facts.effects.remove(Effects::UNKNOWN_FUNCTION);
@@ -296,20 +323,20 @@ impl RuleSet {
 
     /// What of the subject can change a plan.
     pub(super) fn project(&self, subject: &Subject) -> SubjectKey {
-        let mut addresses = vec![0u64; self.reads.addresses.len().div_ceil(64)];
-        for (i, pattern) in self.reads.addresses.iter().enumerate() {
+        let mut addresses = vec![0u64; self.compiled.reads.addresses.len().div_ceil(64)];
+        for (i, pattern) in self.compiled.reads.addresses.iter().enumerate() {
             if pattern.matches(subject.client_addr()) {
                 addresses[i / 64] |= 1 << (i % 64);
             }
         }
         SubjectKey {
-            user: self.reads.users.contains(subject.user()).then(|| subject.shared_user()),
+            user: self.compiled.reads.users.contains(subject.user()).then(|| subject.shared_user()),
             default_hostgroup: self.default_hostgroup(subject.user()),
-            schema: if self.reads.schema { subject.shared_schema() } else { None },
-            fast: self.fast.of(subject.user(), subject.schema().unwrap_or_default()),
+            schema: if self.compiled.reads.schema { subject.shared_schema() } else { None },
+            fast: self.compiled.fast.of(subject.user(), subject.schema().unwrap_or_default()),
             addresses: addresses.into(),
-            proxy_addr: subject.proxy_addr().filter(|_| self.reads.proxy_addr),
-            proxy_port: self.reads.proxy_port.then(|| subject.proxy_port()),
+            proxy_addr: subject.proxy_addr().filter(|_| self.compiled.reads.proxy_addr),
+            proxy_port: self.compiled.reads.proxy_port.then(|| subject.proxy_port()),
             mode: subject.mode(),
         }
     }

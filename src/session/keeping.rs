@@ -124,8 +124,30 @@ impl Session {
         for parked in self.holdings.take_all_parked() {
             self.give_up(parked);
         }
-        if let Some(home) = self.holdings.take_home() {
+        if let Some(mut home) = self.holdings.take_home() {
+            if home.link.is_doubtful {
+                home.pin(Pins::ROUTINE);
+            }
             self.give_up(home);
+        }
+        if std::mem::take(&mut self.leaves_doubt) {
+            self.reset_doubtful();
+        }
+    }
+
+    /// What the session may have left on connections that are idle now (a lock that a trigger took, for instance) ends with it.
+    fn reset_doubtful(&self) {
+        let mine = |link: &Link| link.is_doubtful && link.owner == self.serial;
+        loop {
+            let link = self.worker.pool.borrow_mut().take_where(|link| mine(link));
+            match link {
+                Some(link) => {
+                    let mut hold = Hold::pooled(link);
+                    hold.pin(Pins::ROUTINE);
+                    self.give_up(hold);
+                }
+                None => return,
+            }
         }
     }
 

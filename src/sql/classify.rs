@@ -71,6 +71,7 @@ fn unite(facts: &mut Facts, other: Facts, hints: Vec<RouteHint>) {
     if facts.unproven.is_empty() {
         facts.unproven = other.unproven;
     }
+    facts.procedure = facts.procedure.take().or(other.procedure);
     add_new(&mut facts.tables, other.tables);
     add_new(&mut facts.functions, other.functions);
     add_new(&mut facts.variables, other.variables);

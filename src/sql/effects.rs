@@ -115,6 +115,11 @@ bitflags! {
         /// Draws a value from a sequence or sets one: `NEXTVAL`, `NEXT VALUE FOR`, `SETVAL`. The connection remembers it for
         /// `LASTVAL`.
         const SEQUENCE = 1 << 49;
+        /// Makes, changes or drops a trigger, a view or a stored routine, or gives a table (and so its triggers) another name.
+        const STORED_DEFINITION = 1 << 50;
+        /// May leave something on its connection that neither its text nor a server's report shows: by a trigger, a view or a
+        /// routine. The classifier cannot know it; [`super::definitions`] does.
+        const HIDDEN_STATE = 1 << 51;
         /// The classifier does not know the statement, or the text is broken. Goes to the writer, counted. Where the
         /// statement may have left something on its connection, [`Effects::UNTRACKED_STATE`] stands beside it.
         const UNPROVEN = 1 << 63;
@@ -287,6 +292,8 @@ pub struct Facts {
     pub tables: Vec<TableUse>,
     /// Functions it calls that are no known built-ins (`schema.name` where qualified), lower case.
     pub functions: Vec<Box<str>>,
+    /// The procedure that it calls (`schema.name` where qualified), lower case. None for a block without a name.
+    pub procedure: Option<Box<str>>,
     /// Session variables that it sets, lower case, without `@@session.`; `names` for `SET NAMES`.
     pub variables: Vec<Box<str>>,
     /// Hints for the router.

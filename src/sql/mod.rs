@@ -6,6 +6,7 @@
 //! callers send that to the writer.
 
 pub mod classify;
+pub mod definitions;
 pub mod digest;
 pub mod effects;
 pub mod lexer;

@@ -137,6 +137,7 @@ impl Life<'_> {
         self.talk.ask(link, Command::ResetConnection, b"").await?;
         link.prepared.clear();
         link.diagnostics = 0;
+        link.is_doubtful = false;
         let schema = link.state.values.schema.clone();
         self.begin_as(link, schema, Born::ByReset).await
     }

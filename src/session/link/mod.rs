@@ -85,6 +85,9 @@ pub struct Link {
     /// The session whose warnings or error may still be in its diagnostics; 0 for none. A server clears them only when a
     /// statement uses a table or has something to say itself.
     pub diagnostics: u64,
+    /// The session that had it last has run a statement there that may have left something which is not known: it is reset
+    /// before another session has it.
+    pub is_doubtful: bool,
     /// True if the capability was agreed: the tracker must know.
     pub deprecate_eof: bool,
     /// The tick at which it was made.
@@ -114,6 +117,12 @@ impl Link {
         self.uses += 1;
         let (used, _on_server) = (self.uses, text.on_server());
         self.prepared.insert(number, Remote { id: remote, types: None, used, _on_server });
+    }
+
+    /// True if a session may have it as it is: nothing unknown is on it, or nothing but the session's own.
+    #[inline]
+    pub fn is_clean_for(&self, session: u64) -> bool {
+        !self.is_doubtful || self.owner == session
     }
 
     /// A session takes it, or gives it back.

@@ -90,6 +90,8 @@ pub struct Session {
     pub(super) left: Left,
     /// When the session last wrote (router's milliseconds), while that matters.
     pub(super) wrote_at: Option<u64>,
+    /// A connection that it had may have something unknown of the session's on it ([`Link::is_doubtful`]).
+    pub(super) leaves_doubt: bool,
     /// The open transaction has written.
     pub(super) transaction_wrote: bool,
     /// The status flags that the client last saw.
@@ -156,6 +158,7 @@ impl Session {
             previous_at_home: false,
             left: Left::default(),
             wrote_at: None,
+            leaves_doubt: false,
             transaction_wrote: false,
             status: Status::AUTOCOMMIT,
             began: Instant::now(),

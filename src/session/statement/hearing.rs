@@ -39,8 +39,11 @@ const UNCERTAIN_AFTER_ERROR: Effects = Effects::CALL
     .union(Effects::UNTRACKED_STATE);
 
 /// Statements that may set what their text does not show.
-const OUT_OF_SIGHT: Effects =
-    Effects::CALL.union(Effects::UNKNOWN_FUNCTION).union(Effects::UNPROVEN).union(Effects::TEXT_PREPARE);
+const OUT_OF_SIGHT: Effects = Effects::CALL
+    .union(Effects::UNKNOWN_FUNCTION)
+    .union(Effects::HIDDEN_STATE)
+    .union(Effects::UNPROVEN)
+    .union(Effects::TEXT_PREPARE);
 
 impl Session {
     /// True if a server must be asked before a response can be settled: what it has changed, or whether a transaction is open.

@@ -37,6 +37,15 @@ const IN_TRANSACTION_ONLY: Effects = Effects::READ_TABLE
     .union(Effects::HANDLER)
     .union(Effects::BEGIN);
 
+/// Effects of statements that may use triggers, views or routines, of which the server's catalogue alone tells what they do.
+const USES_DEFINITIONS: Effects = Effects::READ_TABLE
+    .union(Effects::WRITE)
+    .union(Effects::LOCK_ROWS)
+    .union(Effects::CALL)
+    .union(Effects::UNKNOWN_FUNCTION)
+    .union(Effects::UNPROVEN)
+    .union(Effects::TEXT_PREPARE);
+
 /// Effects of statements after which none is open, unless they opened another.
 const ENDS_TRANSACTION: Effects =
     Effects::COMMIT.union(Effects::ROLLBACK).union(Effects::IMPLICIT_COMMIT).union(Effects::DDL);
@@ -89,8 +98,12 @@ impl Session {
         if effects.intersects(TELL_OF_THINGS) && !has_done_nothing(effects, outcome) {
             self.note_things(effects, executing);
         }
-        if effects.contains(Effects::SET_GLOBAL) {
-            link.backend().globals_changed();
+        if effects.intersects(Effects::SET_GLOBAL | Effects::STORED_DEFINITION) {
+            note_change_of_server(effects, link);
+        }
+        if effects.intersects(USES_DEFINITIONS) && !link.backend().catalogue.is_known() {
+            link.is_doubtful = true;
+            self.leaves_doubt = true;
         }
         self.note_write(effects, outcome, link);
         let cursor = if self.holdings.has_cursor_on(link.serial) { Pins::CURSOR } else { Pins::empty() };
@@ -146,13 +159,12 @@ impl Session {
         if effects.contains(Effects::SET_NEXT_TRANSACTION) {
             pins |= Pins::NEXT_TRANSACTION;
         }
-        const BY_EFFECT: [(Effects, Pins); 6] = [
+        const BY_EFFECT: [(Effects, Pins); 5] = [
             (Effects::LOCK_TABLES, Pins::LOCK_TABLES),
             (Effects::SEQUENCE, Pins::SEQUENCE),
             (Effects::UNTRACKED_STATE, Pins::UNTRACKED_STATE),
             (Effects::XA, Pins::XA),
-            (Effects::CALL, Pins::ROUTINE),
-            (Effects::UNKNOWN_FUNCTION, Pins::ROUTINE),
+            (Effects::HIDDEN_STATE, Pins::ROUTINE),
         ];
         for (effect, pin) in BY_EFFECT {
             if effects.contains(effect) {
@@ -189,6 +201,17 @@ impl Session {
                 self.discard(link);
             }
         }
+    }
+}
+
+/// Remembers what a statement has changed for all connections to its server.
+#[cold]
+fn note_change_of_server(effects: Effects, link: &Link) {
+    if effects.contains(Effects::SET_GLOBAL) {
+        link.backend().globals_changed();
+    }
+    if effects.contains(Effects::STORED_DEFINITION) {
+        link.backend().catalogue.changed();
     }
 }
 

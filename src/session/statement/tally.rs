@@ -243,7 +243,7 @@ impl Session {
         } else {
             // Where something else keeps it from readers, the function changes nothing.
             let function = effects.contains(Effects::UNKNOWN_FUNCTION)
-                && effects.difference(Effects::UNKNOWN_FUNCTION).reader_safe();
+                && effects.difference(Effects::UNKNOWN_FUNCTION | Effects::HIDDEN_STATE).reader_safe();
             function.then_some(FUNCTION)
         };
         for unproven in does.into_iter().chain(route.unbounded.then_some(HORIZON)) {

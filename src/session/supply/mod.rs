@@ -32,6 +32,9 @@ use tokio::time::Instant;
 /// How often a session that waits for room looks whether another worker has left some.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// What is added to the rank of an idle link that must be reset first: that costs as much as any way between two states.
+const RESET_FIRST: u32 = 5;
+
 /// Backends that a statement has tried in vain, and what the last of them said.
 #[derive(Default)]
 pub struct Tried {
@@ -70,8 +73,8 @@ impl Session {
         let backend = hostgroup.pick(&[], &self.worker.turn)?;
         let key = self.key(backend);
         let mut pool = self.worker.pool.borrow_mut();
-        let link =
-            pool.take(&key, |link| (Rc::ptr_eq(&link.state, &self.state) && !link.is_disturbed()).then_some(0))?;
+        let is_ready = |link: &Link| Rc::ptr_eq(&link.state, &self.state) && link.is_clean_for(self.serial);
+        let link = pool.take(&key, |link| (is_ready(link) && !link.is_disturbed()).then_some(0))?;
         drop(pool);
         Some(self.begin(link, hostgroup))
     }
@@ -151,7 +154,7 @@ impl Session {
         loop {
             if let Some(mut link) = self.take_idle(state, &key) {
                 link.hostgroup = hostgroup.id;
-                match self.worker.bring(&mut link, state).await {
+                match self.make_fit(&mut link, state).await {
                     Ok(()) => return Ok(link),
                     Err(error) => {
                         self.not_brought(state, &link, error)?;
@@ -173,14 +176,23 @@ impl Session {
         }
     }
 
+    /// Brings an idle link to a state, by a new life where another session may have left something on it.
+    async fn make_fit(&self, link: &mut Link, state: &Rc<State>) -> Result<(), TalkError> {
+        if !link.is_clean_for(self.serial) {
+            self.worker.reset(link).await?;
+        }
+        self.worker.bring(link, state).await
+    }
+
     /// The idle link that needs the least to be brought to a state. Dead ones are dropped on the way.
     fn take_idle(&self, state: &Rc<State>, key: &Key) -> Option<Box<Link>> {
         loop {
             let link = self.worker.pool.borrow_mut().take(key, |link| {
+                let first = if link.is_clean_for(self.serial) { 0 } else { RESET_FIRST };
                 if Rc::ptr_eq(&link.state, state) {
-                    return Some(0);
+                    return Some(first);
                 }
-                Some(1 + way(&link.state, &link.base, state, link.backend().engine()).cost()?)
+                Some(first + 1 + way(&link.state, &link.base, state, link.backend().engine()).cost()?)
             })?;
             if !link.is_disturbed() {
                 return Some(link);
@@ -258,6 +270,7 @@ impl Session {
             uses: 0,
             owner: 0,
             diagnostics: 0,
+            is_doubtful: false,
             deprecate_eof: connected.capabilities.contains(Capabilities::DEPRECATE_EOF),
             born: self.worker.ticks(),
             status: Status::empty(),

@@ -10,6 +10,7 @@ use crate::rules::coverage::Needs;
 use std::sync::Arc;
 
 /// Everything that a reload can change, published as one. A statement uses one snapshot from start to end.
+#[derive(Clone)]
 pub struct Snapshot {
     /// Counts up with every publication.
     pub version: u64,
@@ -18,7 +19,7 @@ pub struct Snapshot {
     /// Hostgroups and backends.
     pub topology: Topology,
     /// Who may sign in.
-    pub accounts: Accounts,
+    pub accounts: Arc<Accounts>,
     /// Limits and defaults.
     pub settings: SessionSettings,
     /// How clients are received.
@@ -30,6 +31,7 @@ pub struct Snapshot {
 }
 
 /// How clients are received, as far as a reload can change it.
+#[derive(Clone)]
 pub struct Frontend {
     /// The version text of the greeting; none: the writer's own.
     pub version: Option<Box<str>>,

@@ -39,6 +39,7 @@ impl Scan<'_> {
 
     fn rename(&mut self) {
         if self.cur.take(Kw::TABLE) || self.cur.take(Kw::TABLES) {
+            self.effects |= Effects::STORED_DEFINITION;
             self.if_exists();
             loop {
                 self.table(Access::Write);
@@ -78,7 +79,10 @@ impl Scan<'_> {
             match item.kw {
                 TEMPORARY => temporary = true,
                 TABLE | TABLES => return self.define_table(kw, temporary),
-                VIEW => return self.define_view(kw),
+                VIEW => {
+                    self.effects |= Effects::STORED_DEFINITION;
+                    return self.define_view(kw);
+                }
                 SEQUENCE => {
                     if temporary {
                         self.temporary();
@@ -89,6 +93,7 @@ impl Scan<'_> {
                 }
                 INDEX => return self.define_index(),
                 PROCEDURE | FUNCTION | TRIGGER | EVENT | PACKAGE | LIBRARY => {
+                    self.effects |= Effects::STORED_DEFINITION;
                     return if kw == DROP { self.skip() } else { self.routine() };
                 }
                 INSTANCE => {

@@ -144,8 +144,12 @@ impl Scan<'_> {
     pub(super) fn call_statement(&mut self) {
         self.verb = Verb::Call;
         self.effects |= Effects::CALL;
-        if self.name().is_none() {
-            self.doubt("a CALL without a name");
+        match self.name() {
+            Some(Name { schema, name }) => {
+                let whole = schema.map_or_else(|| name.to_string(), |schema| format!("{schema}.{name}"));
+                self.facts.procedure = Some(whole.to_lowercase().into());
+            }
+            None => self.doubt("a CALL without a name"),
         }
         self.body();
         if self.effects.contains(Effects::READ_USER_VARIABLE) {

@@ -361,6 +361,7 @@ impl Scan<'_> {
             TABLE => self.table(Access::Read),
             REFERENCES => self.table(Access::Read),
             RENAME if self.is_outermost() && !matches!(self.cur.kw_at(0), COLUMN | INDEX | KEY) => {
+                self.effects |= Effects::STORED_DEFINITION;
                 let _ = self.cur.take(TO) || self.cur.take(AS);
                 self.table(Access::Write);
             }
