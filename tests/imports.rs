@@ -163,11 +163,12 @@ fn the_reader_of_imports_reads_every_form() {
 
 /// The rooms of `session`, lowest first. A file of a room imports from its own room and from lower ones, and calls no method of
 /// a session that stands in a higher one.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 15] = [
     // What a connection can be brought to, and a connection: they know no session.
     "state",
     "link",
     "error",
+    "holdings",
     // What the sessions of a thread share. It knows of a session what stands on its card.
     "worker",
     // The session's own fields. From here on, rooms are methods of a session.

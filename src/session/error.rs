@@ -57,6 +57,9 @@ pub enum StatementError {
         "Switchboard: the connection of the previous statement has served another session since; {0} is not known any more"
     )]
     ResultGone(&'static str),
+    /// What the statement asks for went with a connection that was lost.
+    #[error("Switchboard: the connection that had it was lost; {0} is not known any more")]
+    ResultLost(&'static str),
     /// The statement may change something, and the session is in a READ ONLY transaction on a reader.
     #[error("Cannot execute statement in a READ ONLY transaction")]
     ReadOnlyTransaction,
@@ -106,7 +109,9 @@ impl StatementError {
             StatementError::NoBackend { .. } | StatementError::PoolTimeout { .. } => (9001, *b"HY000"),
             StatementError::Lost { .. } => (2013, *b"HY000"),
             StatementError::State { code, sqlstate, .. } => (*code, *sqlstate),
-            StatementError::ResultGone(_) | StatementError::Pinned { .. } => (1105, *b"HY000"),
+            StatementError::ResultGone(_) | StatementError::ResultLost(_) | StatementError::Pinned { .. } => {
+                (1105, *b"HY000")
+            }
             StatementError::ReadOnlyTransaction => (1792, *b"25006"),
             StatementError::UnknownStatement(..) => (1243, *b"HY000"),
             StatementError::UnknownCommand => (1047, *b"08S01"),

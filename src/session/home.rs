@@ -218,10 +218,10 @@ impl Session {
         let tiers = self.home_tiers(&snapshot, Some(name));
         // What holds the session to a connection holds its schema to it too.
         let is_held = self
-            .home
-            .as_ref()
-            .is_some_and(|link| self.home_pins.intersects(Pins::EVERYTHING) || !tiers.contains(&link.hostgroup));
-        if is_held || self.last.is_some() || name.len() > LONGEST_NAME {
+            .holdings
+            .home()
+            .is_some_and(|home| home.pins().intersects(Pins::EVERYTHING) || !tiers.contains(&home.link.hostgroup));
+        if is_held || self.holdings.last().is_some() || name.len() > LONGEST_NAME {
             return Ok(false);
         }
         let mut values = match self.meet(&snapshot, &tiers).await {

@@ -7,6 +7,8 @@
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::session::error::StatementError;
+use crate::session::holdings::{From, Hold, Lost};
+use crate::session::link::conversation::TalkError;
 use crate::session::link::{Fate, Link};
 use crate::session::parts::Session;
 use crate::session::state::pins::Pins;
@@ -17,106 +19,116 @@ use std::time::Duration;
 impl Session {
     /// Shows others that the session waits for its client.
     pub(super) fn rest(&self) {
-        let parked = if self.has_parked() { Pins::CURSOR } else { Pins::empty() };
-        let holds = self.home.is_some() || !parked.is_empty();
-        let waits = if holds { Activity::Holding } else { Activity::Idle };
-        self.ticket.waits(waits, self.home_pins | self.last_pins | parked, self.worker.ticks());
+        let waits = if self.holdings.holds() { Activity::Holding } else { Activity::Idle };
+        self.ticket.waits(waits, self.holdings.pins(), self.worker.ticks());
     }
 
     /// Gives back the connection of the statement before, where that is not the session's home.
     pub(super) fn give_back_last(&mut self) {
-        if let Some(link) = self.last.take() {
-            self.last_pins = Pins::empty();
-            self.release(link);
+        if let Some(last) = self.holdings.take_last() {
+            self.release(last.link);
         }
     }
 
     /// A statement came that asks nothing of the one before: what was kept for that is given back.
     pub(super) fn end_until_next(&mut self) {
         self.give_back_last();
-        if self.home.is_some() {
-            self.home_pins -= Pins::UNTIL_NEXT;
-            if self.home_pins.is_empty()
-                && let Some(link) = self.home.take()
-            {
-                self.release(link);
-            }
+        if let Some(home) = self.holdings.lift_until_next() {
+            self.release(home);
         }
     }
 
-    /// True if the session holds a connection just for what the client may ask next.
-    pub(super) fn holds_for_a_while(&self) -> bool {
-        self.held_for_a_while().is_some()
+    /// Puts a link back to where the session had it, or gives it to others if nothing stands on it.
+    pub(super) fn put_back(&mut self, hold: Hold) {
+        if let Some(free) = self.holdings.put_back(hold) {
+            self.give_up(free);
+        }
     }
 
-    /// The connection that it holds just for that.
-    pub(super) fn held_for_a_while(&self) -> Option<&Link> {
-        let soft = Pins::UNTIL_NEXT | Pins::INSERT_ID;
-        let home = self.home.as_deref().filter(|_| soft.contains(self.home_pins));
-        self.last.as_deref().or(home)
+    /// A link that was taken out for its cursors has served: it goes back, or to others if nothing holds it any more.
+    pub(super) fn put_back_for_cursor(&mut self, hold: Hold) {
+        let at_home = hold.is_home();
+        if let Some(free) = self.holdings.put_back_for_cursor(hold) {
+            self.give_up(free);
+        }
+        if at_home {
+            self.end_until_next();
+        }
     }
 
-    /// The client has been silent for so long that such a connection goes back. `LAST_INSERT_ID()` is remembered first.
+    /// A link is of no more use: it is closed, and what stood on it is gone.
+    pub(super) fn lose(&mut self, hold: Hold) -> Lost {
+        let (link, lost) = self.holdings.lose(hold);
+        self.discard(link);
+        lost
+    }
+
+    /// A server has refused what the router itself asked for over a link. The home stays as it was; any other link is closed, for
+    /// part of what was asked may have been done.
+    pub(super) fn put_back_refused(&mut self, hold: Hold) {
+        match hold.from() {
+            From::Home => self.put_back(hold),
+            From::Pool | From::Last => self.lose(hold).untold(),
+        }
+    }
+
+    /// A talk over a link has failed: what that means for the link, and for the client's statement.
+    pub(super) fn talk_failed(&mut self, hold: Hold, error: TalkError) -> StatementError {
+        match error {
+            TalkError::Refused { code, sqlstate, message } => {
+                self.put_back_refused(hold);
+                StatementError::State { code, sqlstate, message }
+            }
+            TalkError::Broken(why) => self.lose(hold).told(&why.to_string()),
+        }
+    }
+
+    /// The client has been silent for so long that a link which is held just for what it may ask next goes back.
+    /// `LAST_INSERT_ID()` is remembered first.
     pub(super) async fn let_go(&mut self) {
         self.give_back_last();
-        let soft = Pins::UNTIL_NEXT | Pins::INSERT_ID;
-        if !soft.contains(self.home_pins) {
-            return;
-        }
-        let Some(mut link) = self.home.take() else { return };
-        let keeps_id = self.home_pins.contains(Pins::INSERT_ID);
-        self.home_pins = Pins::empty();
+        let Some(mut home) = self.holdings.take_home_for_a_while() else { return };
         self.previous_at_home = false;
-        if keeps_id {
-            match self.read_insert_id(&mut link).await {
-                Some(id) => self.insert_id = Some(id),
-                None => {
-                    self.discard(link);
-                    return;
-                }
+        if home.pins().contains(Pins::INSERT_ID) {
+            match self.read_insert_id(&mut home.link).await {
+                Some(id) => self.holdings.remember_insert_id(id),
+                // Nobody is asking yet.
+                None => return self.lose(home).untold(),
             }
         }
         self.previous = 0;
-        self.release(link);
+        self.release(home.link);
     }
 
     /// Reads `LAST_INSERT_ID()` on a link, and takes it away for whoever has the link next.
-    pub(super) async fn read_insert_id(&self, link: &mut Link) -> Option<u64> {
+    async fn read_insert_id(&self, link: &mut Link) -> Option<u64> {
         let reply = self.worker.talk().query(link, TAKE_INSERT_ID).await.ok()?;
         reply.last_value()?.parse().ok()
     }
 
     /// Sets a link's multi-statements as the session has them.
-    pub(super) async fn agree_on_option(&self, link: &mut Link) -> Result<(), StatementError> {
+    pub(super) async fn agree_on_option(&self, link: &mut Link) -> Result<(), TalkError> {
         let on = self.capabilities.contains(Capabilities::MULTI_STATEMENTS);
         if link.key.shape.contains(Capabilities::MULTI_STATEMENTS) == on {
             return Ok(());
         }
         let argument = u16::from(!on).to_le_bytes();
-        let told = self.worker.talk().ask(link, Command::SetOption, &argument).await;
-        told.map_err(|error| self.talk_failed(link, error))?;
+        self.worker.talk().ask(link, Command::SetOption, &argument).await?;
         link.key.shape.set(Capabilities::MULTI_STATEMENTS, on);
         Ok(())
     }
 
-    /// Lets go of all that the session holds. Connections with somebody's state on them are reset by a task of their own
-    /// before others may have them.
+    /// Lets go of all that the session holds.
     pub(super) fn drop_links(&mut self) {
-        if let Some(link) = self.last.take() {
-            self.last_pins = Pins::empty();
-            self.release(link);
+        self.give_back_last();
+        for parked in self.holdings.take_all_parked() {
+            self.give_up(parked);
         }
-        for parked in self.unpark_all() {
-            self.give_up(parked, LeftBehind::State);
-        }
-        if let Some(home) = self.home.take() {
-            let pins = std::mem::take(&mut self.home_pins);
-            let left = match pins.intersects(Pins::NEEDS_RESET) || home.is_doubtful {
-                true => LeftBehind::State,
-                false if pins.contains(Pins::INSERT_ID) => LeftBehind::InsertId,
-                false => LeftBehind::Nothing,
-            };
-            self.give_up(home, left);
+        if let Some(mut home) = self.holdings.take_home() {
+            if home.link.is_doubtful {
+                home.pin(Pins::ROUTINE);
+            }
+            self.give_up(home);
         }
         if std::mem::take(&mut self.leaves_doubt) {
             self.reset_doubtful();
@@ -129,20 +141,21 @@ impl Session {
         loop {
             let link = self.worker.pool.borrow_mut().take_where(|link| mine(link));
             match link {
-                Some(link) => self.give_up(link, LeftBehind::State),
+                Some(link) => {
+                    let mut hold = Hold::pooled(link);
+                    hold.pin(Pins::ROUTINE);
+                    self.give_up(hold);
+                }
                 None => return,
             }
         }
     }
 
-    /// Gives a link to others that has something of the session's on it, which only a reset takes away.
-    pub(super) fn give_up_stained(&self, link: Box<Link>) {
-        self.give_up(link, LeftBehind::State);
-    }
-
-    /// Gives a link to others, once what the session has left on it is gone.
-    fn give_up(&self, mut link: Box<Link>, left: LeftBehind) {
-        if left == LeftBehind::Nothing || link.fate.get() != Fate::Shared {
+    /// Gives a link to others, once what stands on it is gone: a task of its own sees to that.
+    pub(super) fn give_up(&self, hold: Hold) {
+        let (stains, has_id) = (hold.pins().intersects(Pins::NEEDS_RESET), hold.pins().contains(Pins::INSERT_ID));
+        let mut link = hold.link;
+        if !(stains || has_id) || link.fate.get() != Fate::Shared {
             self.release(link);
             return;
         }
@@ -150,9 +163,9 @@ impl Session {
         let serial = self.serial;
         tokio::task::spawn_local(async move {
             let clean = async {
-                match left {
-                    LeftBehind::InsertId => worker.talk().query(&mut link, TAKE_INSERT_ID).await.map(drop),
-                    LeftBehind::State | LeftBehind::Nothing => worker.reset(&mut link).await,
+                match stains {
+                    true => worker.reset(&mut link).await,
+                    false => worker.talk().query(&mut link, TAKE_INSERT_ID).await.map(drop),
                 }
             };
             let reset = tokio::time::timeout(RESET, clean).await;
@@ -170,82 +183,10 @@ impl Session {
             }
         });
     }
-
-    /// True if a cursor is open on the link of that serial number.
-    pub(super) fn has_cursor(&self, link: u64) -> bool {
-        self.prepared.as_ref().is_some_and(|p| p.cursors.on(link))
-    }
-
-    /// True if one is open there under this number of a text.
-    pub(super) fn has_cursor_under(&self, link: u64, number: u64) -> bool {
-        let open = self.prepared.as_ref().map(|p| p.cursors.open.as_slice()).unwrap_or_default();
-        open.iter().any(|c| c.link == link && c.number == number)
-    }
-
-    /// True if the session keeps a connection for a cursor alone.
-    pub(super) fn has_parked(&self) -> bool {
-        self.prepared.as_ref().is_some_and(|p| !p.cursors.parked.is_empty())
-    }
-
-    /// Keeps a link for its cursors.
-    pub(super) fn park(&mut self, link: Box<Link>) {
-        self.prepared.get_or_insert_default().cursors.parked.push(link);
-    }
-
-    /// Takes a parked link that `is` what is wanted.
-    pub(super) fn unpark(&mut self, is: impl Fn(&Link) -> bool) -> Option<Box<Link>> {
-        let parked = &mut self.prepared.as_mut()?.cursors.parked;
-        let place = parked.iter().position(|link| is(link))?;
-        Some(parked.swap_remove(place))
-    }
-
-    /// Takes the link of that serial number from where the session holds it; true if that is its home.
-    pub(super) fn holder(&mut self, serial: u64) -> Option<(Box<Link>, bool)> {
-        if self.home.as_ref().is_some_and(|home| home.serial == serial) {
-            return self.home.take().map(|link| (link, true));
-        }
-        self.unpark(|link| link.serial == serial).map(|link| (link, false))
-    }
-
-    /// Puts such a link back, or lets it go if nothing holds it any more.
-    pub(super) fn put_back(&mut self, link: Box<Link>, at_home: bool) {
-        let has_cursor = self.has_cursor(link.serial);
-        if at_home {
-            self.home_pins.set(Pins::CURSOR, has_cursor);
-            self.home = Some(link);
-            self.end_until_next();
-        } else if has_cursor {
-            self.park(link);
-        } else {
-            self.release(link);
-        }
-    }
-
-    /// All parked links, to be given up.
-    #[allow(clippy::vec_box)]
-    pub(super) fn unpark_all(&mut self) -> Vec<Box<Link>> {
-        match &mut self.prepared {
-            Some(statements) => {
-                statements.cursors.open.clear();
-                std::mem::take(&mut statements.cursors.parked)
-            }
-            None => Vec::new(),
-        }
-    }
 }
 
 /// Reads the id, and then sets it to none.
-pub(super) const TAKE_INSERT_ID: &str = "SELECT LAST_INSERT_ID(),LAST_INSERT_ID(0)";
-
-/// What a session leaves on a connection that it gives up.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum LeftBehind {
-    Nothing,
-    /// An id that `LAST_INSERT_ID()` would tell the next session.
-    InsertId,
-    /// What only a reset takes away.
-    State,
-}
+const TAKE_INSERT_ID: &str = "SELECT LAST_INSERT_ID(),LAST_INSERT_ID(0)";
 
 /// How long a connection's reset may take before it is closed instead.
 const RESET: Duration = Duration::from_secs(5);

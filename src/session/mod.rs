@@ -16,6 +16,7 @@
 //! | [`state`] | what a session has set, as typed variables; how a server is brought to it; pins |
 //! | [`link`] | a backend connection in a session's service |
 //! | [`error`] | what goes wrong, and the packet that says so |
+//! | [`holdings`] | the links that a session holds, each with what stands on it |
 //! | [`worker`] | what the sessions of a thread share; the registry, KILL, what is shown to others |
 //! | [`parts`] | what a session consists of |
 //! | [`supply`] | getting a link: from the pool, or new, or after a wait |
@@ -33,6 +34,7 @@ mod client;
 mod commands;
 pub mod error;
 mod exchange;
+mod holdings;
 mod home;
 mod keeping;
 pub mod link;

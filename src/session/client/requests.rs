@@ -58,7 +58,7 @@ impl Session {
 
     /// How long the session may keep what it holds just for what the client may ask next; none if it holds nothing such.
     pub(in crate::session) fn patience(&self) -> Option<Duration> {
-        self.holds_for_a_while().then(|| self.worker.snapshot().settings.hold_results)
+        self.holdings.for_a_while().map(|_| self.worker.snapshot().settings.hold_results)
     }
 
     /// Reads once from the client.
@@ -85,7 +85,7 @@ impl Session {
 
     /// The same, for so long, or until somebody waits for a connection such as the session holds; then gives it back.
     pub(in crate::session) async fn read_for(&mut self, patience: Duration) -> Result<(), SessionEnd> {
-        let Some(backend) = self.held_for_a_while().map(|link| Arc::clone(link.backend())) else { return Ok(()) };
+        let Some(backend) = self.holdings.for_a_while().map(|link| Arc::clone(link.backend())) else { return Ok(()) };
         let worker = Rc::clone(&self.worker);
         let mut ticket = None;
         let read = poll_fn(|cx| {

@@ -12,12 +12,12 @@ use crate::protocol::command::Command;
 use crate::protocol::response::OkPacket;
 use crate::protocol::status::Status;
 use crate::session::error::{SessionEnd, StatementError};
+use crate::session::holdings::Holdings;
 use crate::session::home::{quote, use_statement};
 use crate::session::parts::Session;
 use crate::session::parts::flight::{Planned, UNPLACED};
 use crate::session::parts::left::Left;
 use crate::session::state::Values;
-use crate::session::state::things::Things;
 use crate::session::supply::Tried;
 use crate::sql::effects::Effects;
 
@@ -116,25 +116,17 @@ impl Session {
             _ => return Err(StatementError::UnknownCommand.into()),
         };
         self.capabilities.set(Capabilities::MULTI_STATEMENTS, on);
-        if let Some(mut last) = self.last.take() {
-            match self.agree_on_option(&mut last).await {
-                Ok(()) => self.last = Some(last),
-                // What it was kept for is gone, and the next statement will say so if it asks.
-                Err(_) => self.discard(last),
+        if let Some(mut last) = self.holdings.take_last() {
+            match self.agree_on_option(&mut last.link).await {
+                Ok(()) => self.put_back(last),
+                // The next statement will say so if it asks for what was there.
+                Err(_) => self.lose(last).untold(),
             }
         }
-        if let Some(mut home) = self.home.take() {
-            match self.agree_on_option(&mut home).await {
-                Ok(()) => self.home = Some(home),
-                Err(mut error) => {
-                    if let StatementError::Lost { pins, .. } = &mut error {
-                        *pins = std::mem::take(&mut self.home_pins);
-                        self.discard(home);
-                    } else {
-                        self.home = Some(home);
-                    }
-                    return Err(error.into());
-                }
+        if let Some(mut home) = self.holdings.take_home() {
+            match self.agree_on_option(&mut home.link).await {
+                Ok(()) => self.put_back(home),
+                Err(error) => return Err(self.talk_failed(home, error).into()),
             }
         }
         self.send_end().await
@@ -193,8 +185,7 @@ impl Session {
         self.previous = 0;
         self.previous_at_home = false;
         self.left = Left::default();
-        self.things = Things::default();
-        self.insert_id = None;
+        self.holdings = Holdings::default();
         self.wrote_at = None;
         self.transaction_wrote = false;
         self.status = Status::AUTOCOMMIT;

@@ -3,19 +3,24 @@
 //! Preparing runs nothing, so that it is tried again elsewhere where a backend fails. What is done with the statement is in
 //! [`crate::session::prepared`].
 
+use crate::backend::health::Cause;
 use crate::protocol::command::Command;
 use crate::protocol::tracker::Expect;
 use crate::rules::{Plan, Route};
 use crate::session::error::{SessionEnd, StatementError};
-use crate::session::link::text::Told;
+use crate::session::holdings::Hold;
+use crate::session::link::Link;
+use crate::session::link::text::{Text, Told};
 use crate::session::parts::Session;
 use crate::session::parts::request::{Delivered, Failed, Request};
 use crate::session::parts::statements::Statement;
 use crate::session::state::pins::Pins;
+use crate::session::supply::Tried;
 use crate::session::worker::snapshot::Snapshot;
 use crate::sql::effects::Effects;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 impl Session {
     /// COM_STMT_PREPARE.
@@ -65,22 +70,21 @@ impl Session {
     ) -> Result<(), SessionEnd> {
         let (number, known) = self.text_number(&self.state, &self.keyed(&plan, &text), id);
         let limit = snapshot.settings.max_statements_per_connection;
-        let mut tried = crate::session::supply::Tried::default();
+        let mut tried = Tried::default();
         let effects = plan.facts.effects;
         loop {
-            let held = self.home.is_some() && (self.home_pins.intersects(Pins::EVERYTHING) || !route.reader_safe);
-            let mut link = if held {
-                self.home.take().ok_or(StatementError::Malformed)?
-            } else {
-                match self.ready_link(&route.tiers, snapshot).filter(|_| tried.backends.is_empty()) {
-                    Some(link) => link,
-                    None => self.obtain(&self.state, &route.tiers, snapshot, &mut tried).await?,
-                }
+            let is_held =
+                self.holdings.home().is_some_and(|home| home.pins().intersects(Pins::EVERYTHING) || !route.reader_safe);
+            let home = if is_held { self.holdings.take_home() } else { None };
+            let mut hold = match home {
+                Some(home) => home,
+                None => Hold::pooled(self.link_to_prepare(route, snapshot, &mut tried).await?),
             };
-            self.make_room(&mut link, number, limit).await;
+            let link = &mut *hold.link;
+            self.make_room(link, number, limit).await;
             self.worker.stats.counters.behind.prepare.inc();
-            self.put_own(&plan.facts, Command::Prepare, &text, &mut request, &link);
-            match self.exchange(&mut link, &request).await {
+            self.put_own(&plan.facts, Command::Prepare, &text, &mut request, link);
+            match self.exchange(link, &request).await {
                 Ok(outcome) => {
                     if outcome.warnings > 0 || outcome.error.is_some() {
                         link.diagnostics = self.serial;
@@ -89,60 +93,25 @@ impl Session {
                     }
                     if let Some((remote, columns, parameters)) = outcome.prepared {
                         link.remember(remote, number, &known);
-                        known.tell(|| Told {
-                            schema: self.state.values.schema.clone().unwrap_or_default(),
-                            user: self.account.name().into(),
-                            digest: plan.hash,
-                            columns,
-                            parameters,
-                            text: Rc::clone(&text),
-                        });
-                        let settled = plan.settled().cloned();
-                        let statement = Statement {
-                            text,
-                            number,
-                            known,
-                            state: Rc::clone(&self.state),
-                            subject: Box::new(self.subject.clone()),
-                            parameters,
-                            types: None,
-                            long_data: BTreeMap::new(),
-                            plan,
-                            settled,
-                        };
-                        self.prepared.get_or_insert_default().by_id.insert(id, statement);
+                        let made = Made { id, number, known, columns, parameters };
+                        self.keep_statement(made, plan, text);
                     }
-                    let names_variables = effects.contains(Effects::SET_USER_VARIABLE);
-                    if held {
-                        self.home = Some(link);
-                        if names_variables {
-                            self.note_things(Effects::SET_USER_VARIABLE, Some(id));
-                            self.home_pins |= self.things.pins();
-                        }
-                    } else if names_variables {
-                        // To prepare an assignment makes the variable, which another session would find.
-                        self.give_up_stained(link);
-                    } else {
-                        self.release(link)
-                    }
+                    self.settle_prepared(hold, effects, id);
                     return Ok(());
                 }
                 Err(Failed::Client(end)) => {
-                    self.discard(link);
+                    // The session ends with its client.
+                    self.lose(hold).untold();
                     return Err(end);
                 }
                 Err(Failed::Backend(failure)) => {
-                    let backend = std::sync::Arc::clone(link.backend());
-                    backend.failed(crate::backend::health::Cause::Connection(failure.why.clone()));
-                    let mut lost = self.lost(&link, &failure.why);
-                    self.discard(link);
+                    let (backend, at_home) = (Arc::clone(hold.link.backend()), hold.is_home());
+                    backend.failed(Cause::Connection(failure.why.clone()));
+                    let lost = self.lose(hold).told(&failure.why);
                     if failure.delivered != Delivered::Nothing {
                         return Err(SessionEnd::HalfAnswered { backend: backend.name.to_string(), why: failure.why });
                     }
-                    if held {
-                        if let StatementError::Lost { pins, .. } = &mut lost {
-                            *pins = std::mem::take(&mut self.home_pins);
-                        }
+                    if at_home {
                         return Err(lost.into());
                     }
                     // Nothing ran: preparing again elsewhere is always safe.
@@ -154,6 +123,77 @@ impl Session {
             }
         }
     }
+
+    /// A link to one of the route's hostgroups.
+    async fn link_to_prepare(
+        &self,
+        route: &Route,
+        snapshot: &Snapshot,
+        tried: &mut Tried,
+    ) -> Result<Box<Link>, StatementError> {
+        if tried.backends.is_empty()
+            && let Some(link) = self.ready_link(&route.tiers, snapshot)
+        {
+            return Ok(link);
+        }
+        self.obtain(&self.state, &route.tiers, snapshot, tried).await
+    }
+
+    /// A server has prepared a text: it is the session's statement.
+    fn keep_statement(&mut self, made: Made, plan: Rc<Plan>, text: Rc<[u8]>) {
+        let Made { id, number, known, columns, parameters } = made;
+        known.tell(|| Told {
+            schema: self.state.values.schema.clone().unwrap_or_default(),
+            user: self.account.name().into(),
+            digest: plan.hash,
+            columns,
+            parameters,
+            text: Rc::clone(&text),
+        });
+        let settled = plan.settled().cloned();
+        let statement = Statement {
+            text,
+            number,
+            known,
+            state: Rc::clone(&self.state),
+            subject: Box::new(self.subject.clone()),
+            parameters,
+            types: None,
+            long_data: BTreeMap::new(),
+            plan,
+            settled,
+        };
+        self.prepared.get_or_insert_default().by_id.insert(id, statement);
+    }
+
+    /// Gives back the link on which a statement with these effects has been prepared. To prepare an assignment makes the
+    /// variable, which another session would find.
+    fn settle_prepared(&mut self, mut hold: Hold, effects: Effects, id: u32) {
+        let names_variables = effects.contains(Effects::SET_USER_VARIABLE);
+        if hold.is_home() {
+            self.put_back(hold);
+            if names_variables {
+                self.note_things(Effects::SET_USER_VARIABLE, Some(id));
+                self.holdings.pin_things();
+            }
+        } else if names_variables {
+            hold.pin(Pins::USER_VARIABLE);
+            self.give_up(hold);
+        } else {
+            self.release(hold.link);
+        }
+    }
+}
+
+/// What a server has prepared, and under which numbers.
+struct Made {
+    /// The client's number.
+    id: u32,
+    /// The number of the text.
+    number: u64,
+    known: Rc<Text>,
+    columns: u16,
+    parameters: u16,
 }
 
 /// Preparing runs nothing: it needs a server that knows the tables, and any hostgroup of the route does, those too that a

@@ -4,7 +4,7 @@
 //! ([`crate::session::statement::long`]). They decide nothing.
 
 use crate::rules::{Plan, Route};
-use crate::session::link::Link;
+use crate::session::holdings::Hold;
 use crate::session::parts::place::{Place, Why};
 use crate::session::parts::request::Request;
 use crate::session::parts::statements::Executing;
@@ -14,17 +14,6 @@ use std::rc::Rc;
 
 /// Where a statement goes before its session has been asked: nowhere yet.
 pub(in crate::session) const UNPLACED: (Place, Why) = (Place::Refuse, Why::Route);
-
-/// Where a link for a request came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) enum From {
-    /// The pool, or new.
-    Pool,
-    /// The session's home.
-    Home,
-    /// The previous statement's connection.
-    Last,
-}
 
 /// A statement with its plan.
 pub(in crate::session) struct Planned {
@@ -40,9 +29,8 @@ pub(in crate::session) struct Planned {
 
 /// A statement on its way over a link.
 pub(in crate::session) struct Flight {
-    pub link: Box<Link>,
-    /// Where the link came from.
-    pub from: From,
+    /// The link that it goes over, with what stands on it.
+    pub hold: Hold,
     pub planned: Planned,
     pub writing: Option<Writing>,
 }
@@ -53,7 +41,7 @@ pub(in crate::session) enum Departure {
     /// To a link; the answer is to be waited for.
     Gone(Flight),
     /// To a plan. Some link may be at hand that has to be made ready.
-    Held(Planned, Option<(Box<Link>, From)>),
+    Held(Planned, Option<Hold>),
     /// Nowhere: the router drains, and it comes too late.
     Late,
     /// Nowhere.

@@ -8,12 +8,11 @@
 //! | [`flight`] | a statement with its plan, and on its way |
 //! | [`writing`] | a write that other sessions are to see |
 //! | [`left`] | what the last answer said of itself |
-//! | [`statements`], [`cursors`] | prepared statements, and their cursors |
+//! | [`statements`] | prepared statements |
 //!
 //! Every room above changes a session through these types, so they stand below all of those. They refuse to talk to
 //! anybody: nothing here waits for a client or for a server.
 
-pub mod cursors;
 pub mod flight;
 pub mod inbox;
 pub mod left;
@@ -26,9 +25,7 @@ use self::flight::Departure;
 use self::inbox::Inbox;
 use self::left::Left;
 use self::statements::Statements;
-use super::link::Link;
-use super::state::pins::Pins;
-use super::state::things::Things;
+use super::holdings::Holdings;
 use super::state::{State, Values};
 use super::worker::Worker;
 use super::worker::registry::Ticket;
@@ -40,7 +37,7 @@ use crate::protocol::status::Status;
 use crate::rules::Subject;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What sign-in found out about a client.
 pub struct Client {
@@ -84,21 +81,13 @@ pub struct Session {
     pub(super) subject: Subject,
     pub(super) ticket: Ticket,
     pub(super) state: Rc<State>,
-    /// The connection with the session's lasting pins.
-    pub(super) home: Option<Box<Link>>,
-    pub(super) home_pins: Pins,
-    /// The connection of the previous statement, kept for what the next may ask of it.
-    pub(super) last: Option<Box<Link>>,
-    pub(super) last_pins: Pins,
+    /// The links that it holds, and what stands on them.
+    pub(super) holdings: Holdings,
     /// Where the previous statement ran: its link's number.
     pub(super) previous: u64,
     pub(super) previous_at_home: bool,
-    /// Named things that it has on its home.
-    pub(super) things: Things,
     /// What the previous statement's answer said of itself.
     pub(super) left: Left,
-    /// `LAST_INSERT_ID()` of a home that was given back.
-    pub(super) insert_id: Option<u64>,
     /// When the session last wrote (router's milliseconds), while that matters.
     pub(super) wrote_at: Option<u64>,
     /// A connection that it had may have something unknown of the session's on it ([`Link::is_doubtful`]).
@@ -109,10 +98,10 @@ pub struct Session {
     pub(super) status: Status,
     /// When the present command began.
     pub(super) began: Instant,
-    /// How much of it went by before a connection was had.
-    pub(super) waited: Duration,
-    /// How much of it went by in preparing again what that connection had not.
-    pub(super) readied: Duration,
+    /// How much of it went by before a connection was had, in microseconds.
+    pub(super) waited: u64,
+    /// How much of it went by in preparing again what that connection had not, in microseconds.
+    pub(super) readied: u64,
     /// The user and the schema by number, for the statistics.
     pub(super) names: (u32, u32),
     pub(super) inbox: Inbox,
@@ -164,22 +153,17 @@ impl Session {
             subject,
             ticket,
             state,
-            home: None,
-            home_pins: Pins::empty(),
-            last: None,
-            last_pins: Pins::empty(),
+            holdings: Holdings::default(),
             previous: 0,
             previous_at_home: false,
-            things: Things::default(),
             left: Left::default(),
-            insert_id: None,
             wrote_at: None,
             leaves_doubt: false,
             transaction_wrote: false,
             status: Status::AUTOCOMMIT,
             began: Instant::now(),
-            waited: Duration::ZERO,
-            readied: Duration::ZERO,
+            waited: 0,
+            readied: 0,
             names,
             inbox: Inbox::default(),
             departure: Departure::default(),
@@ -212,8 +196,13 @@ impl Session {
     pub(super) fn begin_command(&mut self) {
         self.ticket.begins(self.worker.ticks());
         self.began = Instant::now();
-        self.waited = Duration::ZERO;
-        self.readied = Duration::ZERO;
+        self.waited = 0;
+        self.readied = 0;
         self.worker.stats.counters.statements.inc();
     }
+}
+
+/// How long ago that was, in microseconds.
+pub(super) fn micros_since(moment: Instant) -> u64 {
+    u64::try_from(moment.elapsed().as_micros()).unwrap_or(u64::MAX)
 }

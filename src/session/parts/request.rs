@@ -6,6 +6,8 @@ use crate::protocol::codec::HEADER;
 use crate::protocol::command::Command;
 use crate::protocol::tracker::Expect;
 use crate::session::error::SessionEnd;
+use crate::session::error::StatementError;
+use crate::session::link::conversation::TalkError;
 use crate::sql::effects::Effects;
 
 /// A request ready to be run: what to send, and what is known of it.
@@ -51,6 +53,31 @@ pub(in crate::session) struct Failure {
     pub delivered: Delivered,
     /// What happened.
     pub why: String,
+}
+
+/// Why a link could not be made ready for an execution. Nothing of the execution has left.
+pub(in crate::session) enum Unready {
+    /// The link is of no more use, for this reason.
+    Broken(String),
+    /// It cannot be run there.
+    Refused(StatementError),
+}
+
+impl From<StatementError> for Unready {
+    fn from(error: StatementError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<TalkError> for Unready {
+    fn from(error: TalkError) -> Self {
+        match error {
+            TalkError::Broken(why) => Self::Broken(why.to_string()),
+            TalkError::Refused { code, sqlstate, message } => {
+                Self::Refused(StatementError::State { code, sqlstate, message })
+            }
+        }
+    }
 }
 
 /// One command as a frame.

@@ -4,7 +4,6 @@
 
 use crate::rules::{Plan, Route, Subject};
 use crate::session::link::text::Text;
-use crate::session::parts::cursors::Cursors;
 use crate::session::state::State;
 use crate::session::worker::memory::Share;
 use hashbrown::HashMap;
@@ -40,8 +39,6 @@ pub struct Statements {
     pub(in crate::session) long_data_bytes: usize,
     /// What they have taken of the process's memory.
     pub(in crate::session) long_data_share: Option<Box<Share>>,
-    /// Open cursors, and the connections that are kept for them alone.
-    pub(in crate::session) cursors: Cursors,
 }
 
 /// An execution that is about to run.

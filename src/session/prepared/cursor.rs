@@ -14,11 +14,11 @@ use crate::protocol::prepared::STATEMENT_ID;
 use crate::protocol::status::Status;
 use crate::rules::Route;
 use crate::session::error::{SessionEnd, StatementError};
+use crate::session::holdings::cursors::Cursor;
+use crate::session::holdings::{Hold, MAX_PARKED};
 use crate::session::link::Link;
 use crate::session::link::relay::Outcome;
 use crate::session::parts::Session;
-use crate::session::parts::cursors::{Cursor, MAX_PARKED};
-use crate::session::parts::flight::From;
 use crate::session::parts::place::Place;
 use crate::session::parts::request::Delivered;
 use crate::session::parts::request::{Failed, Request, command_frame};
@@ -27,11 +27,11 @@ use std::rc::Rc;
 
 impl Session {
     /// A parked link that an execution of this route may open another cursor on.
-    pub(in crate::session) fn parked_for(&mut self, place: Place, route: &Route) -> Option<(Box<Link>, From)> {
+    pub(in crate::session) fn parked_for(&mut self, place: Place, route: &Route) -> Option<Hold> {
         let tier = *route.tiers.first().filter(|_| place == Place::Route)?;
         let state = Rc::clone(&self.state);
         let fits = |link: &Link| link.hostgroup == tier && Rc::ptr_eq(&link.state, &state) && !link.is_disturbed();
-        self.unpark(fits).map(|link| (link, From::Pool))
+        self.holdings.take_parked(fits)
     }
 
     /// Before an execution while cursors are open: its own statement's is closed, as a server would, and the text of
@@ -39,7 +39,7 @@ impl Session {
     pub(in crate::session) async fn make_way(&mut self, id: u32) -> Result<(), StatementError> {
         self.close_cursor(id).await;
         let number = self.statement(id, "mysqld_stmt_execute")?.number;
-        if self.prepared.as_ref().is_some_and(|p| p.cursors.holds(number, id)) {
+        if self.holdings.is_number_taken(number, id) {
             self.renumber(id)?;
         }
         Ok(())
@@ -51,56 +51,48 @@ impl Session {
         if effects.intersects(Effects::NEEDS_PREVIOUS) {
             return false;
         }
-        if self.holds_for_a_while() {
+        if self.holdings.for_a_while().is_some() {
             self.let_go().await;
         }
-        self.prepared.as_ref().is_none_or(|p| p.cursors.parked.len() < MAX_PARKED)
+        self.holdings.parked() < MAX_PARKED
     }
 
     /// An execution has been answered: notes the cursor that it opened.
     pub(in crate::session) fn note_cursor(&mut self, id: u32, link: u64, outcome: &Outcome) {
         let Ok(number) = self.statement(id, "mysqld_stmt_execute").map(|s| s.number) else { return };
-        if outcome.cursor
-            && let Some(statements) = &mut self.prepared
-        {
-            statements.cursors.open.push(Cursor { id, number, link });
+        if outcome.cursor {
+            self.holdings.open_cursor(Cursor { id, number, link });
         }
     }
 
     /// Closes the cursor of a statement, if it has one: with its remote statement, which needs no answer.
     async fn close_cursor(&mut self, id: u32) {
-        let Some(cursor) = self.prepared.as_ref().and_then(|p| p.cursors.of(id)) else { return };
-        self.forget_cursor(id);
-        let Some((mut link, at_home)) = self.holder(cursor.link) else { return };
-        if let Some(remote) = link.prepared.remove(&cursor.number) {
+        let Some(cursor) = self.holdings.cursor_of(id) else { return };
+        self.holdings.forget_cursor(id);
+        let Some(mut hold) = self.holdings.take_for_cursor(cursor.link) else { return };
+        if let Some(remote) = hold.link.prepared.remove(&cursor.number) {
             let frame = command_frame(Command::CloseStatement, &remote.id.to_le_bytes());
             // A broken link shows at what is sent next.
-            let _ = write_all(&mut link.stream, &frame).await;
+            let _ = write_all(&mut hold.link.stream, &frame).await;
         }
-        self.put_back(link, at_home);
-    }
-
-    fn forget_cursor(&mut self, id: u32) {
-        if let Some(statements) = &mut self.prepared {
-            statements.cursors.open.retain(|c| c.id != id);
-        }
+        self.put_back_for_cursor(hold);
     }
 
     /// COM_STMT_FETCH: more rows of an open cursor.
     pub(in crate::session) async fn fetch(&mut self) -> Result<(), SessionEnd> {
         let id = self.requested_id()?;
         self.statement(id, "mysqld_stmt_fetch")?;
-        let Some(cursor) = self.prepared.as_ref().and_then(|p| p.cursors.of(id)) else {
+        let Some(cursor) = self.holdings.cursor_of(id) else {
             let message = format!("The statement ({id}) has no open cursor");
             return Err(StatementError::State { code: 1421, sqlstate: *b"HY000", message }.into());
         };
-        let Some((mut link, at_home)) = self.holder(cursor.link) else {
-            self.forget_cursor(id);
+        let Some(mut hold) = self.holdings.take_for_cursor(cursor.link) else {
+            self.holdings.forget_cursor(id);
             return Err(lost_before().into());
         };
-        let Some(remote) = link.prepared.get(&cursor.number).map(|r| r.id) else {
-            self.discard(link);
-            self.forget_cursor(id);
+        let Some(remote) = hold.link.prepared.get(&cursor.number).map(|r| r.id) else {
+            self.holdings.forget_cursor(id);
+            self.put_back_for_cursor(hold);
             return Err(lost_before().into());
         };
         self.inbox.patch(STATEMENT_ID, &remote.to_le_bytes());
@@ -111,13 +103,14 @@ impl Session {
             statement_id: None,
             effects: Effects::READ,
         };
-        self.launch(&mut link, &request);
+        let (at_home, link) = (hold.is_home(), &mut *hold.link);
+        self.launch(link, &request);
         if !at_home {
             link.relay.show(self.own_status());
         }
-        match self.see_through(&mut link, &request, &mut None).await {
+        match self.see_through(link, &request, &mut None).await {
             Ok(()) => {
-                let outcome = self.outcome(&mut link);
+                let outcome = self.outcome(link);
                 if let Some(status) = outcome.status {
                     if at_home {
                         self.status = status;
@@ -126,23 +119,20 @@ impl Session {
                 }
                 let more = |s: Status| s.contains(Status::CURSOR_EXISTS) && !s.contains(Status::LAST_ROW_SENT);
                 if !outcome.status.is_some_and(more) {
-                    self.forget_cursor(id);
+                    self.holdings.forget_cursor(id);
                 }
-                self.put_back(link, at_home);
+                self.put_back_for_cursor(hold);
                 Ok(())
             }
             Err(Failed::Client(end)) => {
-                self.discard(link);
+                // The session ends with its client.
+                self.lose(hold).untold();
                 Err(end)
             }
             Err(Failed::Backend(failure)) => {
-                self.forget_cursor(id);
-                let mut lost = self.lost(&link, &failure.why);
-                if let (StatementError::Lost { pins, .. }, true) = (&mut lost, at_home) {
-                    *pins = std::mem::take(&mut self.home_pins);
-                }
-                let backend = link.backend().name.to_string();
-                self.discard(link);
+                self.holdings.forget_cursor(id);
+                let backend = hold.link.backend().name.to_string();
+                let lost = self.lose(hold).told(&failure.why);
                 if failure.delivered != Delivered::Nothing {
                     return Err(SessionEnd::HalfAnswered { backend, why: failure.why });
                 }

@@ -11,6 +11,7 @@ use crate::protocol::prepared::STATEMENT_ID;
 use crate::session::error::SessionEnd;
 use crate::session::link::Link;
 use crate::session::parts::Session;
+use crate::session::parts::request::Unready;
 use crate::session::worker::memory;
 use crate::session::worker::memory::{FREE, Share};
 
@@ -26,7 +27,7 @@ impl Session {
         link: &mut Link,
         id: u32,
         remote: u32,
-    ) -> Result<(), SessionEnd> {
+    ) -> Result<(), Unready> {
         let mut out = Vec::new();
         for (parameter, data) in &self.statement(id, "mysqld_stmt_execute")?.long_data {
             let mut rest = data.as_slice();
@@ -44,8 +45,7 @@ impl Session {
                 }
             }
         }
-        write_all(&mut link.stream, &out).await.map_err(|e| self.lost(link, &e.source.to_string()))?;
-        Ok(())
+        write_all(&mut link.stream, &out).await.map_err(|e| Unready::Broken(e.source.to_string()))
     }
 
     /// An execution has been answered: what was sent ahead for it is used up.

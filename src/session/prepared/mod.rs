@@ -17,12 +17,13 @@ mod remote;
 
 use crate::protocol::codec::{HEADER, put_packet};
 use crate::protocol::prepared::{CURSOR_FLAGS, Execute, STATEMENT_ID};
-use crate::session::error::{SessionEnd, StatementError};
+use crate::session::error::StatementError;
 use crate::session::link::Link;
 use crate::session::link::relay::Outcome;
 use crate::session::link::text::Text;
 use crate::session::parts::Session;
 use crate::session::parts::request::Request;
+use crate::session::parts::request::Unready;
 use crate::session::parts::statements::{Executing, Statement};
 use crate::session::state::State;
 use std::rc::Rc;
@@ -92,14 +93,14 @@ impl Session {
         link: &mut Link,
         executing: &Executing,
         request: &mut Request,
-    ) -> Result<(), SessionEnd> {
+    ) -> Result<(), Unready> {
         let number = self.statement(executing.id, "mysqld_stmt_execute")?.number;
         if !link.prepared.contains_key(&number) {
             let limit = self.worker.snapshot().settings.max_statements_per_connection;
             self.prepare_on(link, executing.id, limit).await?;
         }
         let statement = self.statement(executing.id, "mysqld_stmt_execute")?;
-        let Some(remote) = link.prepared.get_mut(&number) else { return Err(StatementError::Malformed.into()) };
+        let remote = link.prepared.get_mut(&number).ok_or(StatementError::Malformed)?;
         link.uses += 1;
         remote.used = link.uses;
         let remote_id = remote.id;
@@ -151,7 +152,7 @@ impl Session {
     pub(super) fn text_number(&self, state: &State, text: &[u8], id: u32) -> (u64, Rc<Text>) {
         let mut key = remote::text_key(state, text);
         let (number, known) = self.worker.text_number(&key);
-        if !self.prepared.as_ref().is_some_and(|p| p.cursors.holds(number, id)) {
+        if !self.holdings.is_number_taken(number, id) {
             return (number, known);
         }
         key.push(0);

@@ -5,11 +5,12 @@
 
 use crate::net::write::write_all;
 use crate::protocol::command::Command;
-use crate::session::error::{SessionEnd, StatementError};
+use crate::session::error::StatementError;
 use crate::session::link::Link;
 use crate::session::link::conversation::{Talk, TalkError};
 use crate::session::link::relay::BackendFault;
 use crate::session::parts::Session;
+use crate::session::parts::request::Unready;
 use crate::session::parts::request::command_frame;
 use crate::session::state::State;
 use std::io;
@@ -42,7 +43,7 @@ impl Session {
         link: &mut Link,
         id: u32,
         limit: usize,
-    ) -> Result<(), SessionEnd> {
+    ) -> Result<(), Unready> {
         let statement = self.statement(id, "mysqld_stmt_execute")?;
         let (text, number, made_in) = (Rc::clone(&statement.text), statement.number, Rc::clone(&statement.state));
         let known = Rc::clone(&statement.known);
@@ -57,7 +58,7 @@ impl Session {
         if matches!(remote, Err(TalkError::Refused { .. })) {
             link.diagnostics = self.serial;
         }
-        let remote = remote.map_err(|e| self.talk_failed(link, e))?.ok_or(StatementError::Malformed)?;
+        let remote = remote?.ok_or(StatementError::Malformed)?;
         link.remember(remote, number, &known);
         Ok(())
     }
@@ -118,7 +119,8 @@ impl Session {
             close(old.id);
         }
         while link.prepared.len() >= limit.max(1) {
-            let free = link.prepared.iter().filter(|(number, _)| !self.has_cursor_under(link.serial, **number));
+            let free =
+                link.prepared.iter().filter(|(number, _)| !self.holdings.has_cursor_under(link.serial, **number));
             let Some((oldest, remote)) = free.min_by_key(|(_, r)| r.used).map(|(n, r)| (*n, r.id)) else { break };
             link.prepared.remove(&oldest);
             close(remote);

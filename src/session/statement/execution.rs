@@ -29,7 +29,7 @@ impl Session {
 
     async fn execute_statement(&mut self, id: u32) -> Result<(), SessionEnd> {
         let executing = self.keep_types(id)?;
-        if self.prepared.as_ref().is_some_and(|p| !p.cursors.is_empty()) {
+        if self.holdings.has_cursors() {
             Box::pin(self.make_way(id)).await?;
         }
         let planned = self.plan_with_values(executing)?;
@@ -41,7 +41,7 @@ impl Session {
     #[inline]
     pub(in crate::session) fn plan_plain_execution(&mut self) -> Option<Planned> {
         let statements = self.prepared.as_ref()?;
-        if statements.long_data_bytes > 0 || !statements.cursors.is_empty() {
+        if statements.long_data_bytes > 0 || self.holdings.has_cursors() {
             return None;
         }
         let executing = self.keep_types(self.requested_id().ok()?).ok()?;

@@ -40,7 +40,7 @@ impl Session {
         rows.splice(
             notes..notes,
             [
-                ("session_pins", (self.home_pins | self.last_pins).names()),
+                ("session_pins", self.holdings.pins().names()),
                 ("session_place", format!("{place:?}: {}", reason.text()).to_lowercase()),
             ],
         );

@@ -15,10 +15,10 @@
 use crate::protocol::command::Command;
 use crate::session::error::SessionEnd;
 use crate::session::exchange::{Broken, Ends};
-use crate::session::link::Link;
+use crate::session::holdings::Hold;
 use crate::session::link::relay::Outcome;
 use crate::session::parts::Session;
-use crate::session::parts::flight::{Departure, Flight, From, Planned};
+use crate::session::parts::flight::{Departure, Flight, Planned};
 use crate::session::parts::place::{Place, Why};
 use crate::session::parts::request::Failed;
 use crate::session::statement::place::place;
@@ -52,15 +52,15 @@ impl Session {
         }
         self.locate(&mut planned);
         let Planned { snapshot, route, request, placed, .. } = &planned;
-        let Some((mut link, from)) = self.link_at_hand(placed.0, request.effects, route, snapshot) else {
+        let Some(mut hold) = self.link_at_hand(placed.0, request.effects, route, snapshot) else {
             return Departure::Held(planned, None);
         };
         if let Some(executing) = planned.executing
-            && !self.is_ready(&mut link, &executing, &mut planned.request)
+            && !self.is_ready(&mut hold.link, &executing, &mut planned.request)
         {
-            return Departure::Held(planned, Some((link, from)));
+            return Departure::Held(planned, Some(hold));
         }
-        Departure::Gone(self.take_off(link, from, planned))
+        Departure::Gone(self.take_off(hold, planned))
     }
 
     /// True if a statement is neither the router's to answer nor asks for a connection of its own.
@@ -80,8 +80,7 @@ impl Session {
     pub(in crate::session) fn locate(&mut self, planned: &mut Planned) {
         self.ticket.set_digest(planned.plan.hash);
         let effects = planned.request.effects;
-        let stands_alone =
-            self.home.is_none() && self.last.is_none() && self.wrote_at.is_none() && self.state.autocommit;
+        let stands_alone = self.holdings.is_free() && self.wrote_at.is_none() && self.state.autocommit;
         planned.placed = if stands_alone && planned.snapshot.settings.read_your_writes_scope == Scope::Session {
             simple_place(effects)
         } else {
@@ -97,10 +96,10 @@ impl Session {
 
     /// A statement whose link is ready.
     #[inline]
-    pub(in crate::session) fn take_off(&mut self, mut link: Box<Link>, from: From, planned: Planned) -> Flight {
-        self.launch(&mut link, &planned.request);
-        let writing = self.writing(&planned.snapshot, planned.request.effects, &link);
-        Flight { link, from, planned, writing }
+    pub(in crate::session) fn take_off(&mut self, mut hold: Hold, planned: Planned) -> Flight {
+        self.launch(&mut hold.link, &planned.request);
+        let writing = self.writing(&planned.snapshot, planned.request.effects, &hold.link);
+        Flight { hold, planned, writing }
     }
 
     /// Waits for the answer of the statement that is under way.
@@ -108,8 +107,13 @@ impl Session {
         let Self { departure: Departure::Gone(flight), inbox, client, worker, .. } = self else {
             return Poll::Ready(Ok(()));
         };
-        let Flight { link, planned, writing, .. } = flight;
-        match ready!(Ends { inbox, client, buffers: &worker.buffers }.poll(cx, link, &planned.request, writing)) {
+        let Flight { hold, planned, writing } = flight;
+        match ready!(Ends { inbox, client, buffers: &worker.buffers }.poll(
+            cx,
+            &mut hold.link,
+            &planned.request,
+            writing
+        )) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(self.flight_failed(error))),
         }
@@ -118,7 +122,7 @@ impl Session {
     #[cold]
     fn flight_failed(&self, error: Broken) -> Failed {
         match &self.departure {
-            Departure::Gone(flight) => self.failed(&flight.link, error),
+            Departure::Gone(flight) => self.failed(&flight.hold.link, error),
             _ => Failed::Client(SessionEnd::Left),
         }
     }
@@ -126,14 +130,14 @@ impl Session {
     /// True if it has been answered in full, and nothing more has to be asked of the server.
     pub(in crate::session) fn may_land(&self) -> bool {
         let Departure::Gone(flight) = &self.departure else { return true };
-        let relay = &flight.link.relay;
-        !relay.wants_file() && !self.must_ask(flight.planned.plan.facts.effects, relay.so_far(), &flight.link)
+        let link = &flight.hold.link;
+        !link.relay.wants_file() && !self.must_ask(flight.planned.plan.facts.effects, link.relay.so_far(), link)
     }
 
     /// Counts and settles such a statement.
     pub(in crate::session) fn land(&mut self) {
         let Departure::Gone(mut flight) = std::mem::take(&mut self.departure) else { return };
-        let outcome = self.outcome(&mut flight.link);
+        let outcome = self.outcome(&mut flight.hold.link);
         self.record(&mut flight, &outcome);
         self.settle(flight, &outcome);
     }
@@ -142,9 +146,9 @@ impl Session {
     pub(in crate::session) async fn divert(&mut self, flown: Result<(), Failed>) -> Result<(), SessionEnd> {
         let Departure::Gone(mut flight) = std::mem::take(&mut self.departure) else { return Ok(()) };
         let flown = match flown {
-            Ok(()) if flight.link.relay.wants_file() => {
-                let Flight { link, planned, writing, .. } = &mut flight;
-                self.see_through(link, &planned.request, writing).await
+            Ok(()) if flight.hold.link.relay.wants_file() => {
+                let Flight { hold, planned, writing } = &mut flight;
+                self.see_through(&mut hold.link, &planned.request, writing).await
             }
             flown => flown,
         };
@@ -164,23 +168,24 @@ impl Session {
     ) -> Result<Option<Planned>, SessionEnd> {
         match flown {
             Ok(()) => {
-                let mut outcome = self.outcome(&mut flight.link);
+                let mut outcome = self.outcome(&mut flight.hold.link);
                 self.record(&mut flight, &outcome);
-                self.ask_server(flight.planned.plan.facts.effects, &mut outcome, &mut flight.link).await;
+                self.ask_server(flight.planned.plan.facts.effects, &mut outcome, &mut flight.hold.link).await;
                 self.settle(flight, &outcome);
                 Ok(None)
             }
             Err(Failed::Client(end)) => {
-                self.discard(flight.link);
+                // The session ends with its client.
+                self.lose(flight.hold).untold();
                 Err(end)
             }
             Err(Failed::Backend(failure)) => {
-                let Flight { link, from, planned, writing } = flight;
+                let Flight { hold, planned, writing } = flight;
                 // Writes that a dead writer does not take must not send it all the user's reads.
                 if let Some(writing) = writing {
                     writing.end(false);
                 }
-                self.after_failure(link, from, &planned.route, failure, tried)?;
+                self.after_failure(hold, &planned.route, failure, tried)?;
                 Ok(Some(planned))
             }
         }
@@ -188,8 +193,8 @@ impl Session {
 
     /// Counts a statement that has been answered.
     fn record(&mut self, flight: &mut Flight, outcome: &Outcome) {
-        let Flight { link, planned, .. } = flight;
-        let Planned { snapshot, plan, route, request, executing, placed } = planned;
+        let Flight { hold, planned, .. } = flight;
+        let (link, Planned { snapshot, plan, route, request, executing, placed }) = (&mut *hold.link, planned);
         if let Some(executing) = executing {
             self.note_execution(executing, link, outcome);
         }
@@ -198,8 +203,8 @@ impl Session {
     }
 
     fn settle(&mut self, flight: Flight, outcome: &Outcome) {
-        let Flight { link, from, planned, writing } = flight;
-        self.settle_link(link, from, &planned.plan, planned.executing.map(|e| e.id), outcome);
+        let Flight { hold, planned, writing } = flight;
+        self.settle_link(hold, &planned.plan, planned.executing.map(|e| e.id), outcome);
         if let Some(writing) = writing {
             writing.end(!self.transaction_wrote);
         }

@@ -174,13 +174,13 @@ impl Session {
             None => self.statement_text(),
         };
         for event in things::read(text, self.subject.mode(), effects) {
-            self.things.note(event);
+            self.holdings.note_thing(event);
         }
     }
 
     /// Remembers what a server answered to a SET, for the next that is the same.
     fn keep_echo(&self, before: &Rc<State>, link: &Link, changes: &Changes) {
-        let is_free = self.home.is_none() && !self.status.contains(Status::IN_TRANSACTION);
+        let is_free = self.holdings.home().is_none() && !self.status.contains(Status::IN_TRANSACTION);
         if !is_free || !link.writer || !self.state.pins.is_empty() {
             return;
         }
@@ -193,7 +193,7 @@ impl Session {
     /// Answers a SET as a server did a moment ago, where one did: the state is brought to a connection when one is next
     /// needed. None where it has to be asked.
     pub(in crate::session) async fn answer_by_echo(&mut self, planned: &Planned) -> Option<Result<(), SessionEnd>> {
-        let nothing_held = self.home.is_none() && self.last.is_none();
+        let nothing_held = self.holdings.is_free();
         if !nothing_held || planned.executing.is_some() {
             return None;
         }

@@ -6,10 +6,9 @@
 use crate::backend::Engine;
 use crate::rules::{Holds, Plan, Route};
 use crate::session::error::{SessionEnd, StatementError};
-use crate::session::link::Link;
-use crate::session::link::conversation::TalkError;
+use crate::session::holdings::Hold;
 use crate::session::parts::Session;
-use crate::session::parts::flight::{From, Planned};
+use crate::session::parts::flight::Planned;
 use crate::session::parts::place::Place;
 use crate::session::supply::{Tried, name_hostgroups};
 use crate::session::worker::snapshot::Snapshot;
@@ -18,7 +17,7 @@ use std::rc::Rc;
 
 impl Session {
     /// A link that is there and needs no talk, though it may not be the first that is tried.
-    pub(super) fn look_for_link(&mut self, planned: &Planned, tried: &Tried) -> Option<(Box<Link>, From)> {
+    pub(super) fn look_for_link(&mut self, planned: &Planned, tried: &Tried) -> Option<Hold> {
         let Planned { snapshot, route, request, executing, placed: (place, _), .. } = planned;
         let is_first = tried.backends.is_empty();
         let parked =
@@ -36,97 +35,87 @@ impl Session {
         effects: Effects,
         route: &Route,
         snapshot: &Snapshot,
-    ) -> Option<(Box<Link>, From)> {
+    ) -> Option<Hold> {
         let unclean = effects.intersects(Effects::NEEDS_INSERT_ID);
         match place {
             Place::Route if !effects.intersects(ONE_ENGINE) => {
-                self.ready_link(&route.tiers, snapshot).map(|link| (link, From::Pool))
+                self.ready_link(&route.tiers, snapshot).map(Hold::pooled)
             }
-            Place::Writer if !unclean => self.ready_link(&[route.writer], snapshot).map(|link| (link, From::Pool)),
+            Place::Writer if !unclean => self.ready_link(&[route.writer], snapshot).map(Hold::pooled),
             Place::Home if !unclean => {
-                let is_ready = self.home.as_ref().is_some_and(|link| Rc::ptr_eq(&link.state, &self.state));
-                if is_ready { self.home.take().map(|link| (link, From::Home)) } else { None }
+                let Self { holdings, state, .. } = self;
+                holdings.take_home_if(|link| Rc::ptr_eq(&link.state, state))
             }
             _ => None,
         }
     }
 
     /// The link that a place means.
-    pub(super) async fn link_for(
-        &mut self,
-        planned: &Planned,
-        tried: &mut Tried,
-    ) -> Result<(Box<Link>, From), SessionEnd> {
+    pub(super) async fn link_for(&mut self, planned: &Planned, tried: &mut Tried) -> Result<Hold, SessionEnd> {
         let Planned { snapshot, plan, route, .. } = planned;
         match planned.placed.0 {
             Place::Home => {
-                let mut link = self.home.take().ok_or(StatementError::ResultGone("its state"))?;
-                let made_ready = match self.worker.bring(&mut link, &self.state).await {
-                    Ok(()) => self.clean_insert_id(plan.facts.effects, &mut link).await,
-                    refused => refused,
-                };
-                match made_ready {
-                    Ok(()) => Ok((link, From::Home)),
-                    Err(error) => Err(self.home_not_ready(link, error).into()),
-                }
+                let home = self.holdings.take_home().ok_or(StatementError::ResultGone("its state"))?;
+                Ok(self.with_insert_id(plan.facts.effects, home).await?)
             }
-            Place::Last => self.last.take().map(|l| (l, From::Last)).ok_or_else(|| gone(plan.facts.effects).into()),
-            Place::Previous => self.previous_link(plan.facts.effects, snapshot, route, tried).await,
+            Place::Last => self.holdings.take_last().ok_or_else(|| gone(plan.facts.effects).into()),
+            Place::Previous => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
             Place::Writer => {
-                let mut link = self.obtain(&self.state, &[route.writer], snapshot, tried).await?;
-                let cleaned = self.clean_insert_id(plan.facts.effects, &mut link).await;
-                cleaned.map_err(|error| self.talk_failed(&link, error))?;
-                Ok((link, From::Pool))
+                let link = self.obtain(&self.state, &[route.writer], snapshot, tried).await?;
+                Ok(self.with_insert_id(plan.facts.effects, Hold::pooled(link)).await?)
             }
             Place::Route if plan.facts.effects.intersects(ONE_ENGINE) => {
                 let tiers = speakers(plan.facts.effects, route, snapshot, tried);
                 match self.obtain(&self.state, &tiers, snapshot, tried).await {
-                    Ok(link) => Ok((link, From::Pool)),
+                    Ok(link) => Ok(Hold::pooled(link)),
                     Err(error) => Err(explain_refusal(error, route, snapshot).into()),
                 }
             }
             Place::Route => match self.obtain(&self.state, &route.tiers, snapshot, tried).await {
-                Ok(link) => Ok((link, From::Pool)),
+                Ok(link) => Ok(Hold::pooled(link)),
                 Err(StatementError::State { code: UNKNOWN_SCHEMA, .. })
                     if !plan.facts.effects.intersects(NAMES_TABLES) =>
                 {
                     // Its default schema is gone. What needs none goes on.
                     let adrift = self.worker.states.intern(self.state.values.in_schema(None));
                     let link = self.obtain(&adrift, &route.tiers, snapshot, &mut Tried::default()).await?;
-                    Ok((link, From::Pool))
+                    Ok(Hold::pooled(link))
                 }
                 Err(error) => Err(explain_refusal(error, route, snapshot).into()),
             },
             Place::EndReadOnly => {
                 self.end_read_only().await?;
                 let link = self.obtain(&self.state, &route.tiers, snapshot, tried).await?;
-                Ok((link, From::Pool))
+                Ok(Hold::pooled(link))
             }
             Place::Refuse => Err(StatementError::Pinned {
                 wanted: name_hostgroups(&route.tiers, snapshot),
-                held: self.home.as_ref().map_or(0, |l| l.hostgroup),
-                pins: self.home_pins,
+                held: self.holdings.home().map_or(0, |home| home.link.hostgroup),
+                pins: self.holdings.home_pins(),
             }
             .into()),
             // A session that holds a reader has prepared nothing by name: the server says so.
-            Place::ReadOnlyTransaction if names_prepared(plan) => match self.home.take() {
-                Some(link) => Ok((link, From::Home)),
-                None => Err(StatementError::ReadOnlyTransaction.into()),
-            },
+            Place::ReadOnlyTransaction if names_prepared(plan) => {
+                self.holdings.take_home().ok_or_else(|| StatementError::ReadOnlyTransaction.into())
+            }
             Place::ReadOnlyTransaction => Err(StatementError::ReadOnlyTransaction.into()),
         }
     }
 
-    /// The session's home could not be made ready for a statement. If it is lost, so is all that it was held for.
-    fn home_not_ready(&mut self, link: Box<Link>, error: TalkError) -> StatementError {
-        let mut lost = self.talk_failed(&link, error);
-        if let StatementError::Lost { pins, .. } = &mut lost {
-            *pins = std::mem::take(&mut self.home_pins);
-            self.discard(link);
-        } else {
-            self.home = Some(link);
+    /// A link in the session's state, on which `LAST_INSERT_ID()` says what it must say for this session.
+    async fn with_insert_id(&mut self, effects: Effects, mut hold: Hold) -> Result<Hold, StatementError> {
+        let made_ready = match self.worker.bring(&mut hold.link, &self.state).await {
+            Ok(()) => self.clean_insert_id(effects, &mut hold).await,
+            Err(error) => Err(error),
+        };
+        match made_ready {
+            Ok(true) => Ok(hold),
+            Ok(false) => {
+                self.put_back(hold);
+                Err(StatementError::ResultLost("LAST_INSERT_ID()"))
+            }
+            Err(error) => Err(self.talk_failed(hold, error)),
         }
-        lost
     }
 }
 

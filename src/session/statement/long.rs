@@ -5,15 +5,17 @@
 use crate::backend::health::Cause;
 use crate::protocol::tracker::Expect;
 use crate::rules::Route;
-use crate::session::error::{SessionEnd, StatementError};
+use crate::session::error::SessionEnd;
+use crate::session::holdings::{From, Hold};
 use crate::session::link::Link;
-use crate::session::parts::Session;
-use crate::session::parts::flight::{Flight, From, Planned, UNPLACED};
-use crate::session::parts::request::{Delivered, Failure, Request};
+use crate::session::parts::flight::{Flight, Planned, UNPLACED};
+use crate::session::parts::request::{Delivered, Failure, Request, Unready};
 use crate::session::parts::statements::Executing;
+use crate::session::parts::{Session, micros_since};
 use crate::session::prepared::FLAGS;
 use crate::session::supply::Tried;
 use crate::sql::effects::Verb;
+use std::sync::Arc;
 use std::time::Instant;
 
 impl Session {
@@ -22,7 +24,7 @@ impl Session {
     pub(in crate::session) async fn run_planned(
         &mut self,
         mut planned: Planned,
-        at_hand: Option<(Box<Link>, From)>,
+        at_hand: Option<Hold>,
     ) -> Result<(), SessionEnd> {
         if at_hand.is_none() && planned.placed == UNPLACED {
             if self.is_answered(&planned.route) {
@@ -58,13 +60,13 @@ impl Session {
     pub(in crate::session) async fn run_with(
         &mut self,
         mut planned: Planned,
-        mut at_hand: Option<(Box<Link>, From)>,
+        mut at_hand: Option<Hold>,
         mut tried: Tried,
     ) -> Result<(), SessionEnd> {
         loop {
             let mut flight = self.board(planned, at_hand.take(), &mut tried).await?;
-            let Flight { link, planned: Planned { request, .. }, writing, .. } = &mut flight;
-            let flown = self.see_through(link, request, writing).await;
+            let Flight { hold, planned: Planned { request, .. }, writing } = &mut flight;
+            let flown = self.see_through(&mut hold.link, request, writing).await;
             match self.conclude(flight, flown, &mut tried).await? {
                 Some(again) => planned = again,
                 None => return Ok(()),
@@ -76,35 +78,38 @@ impl Session {
     async fn board(
         &mut self,
         mut planned: Planned,
-        mut at_hand: Option<(Box<Link>, From)>,
+        mut at_hand: Option<Hold>,
         tried: &mut Tried,
     ) -> Result<Flight, SessionEnd> {
         loop {
-            let (mut link, from) = match at_hand.take().or_else(|| self.look_for_link(&planned, tried)) {
+            let mut hold = match at_hand.take().or_else(|| self.look_for_link(&planned, tried)) {
                 Some(at_hand) => at_hand,
                 None => {
                     let from = Instant::now();
-                    let link = Box::pin(self.link_for(&planned, tried)).await;
-                    let link = link.map_err(|end| self.tally_unserved(&planned.route, end))?;
-                    self.waited += from.elapsed();
-                    link
+                    let hold = Box::pin(self.link_for(&planned, tried)).await;
+                    let hold = hold.map_err(|end| self.tally_unserved(&planned.route, end))?;
+                    self.waited += micros_since(from);
+                    hold
                 }
             };
             let Some(executing) = planned.executing else {
-                self.put_own_query(&planned.plan.facts, &mut planned.request, &link);
-                return Ok(self.take_off(link, from, planned));
+                self.put_own_query(&planned.plan.facts, &mut planned.request, &hold.link);
+                return Ok(self.take_off(hold, planned));
             };
-            if self.is_ready(&mut link, &executing, &mut planned.request) {
-                return Ok(self.take_off(link, from, planned));
+            if self.is_ready(&mut hold.link, &executing, &mut planned.request) {
+                return Ok(self.take_off(hold, planned));
             }
-            match self.ready_timed(&mut link, &executing, &mut planned.request).await {
-                Ok(()) => return Ok(self.take_off(link, from, planned)),
+            match self.ready_timed(&mut hold.link, &executing, &mut planned.request).await {
+                Ok(()) => return Ok(self.take_off(hold, planned)),
                 // Nothing of the execution has left: a link that broke while it was made ready is no verdict on it.
-                Err(SessionEnd::Statement(StatementError::Lost { why, .. })) => {
+                Err(Unready::Broken(why)) => {
                     let failure = Failure { sent: false, delivered: Delivered::Nothing, why };
-                    self.after_failure(link, from, &planned.route, failure, tried)?;
+                    self.after_failure(hold, &planned.route, failure, tried)?;
                 }
-                Err(end) => return Err(self.give_back(link, from, end)),
+                Err(Unready::Refused(error)) => {
+                    self.put_back_refused(hold);
+                    return Err(error.into());
+                }
             }
         }
     }
@@ -115,35 +120,25 @@ impl Session {
         link: &mut Link,
         executing: &Executing,
         request: &mut Request,
-    ) -> Result<(), SessionEnd> {
+    ) -> Result<(), Unready> {
         let from = Instant::now();
         let result = Box::pin(self.ready_execution(link, executing, request)).await;
-        self.readied += from.elapsed();
+        self.readied += micros_since(from);
         result
-    }
-
-    /// A link on which the request could not even be begun: back to where it came from, if it is in order.
-    fn give_back(&mut self, link: Box<Link>, from: From, end: SessionEnd) -> SessionEnd {
-        match from {
-            From::Home => self.home = Some(link),
-            _ => self.discard(link),
-        }
-        end
     }
 
     /// A backend failed during a request. `Ok` means: try the next one.
     pub(in crate::session) fn after_failure(
         &mut self,
-        link: Box<Link>,
-        from: From,
+        hold: Hold,
         route: &Route,
         failure: Failure,
         tried: &mut Tried,
     ) -> Result<(), SessionEnd> {
-        let backend = std::sync::Arc::clone(link.backend());
+        let backend = Arc::clone(hold.link.backend());
         backend.failed(Cause::Connection(failure.why.clone()));
-        let mut lost = self.lost(&link, &failure.why);
-        self.discard(link);
+        let from = hold.from();
+        let lost = self.lose(hold).told(&failure.why);
         if failure.delivered == Delivered::Part {
             return Err(SessionEnd::HalfAnswered { backend: backend.name.to_string(), why: failure.why });
         }
@@ -155,11 +150,6 @@ impl Session {
             tried.why = failure.why;
             self.worker.stats.counters.retries.inc();
             return Ok(());
-        }
-        if let StatementError::Lost { pins, .. } = &mut lost
-            && from == From::Home
-        {
-            *pins = std::mem::take(&mut self.home_pins);
         }
         Err(self.tally_unserved(route, lost.into()))
     }

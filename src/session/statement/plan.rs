@@ -5,7 +5,7 @@
 use crate::protocol::tracker::Expect;
 use crate::rules::{Holds, Plan, Reason, Route};
 use crate::session::error::{SessionEnd, StatementError};
-use crate::session::link::Link;
+use crate::session::holdings::Hold;
 use crate::session::parts::Session;
 use crate::session::parts::flight::{Planned, UNPLACED};
 use crate::session::parts::request::Request;
@@ -48,8 +48,7 @@ impl Session {
         route.is_answered()
             && !(matches!(route.reason, Reason::BeyondHorizon { .. })
                 && route.writer_holds == Holds::Unknown
-                && self.home.is_some()
-                && self.home_pins.intersects(Pins::EVERYTHING))
+                && self.holdings.home_pins().intersects(Pins::EVERYTHING))
     }
 
     /// A rule's own answer.
@@ -64,10 +63,10 @@ impl Session {
 
     /// What of this session decides about the place of a statement with this route.
     pub(in crate::session) fn standing(&self, snapshot: &Snapshot, route: &Route) -> Standing {
-        let held = |link: &Link, pins| Held { hostgroup: link.hostgroup, writer: link.writer, pins };
+        let held = |hold: &Hold| Held { hostgroup: hold.link.hostgroup, writer: hold.link.writer, pins: hold.pins() };
         Standing {
-            home: self.home.as_deref().map(|l| held(l, self.home_pins)),
-            last: self.last.as_deref().map(|l| held(l, self.last_pins)),
+            home: self.holdings.home().map(held),
+            last: self.holdings.last().map(held),
             previous_at_home: self.previous_at_home,
             wrote_lately: self.wrote_lately(snapshot, route.writer),
             autocommit_off: !self.state.autocommit,

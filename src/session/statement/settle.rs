@@ -5,10 +5,10 @@
 
 use crate::protocol::status::Status;
 use crate::rules::Plan;
+use crate::session::holdings::{Hold, Settled};
 use crate::session::link::Link;
 use crate::session::link::relay::Outcome;
 use crate::session::parts::Session;
-use crate::session::parts::flight::From;
 use crate::session::prepared::UNKNOWN_STATEMENT;
 use crate::session::state::pins::Pins;
 use crate::sql::effects::{Effects, Verb};
@@ -72,13 +72,14 @@ impl Session {
     /// Brings the session up to date after a response, and gives the link to whoever keeps it.
     pub(in crate::session) fn settle_link(
         &mut self,
-        mut link: Box<Link>,
-        from: From,
+        mut hold: Hold,
         plan: &Plan,
         executing: Option<u32>,
         outcome: &Outcome,
     ) {
         let effects = plan.facts.effects;
+        let at_home = hold.is_home();
+        let link = &mut *hold.link;
         if let Some(status) = outcome.status {
             self.status = status;
             link.status = status;
@@ -88,25 +89,25 @@ impl Session {
         }
         self.left.note(link.backend().engine(), plan.facts.verb == Verb::Show, effects, outcome);
         self.previous = link.serial;
-        self.previous_at_home = from == From::Home;
+        self.previous_at_home = at_home;
         if outcome.error.is_none() {
             link.backend().health.passive_success();
         }
         let simple = Effects::READER_SAFE.contains(effects) && outcome.changes.is_none();
-        let applied = if simple { Pins::empty() } else { self.apply_state(&mut link, plan, executing, outcome) };
+        let applied = if simple { Pins::empty() } else { self.apply_state(link, plan, executing, outcome) };
         if effects.intersects(TELL_OF_THINGS) && !has_done_nothing(effects, outcome) {
             self.note_things(effects, executing);
         }
         if effects.intersects(Effects::SET_GLOBAL | Effects::STORED_DEFINITION) {
-            note_change_of_server(effects, &link);
+            note_change_of_server(effects, link);
         }
         if effects.intersects(USES_DEFINITIONS) && !link.backend().catalogue.is_known() {
             self.note_doubt(&mut link);
         }
-        self.note_write(effects, outcome, &link);
-        let lasting = self.lasting_pins(from, plan, outcome, applied) | self.cursor_pin(&link) | self.state.pins;
-        let fleeting = fleeting_pins(effects, outcome, simple);
-        self.keep_or_release(link, from, lasting, fleeting);
+        self.note_write(effects, outcome, link);
+        let cursor = if self.holdings.has_cursor_on(link.serial) { Pins::CURSOR } else { Pins::empty() };
+        let lasting = self.lasting_pins(&hold, plan, outcome, applied) | cursor | self.state.pins;
+        self.keep_or_release(hold, lasting, fleeting_pins(effects, outcome, simple));
     }
 
     /// A statement has run of which it may not be known what it left on its connection.
@@ -142,10 +143,10 @@ impl Session {
     }
 
     /// The pins that hold from now on.
-    fn lasting_pins(&self, from: From, plan: &Plan, outcome: &Outcome, applied: Pins) -> Pins {
+    fn lasting_pins(&self, hold: &Hold, plan: &Plan, outcome: &Outcome, applied: Pins) -> Pins {
         let effects = plan.facts.effects;
-        let kept = self.home_pins - Pins::UNTIL_NEXT - Pins::CURSOR - Pins::OF_THINGS;
-        let mut pins = if from == From::Home { kept | self.things.pins() } else { Pins::empty() };
+        let kept = hold.pins() - Pins::UNTIL_NEXT - Pins::CURSOR - Pins::OF_THINGS;
+        let mut pins = if hold.is_home() { kept | self.holdings.things() } else { Pins::empty() };
         let in_transaction = self.status.contains(Status::IN_TRANSACTION);
         pins.set(Pins::TRANSACTION, in_transaction);
         pins.set(Pins::AUTOCOMMIT_OFF, self.may_have_begun(pins, effects, outcome));
@@ -165,8 +166,8 @@ impl Session {
             return pins;
         }
         // Things are at home, or on the connection that this statement makes the home.
-        if from == From::Home || self.home.is_none() {
-            pins |= self.things.pins();
+        if hold.is_home() || self.holdings.home().is_none() {
+            pins |= self.holdings.things();
         }
         if effects.contains(Effects::SET_NEXT_TRANSACTION) {
             pins |= Pins::NEXT_TRANSACTION;
@@ -203,46 +204,14 @@ impl Session {
         begun || effects.intersects(IN_TRANSACTION_ONLY)
     }
 
-    fn cursor_pin(&self, link: &Link) -> Pins {
-        if self.has_cursor(link.serial) { Pins::CURSOR } else { Pins::empty() }
-    }
-
-    fn keep_or_release(&mut self, link: Box<Link>, from: From, lasting: Pins, fleeting: Pins) {
-        match from {
-            // A cursor alone makes no home: it would draw statements to where they do not belong.
-            _ if lasting == Pins::CURSOR => {
-                if from == From::Home {
-                    self.home_pins = Pins::empty();
-                }
-                self.park(link);
-            }
-            // A read that left something on a reader, out of sight (a view that calls a function, and so on). Variables are
-            // carried; what is left cannot be, and would keep the session's writes from the writer.
-            From::Pool if !link.writer && lasting == Pins::UNTRACKED_STATE => {
-                tracing::warn!(backend = &*link.backend().name, "a read left state behind that cannot be carried");
-                self.discard(link);
-            }
-            _ if !lasting.is_empty() && (from == From::Home || self.home.is_none()) => {
-                self.home = Some(link);
-                self.home_pins = lasting | fleeting;
-                self.previous_at_home = true;
-            }
-            From::Pool | From::Last if !lasting.is_empty() => {
-                // A second connection with lasting state: only a server whose defaults open transactions by themselves
-                // does that to a harmless read. Closing it ends what it began.
+    fn keep_or_release(&mut self, hold: Hold, lasting: Pins, fleeting: Pins) {
+        match self.holdings.settle(hold, lasting, fleeting) {
+            Settled::Home => self.previous_at_home = true,
+            Settled::Held(None) => {}
+            Settled::Free(link) | Settled::Held(Some(link)) => self.release(link),
+            Settled::Stained(link) => {
                 tracing::warn!(backend = &*link.backend().name, pins = lasting.names(), "a read left state behind");
                 self.discard(link);
-            }
-            _ if !fleeting.is_empty() => {
-                self.last = Some(link);
-                self.last_pins = fleeting;
-                self.home_pins = if from == From::Home { Pins::empty() } else { self.home_pins };
-            }
-            _ => {
-                if from == From::Home {
-                    self.home_pins = Pins::empty();
-                }
-                self.release(link);
             }
         }
     }

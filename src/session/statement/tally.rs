@@ -7,8 +7,8 @@ use crate::rules::{Plan, Reason, Route};
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::link::Link;
 use crate::session::link::relay::Outcome;
-use crate::session::parts::Session;
 use crate::session::parts::place::Why;
+use crate::session::parts::{Session, micros_since};
 use crate::session::worker::snapshot::Snapshot;
 use crate::sql::effects::{Effects, Verb};
 use crate::telemetry::log::Spend;
@@ -118,7 +118,7 @@ impl Session {
     }
 
     fn elapsed_us(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
+        micros_since(self.began)
     }
 
     /// Counts a statement that a backend answered, and logs it where it was slow or a rule says so.
@@ -178,7 +178,7 @@ impl Session {
         let Spend::Log { kept_back } = self.worker.log_budget.spend(self.worker.ticks()) else { return };
         let reason = if why == Why::Route { route.reason.to_string() } else { why.text().to_owned() };
         let us = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let (waited, readied) = (us(self.waited), us(self.readied));
+        let (waited, readied) = (self.waited, self.readied);
         let first = answer_began.map_or(sample.elapsed_us, |at| us(at.saturating_duration_since(self.began)));
         tracing::info!(
             target: "switchboard::statement",

@@ -17,7 +17,6 @@ use crate::session::link::relay::{BackendFault, Relay};
 use crate::session::link::{Fate, Link};
 use crate::session::parts::Session;
 use crate::session::state::base::Born;
-use crate::session::state::pins::Pins;
 use crate::session::state::transition::way;
 use crate::session::state::{Refusal, State, Values};
 use crate::session::worker::snapshot::Snapshot;
@@ -205,7 +204,7 @@ impl Session {
     /// setting), a server that does not answer, or just a dead link (`Ok`: try the next).
     fn not_brought(&self, state: &State, link: &Link, error: TalkError) -> Result<(), NoLink> {
         match error {
-            TalkError::Refused { .. } => Err(self.refused(state, link, error)),
+            TalkError::Refused { code, sqlstate, message } => Err(self.refused(state, link, code, sqlstate, message)),
             TalkError::Broken(why @ BackendFault::Silent(_)) => {
                 link.backend().failed(Cause::Connection(why.to_string()));
                 Err(NoLink::Other(why.to_string()))
@@ -215,13 +214,10 @@ impl Session {
     }
 
     /// A server's own words about a state that it does not take, remembered for a while.
-    fn refused(&self, state: &State, link: &Link, error: TalkError) -> NoLink {
-        let error = self.talk_failed(link, error);
-        if let StatementError::State { code, sqlstate, message } = &error {
-            let (backend, at) = (link.backend().id, self.worker.ticks());
-            state.refuse(Refusal { backend, at, code: *code, sqlstate: *sqlstate, message: message.clone() });
-        }
-        NoLink::Refused(error)
+    fn refused(&self, state: &State, link: &Link, code: u16, sqlstate: [u8; 5], message: String) -> NoLink {
+        let (backend, at) = (link.backend().id, self.worker.ticks());
+        state.refuse(Refusal { backend, at, code, sqlstate, message: message.clone() });
+        NoLink::Refused(StatementError::State { code, sqlstate, message })
     }
 
     /// Connects, signs in, and brings the new connection to this state.
@@ -289,7 +285,9 @@ impl Session {
         };
         match made_ready.await {
             Ok(()) => Ok(link),
-            Err(error @ TalkError::Refused { .. }) => Err(self.refused(state, &link, error)),
+            Err(TalkError::Refused { code, sqlstate, message }) => {
+                Err(self.refused(state, &link, code, sqlstate, message))
+            }
             Err(TalkError::Broken(why)) => {
                 backend.failed(Cause::Connection(why.to_string()));
                 Err(NoLink::Other(why.to_string()))
@@ -317,24 +315,6 @@ impl Session {
             self.worker.pool.borrow_mut().leave(backend.id, ticket);
         }
         if Instant::now() >= deadline { Err(()) } else { Ok(()) }
-    }
-
-    /// A talk's failure, as the statement's.
-    pub(super) fn talk_failed(&self, link: &Link, error: TalkError) -> StatementError {
-        match error {
-            TalkError::Refused { code, sqlstate, message } => StatementError::State { code, sqlstate, message },
-            TalkError::Broken(why) => self.lost(link, &why.to_string()),
-        }
-    }
-
-    /// The loss of a link, as the statement's error.
-    pub(super) fn lost(&self, link: &Link, why: &str) -> StatementError {
-        StatementError::Lost {
-            backend: link.backend().name.to_string(),
-            hostgroup: link.hostgroup,
-            why: why.to_owned(),
-            pins: Pins::empty(),
-        }
     }
 
     /// Puts a link back for others.
