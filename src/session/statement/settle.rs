@@ -102,7 +102,7 @@ impl Session {
             note_change_of_server(effects, link);
         }
         if effects.intersects(USES_DEFINITIONS) && !link.backend().catalogue.is_known() {
-            self.note_doubt(&mut link);
+            self.note_doubt(link);
         }
         self.note_write(effects, outcome, link);
         let cursor = if self.holdings.has_cursor_on(link.serial) { Pins::CURSOR } else { Pins::empty() };
