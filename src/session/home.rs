@@ -220,7 +220,9 @@ impl Session {
             .home
             .as_ref()
             .is_some_and(|link| self.home_pins.intersects(Pins::EVERYTHING) || !tiers.contains(&link.hostgroup));
-        if is_held || self.last.is_some() || name.len() > LONGEST_NAME {
+        // A name that is not in UTF-8 is for the server to read, which says what it has read.
+        let is_unread = !self.state.values.reads_name(name, &self.state.values.base);
+        if is_held || self.last.is_some() || is_unread || name.len() > LONGEST_NAME {
             return Ok(false);
         }
         let mut values = match self.meet(&snapshot, &tiers).await {
