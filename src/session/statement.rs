@@ -57,7 +57,7 @@ impl Session {
     }
 
     /// The plan and the route of a statement as text.
-    fn plan(&self, snapshot: &Snapshot, text: &[u8]) -> (Rc<Plan>, Rc<Route>) {
+    pub(super) fn plan(&self, snapshot: &Snapshot, text: &[u8]) -> (Rc<Plan>, Rc<Route>) {
         let mut plans = self.worker.plans.borrow_mut();
         plans.route(&self.subject, text, &snapshot.rules, &|| self.now(), self.time_zone(snapshot))
     }
@@ -316,7 +316,7 @@ impl Session {
     }
 
     /// The session's home could not be made ready for a statement. If it is lost, so is all that it was held for.
-    fn home_not_ready(&mut self, link: Box<Link>, error: TalkError) -> StatementError {
+    pub(super) fn home_not_ready(&mut self, link: Box<Link>, error: TalkError) -> StatementError {
         let mut lost = self.talk_failed(&link, error);
         if let StatementError::Lost { pins, .. } = &mut lost {
             *pins = std::mem::take(&mut self.home_pins);
