@@ -252,6 +252,11 @@ impl Session {
         }
         if let Some(home) = self.home.take() {
             let pins = std::mem::take(&mut self.home_pins);
+            if pins.contains(Pins::XA) {
+                // A reset of MariaDB's leaves the locks of a prepared transaction on the connection, even when others have ended it.
+                self.discard(home);
+                return;
+            }
             let left = match pins.intersects(Pins::NEEDS_RESET) {
                 true => LeftBehind::State,
                 false if pins.contains(Pins::INSERT_ID) => LeftBehind::InsertId,
