@@ -178,15 +178,6 @@ def free_port():
         return s.getsockname()[1]
 
 
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as s:
-            s.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
 def end(process, how=signal.SIGKILL):
     if process and process.poll() is None:
         try:
@@ -292,12 +283,22 @@ class Bench:
             return True
         return self.start_server(options)
 
+    def is_on_ipv6(self):
+        """True if the test has its server listen there."""
+        return any(o.partition("=")[2] in ("*", "::", "::1") for o in self.options if o.startswith("--bind-address="))
+
+    def tls_file(self, part):
+        """The certificate or the key that the server has, which the router has too."""
+        given = (o.partition("=")[2] for o in self.options if re.match(rf"--(?:loose-)?ssl-{part}=", o))
+        return next(given, f"{SUITE}/std_data/server-{part}.pem")
+
     def start_router(self, way):
         self.router_port = free_port()
-        addresses = [f"{host}:{self.router_port}" for host in ("127.0.0.1", "[::1]") if "." in host or has_ipv6()]
+        addresses = [f"{host}:{self.router_port}" for host in ("127.0.0.1", "[::1]") if "." in host or self.is_on_ipv6()]
         reader = '[[hostgroup]]\nid = 20\nname = "readers"\nrole = "reader"\n' if way == "split" else ""
         text = [f'workers = 2\ntime_zone = "+03:00"\nread_your_writes = "0"\n[listen]\naddresses = {json.dumps(addresses)}',
-                f'socket = "{self.router_socket}"\n[limits]\nlocal_infile = true\n[[hostgroup]]\nid = 10\nname = "writer"\nrole = "writer"\n{reader}',
+                f'socket = "{self.router_socket}"\n[listen.tls]\ncert = "{self.tls_file("cert")}"\n'
+                f'key = "{self.tls_file("key")}"\n[limits]\nlocal_infile = true\n[[hostgroup]]\nid = 10\nname = "writer"\nrole = "writer"\n{reader}',
                 f'[[backend]]\nhostgroup = 10\naddress = "{self.socket}"\n']
         if reader:
             text.append(f'[[backend]]\nhostgroup = 20\naddress = "{self.socket}"\n[[rule]]\nrule_id = 1\nreader_safe = true\n'
