@@ -142,6 +142,7 @@ fn state_of_the_connection() {
     has("SELECT @a", Effects::READ_USER_VARIABLE);
     has("LOCK TABLES t WRITE", Effects::LOCK_TABLES);
     has("FLUSH TABLES WITH READ LOCK", Effects::LOCK_TABLES);
+    has("FLUSH LOCAL PRIVILEGES, STATUS", Effects::UNTRACKED_STATE);
     has("PREPARE s FROM 'SELECT 1'", Effects::TEXT_PREPARE);
     has("HANDLER t OPEN", Effects::HANDLER);
     has("SET ROLE r", Effects::UNTRACKED_STATE);

@@ -149,6 +149,9 @@ enum Phase {
     Done,
 }
 
+/// The most columns that a result may have: servers have no limit for those that are written out, but in a statement's size.
+const MOST_COLUMNS: u64 = 0xff_ffff;
+
 /// Follows one response. Small and `Copy`-like cheap: a new one for every command.
 #[derive(Clone, Debug)]
 pub struct Tracker {
@@ -442,7 +445,7 @@ impl Tracker {
             }
             Some(_) => {
                 let columns = Reader::new(payload).lenenc().map_err(|_| Desync::Malformed("a column count"))?;
-                if columns == 0 || columns > 0xffff {
+                if columns == 0 || columns > MOST_COLUMNS {
                     return Err(Desync::Malformed("a column count"));
                 }
                 self.phase = Phase::Columns { left: columns, prepare: false };

@@ -93,6 +93,9 @@ pub enum StatementError {
         /// How long the request waited.
         waited: Duration,
     },
+    /// The session has killed itself.
+    #[error("Connection was killed")]
+    Killed,
     /// The router is shutting down.
     #[error("Server shutdown in progress")]
     Shutdown,
@@ -118,6 +121,8 @@ impl StatementError {
             StatementError::Malformed => (1835, *b"HY000"),
             StatementError::TooManyStatements(_) => (1461, *b"42000"),
             StatementError::NoMemory { .. } => (1041, *b"HY000"),
+            // MariaDB's; MySQL calls it an interrupted query, which a client may take for one that can be tried again.
+            StatementError::Killed => (1927, *b"70100"),
             StatementError::Shutdown => (1053, *b"08S01"),
         }
     }
@@ -127,7 +132,7 @@ impl StatementError {
     pub fn ends_session(&self) -> bool {
         match self {
             StatementError::Lost { pins, .. } => pins.intersects(Pins::LOST_WITH_CONNECTION),
-            StatementError::Shutdown | StatementError::NoMemory { .. } => true,
+            StatementError::Killed | StatementError::Shutdown | StatementError::NoMemory { .. } => true,
             _ => false,
         }
     }

@@ -16,8 +16,8 @@ use crate::session::state::base::{Base, Born};
 use crate::session::state::pins::Pins;
 use crate::session::state::{State, Values};
 use crate::session::supply::Tried;
-use crate::session::worker::FRESH;
 use crate::session::worker::snapshot::Snapshot;
+use crate::session::worker::{FRESH, SignIn};
 use crate::sql::lexer::{Lexer, TokenKind};
 use std::rc::Rc;
 
@@ -75,10 +75,15 @@ impl Session {
         if tiers.is_empty() { vec![route.writer] } else { tiers }
     }
 
+    /// What of its sign-in decides about what it begins with.
+    fn sign_in(&self) -> SignIn {
+        SignIn::of(self.collation, self.capabilities)
+    }
+
     /// What a session with this schema begins with, as far as its home has said.
     fn known_base(&self, snapshot: &Snapshot, schema: Option<&str>) -> Option<Rc<Base>> {
         let tiers = self.home_tiers(snapshot, schema);
-        tiers.iter().find_map(|hostgroup| Some(self.worker.base_of(*hostgroup, self.collation, Born::BySignIn)?.0))
+        tiers.iter().find_map(|hostgroup| Some(self.worker.base_of(*hostgroup, self.sign_in(), Born::BySignIn)?.0))
     }
 
     /// What a new life of this session begins with, by a sign-in.
@@ -93,7 +98,7 @@ impl Session {
         let snapshot = self.worker.snapshot();
         let schema = self.state.values.schema.clone();
         let tiers = self.home_tiers(&snapshot, schema.as_deref());
-        let known = || tiers.iter().find_map(|id| self.worker.base_of(*id, self.collation, Born::ByReset));
+        let known = || tiers.iter().find_map(|id| self.worker.base_of(*id, self.sign_in(), Born::ByReset));
         if known().is_none() {
             // Nobody has reset one yet: then there must be one to reset.
             if let Ok(link) = self.obtain(&self.state, &tiers, &snapshot, &mut Tried::default()).await {
@@ -147,14 +152,14 @@ impl Session {
 
     /// The base of the first of these hostgroups that says one; a connection is opened where none has yet.
     async fn meet(&self, snapshot: &Snapshot, tiers: &[u32]) -> Option<Rc<Base>> {
-        let known = || tiers.iter().find_map(|id| self.worker.base_of(*id, self.collation, Born::BySignIn));
+        let known = || tiers.iter().find_map(|id| self.worker.base_of(*id, self.sign_in(), Born::BySignIn));
         let before = known();
         if let Some((base, age)) = &before {
             if *age <= FRESH {
                 return Some(Rc::clone(base));
             }
             // Those who come meanwhile take what is known.
-            self.worker.touch_base(tiers, self.collation);
+            self.worker.touch_base(tiers, self.sign_in());
             if self.refresh(snapshot, tiers).await || !has_room(snapshot, tiers) {
                 return known().map(|(base, _)| base);
             }
@@ -221,7 +226,9 @@ impl Session {
             .holdings
             .home()
             .is_some_and(|home| home.pins().intersects(Pins::EVERYTHING) || !tiers.contains(&home.link.hostgroup));
-        if is_held || self.holdings.last().is_some() || name.len() > LONGEST_NAME {
+        // A name that is not in UTF-8 is for the server to read, which says what it has read.
+        let is_unread = !self.state.values.reads_name(name, &self.state.values.base);
+        if is_held || self.holdings.last().is_some() || is_unread || name.len() > LONGEST_NAME {
             return Ok(false);
         }
         let mut values = match self.meet(&snapshot, &tiers).await {

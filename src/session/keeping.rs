@@ -128,7 +128,11 @@ impl Session {
             if home.link.is_doubtful {
                 home.pin(Pins::ROUTINE);
             }
-            self.give_up(home);
+            match home.pins().contains(Pins::XA) {
+                // A reset of MariaDB's leaves the locks of a prepared transaction on the connection, even when others have ended it.
+                true => self.discard(home.link),
+                false => self.give_up(home),
+            }
         }
         if std::mem::take(&mut self.leaves_doubt) {
             self.reset_doubtful();

@@ -93,6 +93,10 @@ pub const CAPABILITIES: [(&str, Capabilities); 4] = {
     ]
 };
 
+/// Flags of sign-ins that programs of the table ask for by name, and that no search does.
+pub const MORE_CAPABILITIES: [(&str, Capabilities); 1] =
+    [("ignore_space", crate::traffic_support::raw::MODERN.union(Capabilities::IGNORE_SPACE))];
+
 /// utf8mb4_general_ci, latin1_swedish_ci, utf8mb3_general_ci, utf8mb4_unicode_ci, utf8mb4_bin, cp1251_general_ci, gbk_chinese_ci.
 const COLLATIONS: [u16; 8] = [45, 45, 8, 33, 224, 46, 51, 28];
 

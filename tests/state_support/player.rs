@@ -4,7 +4,7 @@
 //! Steps never fail here: a connection that breaks is a reply like any other.
 
 use super::compare::Numbers;
-use super::environment::{CAPABILITIES, Environment};
+use super::environment::{CAPABILITIES, Environment, MORE_CAPABILITIES};
 use super::program::{Op, Step, Value, shown};
 use super::reply::{Replies, Reply, simple};
 use crate::traffic_support::raw::{Fault, Raw};
@@ -111,8 +111,11 @@ impl Side<'_> {
     ) -> Result<(), Reply> {
         let schema = self.schemas.named(schema.unwrap_or("a"));
         let wanted = capabilities.unwrap_or(self.environment.capabilities);
-        let flags =
-            CAPABILITIES.iter().find(|(name, _)| *name == wanted).map_or(Capabilities::empty(), |(_, flags)| *flags);
+        let flags = CAPABILITIES
+            .iter()
+            .chain(&MORE_CAPABILITIES)
+            .find(|(name, _)| *name == wanted)
+            .map_or(Capabilities::empty(), |(_, flags)| *flags);
         let options = ConnectOptions {
             capabilities: flags,
             schema: (schema != "none").then_some(schema.as_str()),

@@ -95,6 +95,15 @@ fn result_sets_with_and_without_eof_packets() {
 }
 
 #[test]
+fn a_result_may_have_more_columns_than_two_bytes_count() {
+    let mut parts: Vec<&[u8]> = vec![b"\xfd\x00\x00\x01"];
+    parts.extend(std::iter::repeat_n(COLUMN, 0x1_0000));
+    let end = ok_end(2);
+    parts.push(&end);
+    check(Expect::Results, true, &parts, &[Packet::RowsEnd(summary(2))]);
+}
+
+#[test]
 fn rows_that_look_like_control_packets() {
     // NULL first; the empty string first (0x00, as a binary row starts); a long first column (0xfe, 8 bytes of length).
     let mut long = vec![0xfe];
@@ -257,7 +266,7 @@ fn a_server_that_breaks_the_protocol_is_found_out() {
         (Expect::Prepare, b"\x00\x01"),
         (Expect::Prepare, b"\x01\x01\0\0\0\0\0\0\0"),
         (Expect::Results, b"\xfc\x00"),
-        (Expect::Results, b"\xfd\xff\xff\xff"),
+        (Expect::Results, b"\xfe\0\0\0\x01\0\0\0\0"),
     ] {
         assert!(matches!(run(expect, true, &wire(&[packet]), 99), Err(Desync::Malformed(_))), "{packet:?}");
     }

@@ -18,8 +18,9 @@ use crate::protocol::command::Command;
 use crate::protocol::status::Status;
 use crate::session::state::base::{Base, Born};
 use crate::session::state::transition::{Steps, Way, way};
+use crate::session::state::value::Value;
 use crate::session::state::variable::Opening;
-use crate::session::state::{Interner, State, Values};
+use crate::session::state::{CLIENT, Interner, State, Values};
 use hashbrown::HashMap;
 use std::cell::RefCell;
 use std::io;
@@ -156,6 +157,15 @@ impl Life<'_> {
         if next == Way::Reset {
             self.reset(link).await?;
             brought.reset = true;
+            next = way(&link.state, &link.base, target, engine);
+        }
+        if let Way::Steps(Steps { schema: Some(schema), .. }) = &next
+            && !link.state.values.reads_name(schema, &link.base)
+        {
+            self.talk.query(link, &format!("SET {CLIENT}=utf8mb4")).await?;
+            let mut values = link.state.values.clone();
+            values.set(CLIENT, Value::Text("utf8mb4".into()));
+            link.state = self.states.intern(values);
             next = way(&link.state, &link.base, target, engine);
         }
         let Way::Steps(Steps { schema, set }) = next else {

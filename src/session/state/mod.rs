@@ -82,6 +82,13 @@ impl Values {
         self.own.get(name).or_else(began_with)
     }
 
+    /// True if a server reads this name, which is in UTF-8, as it is: it takes names to be in the client's character set, which is
+    /// that of `there` where these values say none.
+    pub fn reads_name(&self, name: &str, there: &Base) -> bool {
+        let client = self.value(CLIENT).or_else(|| there.value(CLIENT)).map_or("", Value::text);
+        name.is_ascii() || client.starts_with("utf8") || client == "binary"
+    }
+
     /// What the session has set.
     pub fn own(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.own.iter().map(|(name, value)| (&**name, value))
@@ -116,6 +123,9 @@ impl Values {
         values
     }
 }
+
+/// The character set that a client's statements and names are in.
+pub const CLIENT: &str = "character_set_client";
 
 /// An interned [`Values`], with what follows from it.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 
 use super::State;
 use super::base::Base;
-use super::value::{Value, clause, default_of, same_on};
+use super::value::{Value, clause, default_of, same_on, wide_clause};
 use super::variable::{self, CHARACTER_SETS, RESULTS_COLLATION, VARIABLES, companions};
 use crate::backend::Engine;
 use std::borrow::Cow;
@@ -59,11 +59,17 @@ pub fn way(from: &State, there: &Base, to: &State, engine: Engine) -> Way {
     Way::Steps(steps)
 }
 
+/// Character sets in which letters of ASCII are not one byte.
+const WIDE: [&str; 3] = ["ucs2_", "utf16", "utf32_"];
+
 /// The clauses that bring the variables of `from` to those of `to`; none where one must go back to a value that nobody knows.
 fn differences(from: &State, there: &Base, to: &State, engine: Engine) -> Option<Vec<String>> {
     let mut clauses = Vec::new();
     let mut dragged: Vec<&str> = Vec::new();
     let names = names(from, to);
+    // Literals are read before the first clause takes effect.
+    let collation = value_on(from, "collation_connection", there);
+    let is_wide = collation.is_some_and(|it| WIDE.iter().any(|set| it.text().starts_with(set)));
     if names.iter().any(|name| CHARACTER_SETS.contains(name)) {
         character_sets(from, there, to, &mut clauses);
     }
@@ -77,7 +83,8 @@ fn differences(from: &State, there: &Base, to: &State, engine: Engine) -> Option
         };
         let same = has.is_some_and(|has| same_on(name, &has, &wants, engine));
         if !same || dragged.contains(&name) {
-            clauses.push(clause(name, &wants, engine));
+            let put = if is_wide { wide_clause } else { clause };
+            clauses.push(put(name, &wants, engine));
             dragged.extend(companions(name));
         }
     }

@@ -92,13 +92,13 @@ impl Value {
     }
 
     /// Writes it as SQL that every server reads in the same way, whatever its `sql_mode`: quotes are doubled, and text with a
-    /// backslash goes in hexadecimal digits. Numbers go bare, for numeric variables refuse text.
-    fn write_sql(&self, out: &mut String) {
+    /// backslash goes in hexadecimal digits, as all text does with `digits_alone`. Numbers go bare, for numeric variables refuse text.
+    fn write_sql(&self, out: &mut String, digits_alone: bool) {
         match self {
             Value::Null => out.push_str("NULL"),
             Value::Default => out.push_str("DEFAULT"),
             Value::Number(digits) => out.push_str(digits),
-            Value::Text(text) if text.contains('\\') => {
+            Value::Text(text) if digits_alone || text.contains('\\') => {
                 out.push_str("X'");
                 for byte in text.bytes() {
                     // Writing into a String cannot fail.
@@ -117,11 +117,23 @@ impl Value {
 
 /// The clause of a SET that gives the variable of this (one) name this value on a server of that engine.
 pub fn clause(name: &str, value: &Value, engine: Engine) -> String {
+    write_clause(name, value, engine, false)
+}
+
+/// The same for a connection whose texts are in UCS-2 or its kin. Servers know some values only by the bytes that they have in
+/// ASCII (storage engines, `optimizer_switch`), and the text's own bytes are others: hexadecimal digits are taken as they are.
+pub fn wide_clause(name: &str, value: &Value, engine: Engine) -> String {
+    write_clause(name, value, engine, true)
+}
+
+fn write_clause(name: &str, value: &Value, engine: Engine, digits_alone: bool) -> String {
     let mut clause = super::variable::name_on(name, engine).into_owned();
     clause.push('=');
     match (name, value) {
-        ("sql_mode", Value::Text(modes)) => Value::Text(modes_on(modes, engine).into()).write_sql(&mut clause),
-        _ => value.write_sql(&mut clause),
+        ("sql_mode", Value::Text(modes)) => {
+            Value::Text(modes_on(modes, engine).into()).write_sql(&mut clause, digits_alone)
+        }
+        _ => value.write_sql(&mut clause, digits_alone),
     }
     clause
 }
@@ -183,6 +195,8 @@ mod tests {
         assert_eq!(maria("max_sort_length", "77"), "max_sort_length=77");
         assert_eq!(maria("time_zone", "it's"), "time_zone='it''s'");
         assert_eq!(maria("x", "a\\b"), "x=X'615C62'");
+        assert_eq!(wide_clause("x", &Value::Text("ab".into()), Engine::MySql), "x=X'6162'");
+        assert_eq!(wide_clause("x", &Value::Number("77".into()), Engine::MySql), "x=77");
         assert_eq!(maria("character_set_results", ""), "character_set_results=NULL");
         assert_eq!(maria("transaction_isolation", "SERIALIZABLE"), "tx_isolation='SERIALIZABLE'");
         assert_eq!(clause("timestamp", &Value::Default, Engine::MySql), "timestamp=DEFAULT");

@@ -135,7 +135,18 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
             _ => (Place::Writer, wrote.why()),
         };
     }
-    (Place::Route, Why::Route)
+    match standing.home {
+        // The route leads to where the session is held, by what it cannot outlive: it needs no second connection there.
+        Some(home)
+            if home.writer
+                && route.tiers.first() == Some(&home.hostgroup)
+                && home.pins.intersects(Pins::LOST_WITH_CONNECTION)
+                && !effects.intersects(Effects::MARIADB_ONLY | Effects::MYSQL_ONLY) =>
+        {
+            (Place::Home, Why::Route)
+        }
+        _ => (Place::Route, Why::Route),
+    }
 }
 
 /// `LAST_INSERT_ID()` lives on the home connection, where there is one; the rest lives where the previous statement ran.

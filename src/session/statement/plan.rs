@@ -37,7 +37,7 @@ impl Session {
     }
 
     /// The plan and the route of a statement as text.
-    fn plan(&self, snapshot: &Snapshot, text: &[u8]) -> (Rc<Plan>, Rc<Route>) {
+    pub(super) fn plan(&self, snapshot: &Snapshot, text: &[u8]) -> (Rc<Plan>, Rc<Route>) {
         let mut plans = self.worker.plans.borrow_mut();
         plans.route(&self.subject, text, &snapshot.rules, &|| self.now(), self.time_zone(snapshot))
     }

@@ -38,6 +38,7 @@ use crate::backend::pool::Pool;
 use crate::backend::server::BackendId;
 use crate::backend::{Backend, Hostgroup};
 use crate::net::outbox;
+use crate::protocol::capabilities::Capabilities;
 use crate::rules::{CacheLimits, PlanCache};
 use crate::session::link::Link;
 use crate::session::link::buffers::Buffers;
@@ -85,6 +86,21 @@ pub struct Shared {
     pub board: Arc<KillBoard>,
     /// When the router started: where their clock begins, so that a moment means the same to all of them.
     pub started: Instant,
+}
+
+/// What of a sign-in decides about the variables that a connection begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SignIn {
+    collation: u16,
+    /// It asked for the `sql_mode` of that name, which a server then adds to its own.
+    ignore_space: bool,
+}
+
+impl SignIn {
+    /// Of a sign-in with this collation and these flags.
+    pub fn of(collation: u16, capabilities: Capabilities) -> Self {
+        Self { collation, ignore_space: capabilities.contains(Capabilities::IGNORE_SPACE) }
+    }
 }
 
 /// What connections begin with, who said so, and when.
@@ -148,8 +164,8 @@ pub struct Worker {
     names: RefCell<NameNumbers>,
     /// Schemas that were found to exist, by account number, hostgroup and name, with the tick at which.
     pub(super) schemas: RefCell<HashMap<(u32, u32, Box<str>), u32>>,
-    /// What a hostgroup's connections began with lately, by the collation of the sign-in and by how, with the tick at which.
-    bases: RefCell<HashMap<(u32, u16, Born), KnownBase>>,
+    /// What a hostgroup's connections began with lately, by what the sign-in said and by how, with the tick at which.
+    bases: RefCell<HashMap<(u32, SignIn, Born), KnownBase>>,
     /// What each server's connections are told and asked at the beginning of their lives.
     openings: Openings,
     /// What servers answered to SETs, for the next that are the same.
@@ -216,21 +232,21 @@ impl Worker {
         Life { talk: self.talk(), openings: &self.openings, states: &self.states, init_connect, reset_base }
     }
 
-    /// What connections of a hostgroup begin with for this collation of a sign-in, as the latest of them said, and how many
-    /// seconds ago that was.
-    pub fn base_of(&self, hostgroup: u32, collation: u16, born: Born) -> Option<(Rc<Base>, u32)> {
+    /// What connections of a hostgroup begin with after such a sign-in, as the latest of them said, and how many seconds ago
+    /// that was.
+    pub fn base_of(&self, hostgroup: u32, by: SignIn, born: Born) -> Option<(Rc<Base>, u32)> {
         let bases = self.bases.borrow();
-        let known = bases.get(&(hostgroup, collation, born))?;
+        let known = bases.get(&(hostgroup, by, born))?;
         let is_past = known.backend.globals() != known.globals;
         let age = if is_past { u32::MAX } else { self.ticks().wrapping_sub(known.at) };
         Some((Rc::clone(&known.base), age))
     }
 
     /// Somebody is about to ask anew what connections of these hostgroups begin with.
-    pub fn touch_base(&self, hostgroups: &[u32], collation: u16) {
+    pub fn touch_base(&self, hostgroups: &[u32], by: SignIn) {
         let mut bases = self.bases.borrow_mut();
         for hostgroup in hostgroups {
-            if let Some(known) = bases.get_mut(&(*hostgroup, collation, Born::BySignIn)) {
+            if let Some(known) = bases.get_mut(&(*hostgroup, by, Born::BySignIn)) {
                 known.at = self.ticks();
             }
         }
@@ -240,15 +256,17 @@ impl Worker {
     /// changed: the next sign-in begins with them too.
     pub fn learn_base(&self, link: &Link, born: Born) {
         let now = self.ticks();
-        let key = |born| (link.hostgroup, link.key.collation, born);
+        let by = SignIn::of(link.key.collation, link.key.shape);
+        let key = |born| (link.hostgroup, by, born);
         let mut bases = self.bases.borrow_mut();
         let backend = Arc::clone(link.backend());
         let globals = backend.globals();
         let learnt = KnownBase { base: Rc::clone(&link.base), at: now, backend, globals };
         let before = bases.insert(key(born), learnt);
         if let (Born::ByReset, Some(known)) = (born, bases.get_mut(&key(Born::BySignIn))) {
-            // Without an init_connect of the server's own, a sign-in began with its globals.
-            let at_first = (!self.openings.has_init_connect(link.backend().id)).then(|| Rc::clone(&known.base));
+            // Without an init_connect of the server's own, and with no mode of its own, a sign-in began with its globals.
+            let is_plain = !by.ignore_space && !self.openings.has_init_connect(link.backend().id);
+            let at_first = is_plain.then(|| Rc::clone(&known.base));
             if let Some(earlier) = before.map(|before| before.base).or(at_first) {
                 known.base = self.states.base(known.base.moved(&earlier, &link.base));
             }
@@ -261,7 +279,8 @@ impl Worker {
     /// # Errors
     /// See [`TalkError`]; the link must be dropped.
     pub async fn reset(&self, link: &mut Link) -> Result<(), TalkError> {
-        let known = self.base_of(link.hostgroup, link.key.collation, Born::ByReset);
+        let by = SignIn::of(link.key.collation, link.key.shape);
+        let known = self.base_of(link.hostgroup, by, Born::ByReset);
         let known = known.filter(|(_, age)| *age <= FRESH).map(|(base, _)| base);
         self.reset_to(link, known.as_ref()).await
     }

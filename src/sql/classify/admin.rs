@@ -257,6 +257,11 @@ impl Scan<'_> {
                 }
             }
         }
-        self.skip();
+        while let Some(item) = self.cur.next() {
+            // The session's own counters begin at zero on its connection, and go on there.
+            if item.kw == STATUS {
+                self.effects |= Effects::UNTRACKED_STATE;
+            }
+        }
     }
 }

@@ -182,6 +182,23 @@ fn what_is_not_safe_runs_on_no_reader_whatever_holds_the_session_there() {
 }
 
 #[test]
+fn a_session_needs_no_second_connection_where_it_holds_one_that_it_cannot_outlive() {
+    let there = route(&[10], true, Holds::Yes);
+    for (pins, want) in [
+        (Pins::USER_VARIABLE, Place::Home),
+        (Pins::ROUTINE | Pins::INSERT_ID, Place::Home),
+        // Without this connection it goes on, and so do its reads.
+        (Pins::INSERT_ID, Place::Route),
+    ] {
+        let standing = Standing { home: writer(pins), ..Standing::default() };
+        assert_eq!(place(&there, READ, &standing), (want, Why::Route), "{pins:?}");
+        assert_eq!(place(&read(), READ, &standing).0, Place::Route, "{pins:?}: readers have it");
+        let of_one_engine = READ | Effects::MARIADB_ONLY;
+        assert_eq!(place(&there, of_one_engine, &standing).0, Place::Route, "{pins:?}: a server of that engine");
+    }
+}
+
+#[test]
 fn a_schema_may_be_changed_in_a_transaction_on_a_reader() {
     let standing = Standing { home: reader(Pins::TRANSACTION), ..Standing::default() };
     assert_eq!(place(&write(), Effects::SET_SCHEMA, &standing).0, Place::Home);
