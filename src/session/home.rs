@@ -19,6 +19,7 @@ use crate::session::supply::Tried;
 use crate::session::worker::snapshot::Snapshot;
 use crate::session::worker::{FRESH, SignIn};
 use crate::sql::lexer::{Lexer, TokenKind};
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// `USE x`, as a statement that rules can see.
@@ -60,8 +61,15 @@ fn name_used(sql: &[u8], mode: crate::sql::LexMode) -> Option<String> {
 impl Session {
     /// The route of a session's own affairs with this default schema, whatever it is now.
     fn route_home(&self, snapshot: &Snapshot, schema: Option<&str>) -> Rc<Route> {
-        let mut subject = self.subject.clone();
-        subject.set_schema(schema);
+        // Most sign-ins ask for the schema that they have: what the rules see of the session is then found out once.
+        let subject = match self.subject.schema() == schema {
+            true => Cow::Borrowed(&self.subject),
+            false => {
+                let mut other = self.subject.clone();
+                other.set_schema(schema);
+                Cow::Owned(other)
+            }
+        };
         let text = schema.map_or_else(|| b"DO 0".to_vec(), |schema| use_statement(schema.as_bytes()));
         let mut plans = self.worker.plans.borrow_mut();
         plans.route(&subject, &text, &snapshot.rules, &|| self.now(), self.time_zone(snapshot)).1
