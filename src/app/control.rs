@@ -1,6 +1,6 @@
 //! The control thread: health checks, signals, reload, and the end. Nothing of it runs where traffic runs.
 
-use super::definitions::Learner;
+use super::definitions::{self, Learner};
 use super::feed::Seen;
 use super::gate::Gate;
 use super::setup::snapshot;
@@ -42,7 +42,10 @@ pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> 
     let admin = bind_admin(&loaded, &setup)?;
     let versions = first_version(&loaded, first.version, &setup);
     // The first client is to be greeted as by the writer, too.
-    runtime.block_on(meet(first.writers(), &first.checks));
+    runtime.block_on(async {
+        meet(first.writers(), &first.checks).await;
+        definitions::meet(&first).await;
+    });
     let mut learner = Learner::default();
     let (learnt, readings) = learner.look(&first);
     let first = learnt.unwrap_or(first);
@@ -362,9 +365,10 @@ impl Drop for PidFile {
     }
 }
 
-/// Keeps one checking task for each backend of the published topology. Never returns.
+/// Keeps a task that checks each backend of the published topology, and one that reads its definitions. Never returns.
 async fn check_backends(published: Published) {
     let mut tasks: HashMap<BackendId, (Checks, JoinHandle<()>)> = HashMap::new();
+    let mut followers: HashMap<BackendId, JoinHandle<()>> = HashMap::new();
     let mut empty: HashSet<BackendId> = HashSet::new();
     loop {
         let snapshot = published.load_full();
@@ -377,7 +381,18 @@ async fn check_backends(published: Published) {
             }
             keep
         });
+        followers.retain(|id, task| {
+            let keep = backends.iter().any(|b| b.id == *id);
+            if !keep {
+                task.abort();
+            }
+            keep
+        });
         for backend in backends {
+            followers.entry(backend.id).or_insert_with(|| {
+                let (backend, published) = (Arc::clone(&backend), Arc::clone(&published));
+                tokio::task::spawn_local(definitions::follow(backend, published))
+            });
             tasks.entry(backend.id).or_insert_with(|| {
                 let checks = snapshot.checks.clone();
                 (checks.clone(), tokio::task::spawn_local(check(backend, checks)))

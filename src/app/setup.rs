@@ -91,6 +91,7 @@ pub fn snapshot(loaded: &Loaded, previous: Option<&Snapshot>) -> Result<Snapshot
         settings: loaded.session.clone(),
         frontend,
         checks: checks(loaded),
+        catalogue_interval: loaded.health.timing.catalogue_interval,
         ready: loaded.process.ready.clone(),
     })
 }
@@ -106,7 +107,6 @@ fn checks(loaded: &Loaded) -> Checks {
         interval: timing.interval,
         retry_interval: timing.retry_interval,
         timeout: timing.timeout,
-        catalogue_interval: timing.catalogue_interval,
         credentials: named,
     }
 }

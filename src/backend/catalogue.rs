@@ -1,28 +1,33 @@
-//! What triggers, views and stored routines a server has: the definitions in its catalogue, read by the health checks.
+//! What triggers, views and stored routines a server has: the definitions in its catalogue.
 //!
 //! A statement may leave something on its connection by a trigger, a view or a routine, out of sight. Which do follows from
 //! their definitions (`sql::definitions` reads them). Until a server's are known, any statement on a table may have left
 //! something there.
 //!
 //! ```text
-//!            read by a check            its meaning is in effect
-//!  unknown ───────────────▶ read ──────────────────────────────▶ known
-//!     ▲                                                            │
-//!     └──── not readable any more, or changed by a statement ◀─────┘
+//!            read                its meaning is in effect
+//!  unknown ────────▶ read ──────────────────────────────▶ known to everybody, or to some accounts
+//!     ▲                                                       │
+//!     └── not shown any more, or changed by a statement ◀─────┘
 //! ```
 //!
-//! Definitions that are changed by a statement through this router are read anew at once, others within an interval. It takes
-//! SELECT, SHOW VIEW and TRIGGER on `*.*`: with less, a server shows a part, and does not say so. It refuses to know
-//! what a definition means, and to keep a statement waiting.
+//! A server shows an account what it has rights on, and does not say whether that is all. Who has SELECT, SHOW VIEW and TRIGGER
+//! on `*.*` sees all. Another sees what may meet its own statements, if it has TRIGGER wherever it may write ([`rights`]). So the
+//! account of the health checks is asked first, and where it does not see all, the accounts of the traffic, each for itself
+//! ([`follow`]). What is listed without its text is taken to do anything. What is not looked for: triggers that a routine, a trigger or
+//! a view meets by the rights of its definer, on tables that its user has no rights on.
+//!
+//! Definitions that are changed by a statement through this router are read anew at once, others within an interval. This
+//! module refuses to know what a definition means, and to keep a statement waiting.
 
-use super::connect::Connected;
-use super::query::{Answer, Bounds, rows, strange, value};
-use std::collections::HashMap;
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+
+pub mod follow;
+mod read;
+mod rights;
 
 /// What kind of thing an entry of a catalogue defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,48 +56,51 @@ pub struct Entry {
     pub sql_mode: String,
 }
 
-/// What a server answered.
+/// Whose statements meet nothing but what was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reading {
-    /// All its definitions.
-    Whole(Vec<Entry>),
-    /// It does not show all of them, or could not be asked; and why.
-    Unreadable(String),
+pub enum Sight {
+    /// Everybody's: all was read.
+    Everybody,
+    /// Those of these accounts.
+    Accounts(Vec<String>),
+    /// Nobody's, and why not.
+    Nobody(String),
 }
 
-/// What an observation changed, for the log.
+/// What was read of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// They are known for the first time, or again.
-    Readable(usize),
-    /// They are not, and why.
-    Unreadable(String),
+pub struct Reading {
+    /// The definitions.
+    pub entries: Vec<Entry>,
+    /// For whom they are all.
+    pub sight: Sight,
 }
 
 /// A server's definitions, as far as they have been read.
 #[derive(Debug, Default)]
 pub struct Catalogue {
-    /// What the statement path reads.
+    /// What the statement path reads: they are known to everybody.
     is_known: AtomicBool,
+    /// Counts up whenever it changes to whom they are known.
+    generation: AtomicU32,
     /// The configuration says to do as if there were no definition that leaves anything.
     is_trusted: AtomicBool,
     /// How often a statement through this router has changed definitions.
     changes: AtomicU32,
-    /// Wakes the checks.
+    /// Wakes who reads them.
     changed: Notify,
-    /// Cold: touched by checks and by those who look.
+    /// Cold: touched by who reads them, and by those who look.
     latest: Mutex<Latest>,
 }
 
 /// What was read last.
 #[derive(Debug, Default)]
 struct Latest {
-    /// None before the first whole reading.
-    entries: Option<Arc<Vec<Entry>>>,
-    /// Why the latest reading was not whole.
-    why_not: Option<String>,
-    /// When the latest reading began, and the count of changes at that moment.
-    began: Option<(Instant, u32)>,
+    reading: Option<(Arc<Vec<Entry>>, Sight)>,
+    /// When it was read, and the count of changes before.
+    read: Option<(Instant, u32)>,
+    /// The same as is in effect.
+    in_effect: bool,
 }
 
 /// A moment in a server's definitions: the count of changes at it.
@@ -100,29 +108,36 @@ struct Latest {
 pub struct Moment(u32);
 
 impl Catalogue {
-    /// True if a statement's plan says all that the statement may have left on its connection.
+    /// True if a statement's plan says all that the statement may have left on its connection, whosever it is.
     #[inline]
     pub fn is_known(&self) -> bool {
         self.is_known.load(Relaxed)
     }
 
+    /// Counts up whenever the answer to [`Catalogue::is_known_to`] may be another.
+    #[inline]
+    pub fn generation(&self) -> u32 {
+        self.generation.load(Relaxed)
+    }
+
+    /// The same as [`Catalogue::is_known`] for the statements of one account.
+    pub fn is_known_to(&self, account: &str) -> bool {
+        let latest = self.latest();
+        self.is_known() || self.is_newest(&latest) && latest.is_for(account)
+    }
+
     /// What a configuration says: that what is not known is taken for harmless.
     pub fn reconfigure(&self, trusts: bool) {
         if self.is_trusted.swap(trusts, Relaxed) != trusts {
-            let latest = self.latest();
-            self.is_known.store(trusts || self.is_whole(&latest), Relaxed);
+            self.settle(&self.latest());
         }
-    }
-
-    fn is_whole(&self, latest: &Latest) -> bool {
-        let is_newest = latest.began.is_some_and(|(_, changes)| changes == self.changes.load(Relaxed));
-        is_newest && latest.entries.is_some() && latest.why_not.is_none()
     }
 
     /// A statement has changed definitions: they are read anew.
     pub fn changed(&self) {
+        let latest = self.latest();
         self.changes.fetch_add(1, Relaxed);
-        self.is_known.store(self.is_trusted.load(Relaxed), Relaxed);
+        self.settle(&latest);
         self.changed.notify_one();
     }
 
@@ -134,50 +149,61 @@ impl Catalogue {
     /// The moment, if they are to be read now: never read, changed since, or read an `interval` ago.
     pub fn is_due(&self, interval: Duration) -> Option<Moment> {
         let changes = self.changes.load(Relaxed);
-        let is_fresh = self.latest().began.is_some_and(|(at, seen)| seen == changes && at.elapsed() < interval);
+        let is_fresh = self.latest().read.is_some_and(|(at, seen)| seen == changes && at.elapsed() < interval);
         (!is_fresh).then_some(Moment(changes))
     }
 
-    /// Takes a reading that began at a moment. It is in effect once [`Catalogue::take_effect`] says so.
-    pub fn observe(&self, moment: Moment, reading: Reading) -> Option<Turn> {
+    /// Takes a reading that began at a moment. It is in effect once [`Catalogue::take_effect`] says so. True if it is another than
+    /// before for somebody: worth a line in the log.
+    pub fn observe(&self, moment: Moment, reading: Reading) -> bool {
         let mut latest = self.latest();
-        let is_first = latest.began.replace((Instant::now(), moment.0)).is_none();
-        let before = latest.why_not.take();
-        match reading {
-            Reading::Whole(entries) => {
-                let count = entries.len();
-                if latest.entries.as_deref() != Some(&entries) {
-                    latest.entries = Some(Arc::new(entries));
-                }
-                (is_first || before.is_some()).then_some(Turn::Readable(count))
+        let Reading { entries, sight } = reading;
+        latest.read = Some((Instant::now(), moment.0));
+        let (before, is_news) = match latest.reading.take() {
+            Some((before, seen)) => (Some(before), seen != sight),
+            None => (None, true),
+        };
+        let entries = match before {
+            Some(before) if *before == entries => before,
+            _ => {
+                latest.in_effect = false;
+                Arc::new(entries)
             }
-            Reading::Unreadable(why) => {
-                self.is_known.store(self.is_trusted.load(Relaxed), Relaxed);
-                let is_news = before.is_none();
-                latest.why_not = Some(why.clone());
-                is_news.then_some(Turn::Unreadable(why))
-            }
+        };
+        latest.reading = Some((entries, sight));
+        self.settle(&latest);
+        is_news
+    }
+
+    /// What was read last; none while nothing has been.
+    pub fn read(&self) -> Option<Arc<Vec<Entry>>> {
+        self.latest().reading.as_ref().map(|(entries, _)| Arc::clone(entries))
+    }
+
+    /// What was read is in effect: statements are planned by it.
+    pub fn take_effect(&self, entries: &Arc<Vec<Entry>>) {
+        let mut latest = self.latest();
+        if latest.reading.as_ref().is_some_and(|(read, _)| Arc::ptr_eq(read, entries)) && !latest.in_effect {
+            latest.in_effect = true;
+            self.settle(&latest);
         }
     }
 
-    /// What was read last, and at which moment; none while nothing has been.
-    pub fn read(&self) -> Option<(Arc<Vec<Entry>>, Moment)> {
-        let latest = self.latest();
-        let entries = latest.entries.clone()?;
-        latest.began.map(|(_, changes)| (entries, Moment(changes)))
+    /// For whom all that was read is all; none before the first reading.
+    pub fn sight(&self) -> Option<Sight> {
+        self.latest().reading.as_ref().map(|(_, sight)| sight.clone())
     }
 
-    /// What was read at a moment is in effect: statements are planned by it.
-    pub fn take_effect(&self, moment: Moment) {
-        let latest = self.latest();
-        if latest.began.is_some_and(|(_, changes)| changes == moment.0) && self.is_whole(&latest) {
-            self.is_known.store(true, Relaxed);
-        }
+    /// True if nothing has changed since what is in effect was read.
+    fn is_newest(&self, latest: &Latest) -> bool {
+        latest.in_effect && latest.read.is_some_and(|(_, changes)| changes == self.changes.load(Relaxed))
     }
 
-    /// Why they are not known; none if they are, or nobody has asked yet.
-    pub fn why_not(&self) -> Option<String> {
-        self.latest().why_not.clone()
+    /// Brings what the statement path reads up to date.
+    fn settle(&self, latest: &Latest) {
+        let of_all = matches!(latest.reading, Some((_, Sight::Everybody)));
+        self.is_known.store(self.is_trusted.load(Relaxed) || of_all && self.is_newest(latest), Relaxed);
+        self.generation.fetch_add(1, Relaxed);
     }
 
     fn latest(&self) -> std::sync::MutexGuard<'_, Latest> {
@@ -185,111 +211,13 @@ impl Catalogue {
     }
 }
 
-/// More than that is no catalogue that is read.
-const LARGE: Bounds = Bounds { rows: 100_000, packet: 16 << 20, bytes: 64 << 20 };
-
-/// Schemas of the servers' own. What they hold sets nothing.
-const NOT_SYSTEM: &str = "NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')";
-
-/// What it takes to be shown all of them, on `*.*`.
-const RIGHTS: [&str; 3] = ["SELECT", "SHOW VIEW", "TRIGGER"];
-
-/// Reads a server's definitions. After an error the connection is of no more use.
-///
-/// # Errors
-/// Those of the connection, and `InvalidData` for what is no answer. Not cancel safe.
-pub async fn ask(connected: &mut Connected) -> io::Result<Reading> {
-    match read(connected).await {
-        Ok(entries) => Ok(Reading::Whole(entries)),
-        Err(NotRead::Shown(why)) => Ok(Reading::Unreadable(why)),
-        Err(NotRead::Broken(error)) => Err(error),
-    }
-}
-
-/// Why definitions were not read.
-enum NotRead {
-    /// The server does not show them all.
-    Shown(String),
-    /// The connection is of no more use.
-    Broken(io::Error),
-}
-
-impl From<io::Error> for NotRead {
-    fn from(error: io::Error) -> Self {
-        Self::Broken(error)
-    }
-}
-
-async fn read(connected: &mut Connected) -> Result<Vec<Entry>, NotRead> {
-    // Rights that come by a role are not listed.
-    let granted = table(
-        connected,
-        "SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES \
-         WHERE GRANTEE = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')",
-        1,
-    )
-    .await?;
-    let has = |right: &str| granted.iter().any(|row| row[0].as_deref() == Some(right));
-    let missing: Vec<&str> = RIGHTS.into_iter().filter(|right| !has(right)).collect();
-    if !missing.is_empty() {
-        let why = format!("the account of [health] lacks {} on *.*", missing.join(", "));
-        return Err(NotRead::Shown(why));
-    }
-    let mut entries = Vec::new();
-    let triggers = format!(
-        "SELECT EVENT_OBJECT_TABLE, ACTION_STATEMENT, SQL_MODE FROM information_schema.TRIGGERS \
-         WHERE TRIGGER_SCHEMA {NOT_SYSTEM}"
-    );
-    let views =
-        format!("SELECT TABLE_NAME, VIEW_DEFINITION, '' FROM information_schema.VIEWS WHERE TABLE_SCHEMA {NOT_SYSTEM}");
-    for (kind, question) in [(Kind::Trigger, triggers), (Kind::View, views)] {
-        for row in table(connected, &question, 3).await? {
-            let mut values = row.into_iter();
-            let mut next = || values.next().flatten();
-            entries.push(entry(kind, [next(), next(), next()], Vec::new()));
+impl Latest {
+    fn is_for(&self, account: &str) -> bool {
+        match &self.reading {
+            Some((_, Sight::Everybody)) => true,
+            Some((_, Sight::Accounts(names))) => names.iter().any(|name| name == account),
+            Some((_, Sight::Nobody(_))) | None => false,
         }
-    }
-    let parameters = format!(
-        "SELECT SPECIFIC_SCHEMA, SPECIFIC_NAME, PARAMETER_NAME FROM information_schema.PARAMETERS \
-         WHERE PARAMETER_NAME IS NOT NULL AND SPECIFIC_SCHEMA {NOT_SYSTEM}"
-    );
-    let mut of_routines: HashMap<(Option<String>, Option<String>), Vec<String>> = HashMap::new();
-    for row in table(connected, &parameters, 3).await? {
-        if let [schema, routine, Some(name)] = row.as_slice() {
-            of_routines.entry((schema.clone(), routine.clone())).or_default().push(name.clone());
-        }
-    }
-    let routines = format!(
-        "SELECT ROUTINE_SCHEMA, SPECIFIC_NAME, ROUTINE_NAME, ROUTINE_DEFINITION, SQL_MODE \
-         FROM information_schema.ROUTINES WHERE ROUTINE_BODY = 'SQL' AND ROUTINE_SCHEMA {NOT_SYSTEM}"
-    );
-    for row in table(connected, &routines, 5).await? {
-        let mut values = row.into_iter();
-        let mut next = || values.next().flatten();
-        let parameters = of_routines.remove(&(next(), next())).unwrap_or_default();
-        entries.push(entry(Kind::Routine, [next(), next(), next()], parameters));
-    }
-    Ok(entries)
-}
-
-fn entry(kind: Kind, values: [Option<String>; 3], parameters: Vec<String>) -> Entry {
-    let [name, body, sql_mode] = values.map(Option::unwrap_or_default);
-    Entry { kind, name, body, parameters, sql_mode }
-}
-
-/// The answer to a question, `width` columns wide.
-async fn table(connected: &mut Connected, question: &str, width: usize) -> Result<Vec<Vec<Option<String>>>, NotRead> {
-    match rows(connected, question, LARGE).await? {
-        Answer::Rows { columns, rows } if columns.len() == width => {
-            let text = |row: &Vec<u8>, place| {
-                let bytes = value(row, place).map_err(|_| strange())?;
-                Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
-            };
-            let read = |row: &Vec<u8>| (0..width).map(|place| text(row, place)).collect();
-            rows.iter().map(read).collect::<io::Result<_>>().map_err(NotRead::Broken)
-        }
-        Answer::Rows { .. } => Err(strange().into()),
-        Answer::Refused { text, .. } => Err(NotRead::Shown(format!("the server said: {text}"))),
     }
 }
 
@@ -297,7 +225,7 @@ async fn table(connected: &mut Connected, question: &str, width: usize) -> Resul
 mod tests {
     use super::*;
 
-    fn entries(names: &[&str]) -> Reading {
+    fn reading(names: &[&str], sight: Sight) -> Reading {
         let entry = |name: &&str| Entry {
             kind: Kind::View,
             name: (*name).to_owned(),
@@ -305,23 +233,29 @@ mod tests {
             parameters: Vec::new(),
             sql_mode: String::new(),
         };
-        Reading::Whole(names.iter().map(entry).collect())
+        Reading { entries: names.iter().map(entry).collect(), sight }
     }
 
     const HOUR: Duration = Duration::from_secs(3600);
+
+    fn take_effect(catalogue: &Catalogue) {
+        catalogue.take_effect(&catalogue.read().unwrap());
+    }
 
     #[test]
     fn they_are_known_once_what_was_read_is_in_effect() {
         let catalogue = Catalogue::default();
         assert!(!catalogue.is_known());
         let moment = catalogue.is_due(HOUR).expect("never read");
-        assert_eq!(catalogue.observe(moment, entries(&["a", "b"])), Some(Turn::Readable(2)));
+        assert!(catalogue.observe(moment, reading(&["a", "b"], Sight::Everybody)));
         assert!(!catalogue.is_known() && catalogue.is_due(HOUR).is_none());
-        let (read, moment) = catalogue.read().unwrap();
-        assert_eq!(read.len(), 2);
-        catalogue.take_effect(moment);
+        take_effect(&catalogue);
         assert!(catalogue.is_known());
-        assert!(catalogue.is_due(Duration::ZERO).is_some(), "an interval later they are read again");
+        let moment = catalogue.is_due(Duration::ZERO).expect("an interval later they are read again");
+        assert!(!catalogue.observe(moment, reading(&["a", "b"], Sight::Everybody)), "no news");
+        assert!(catalogue.is_known(), "what is in effect is the same");
+        catalogue.observe(moment, reading(&["a"], Sight::Everybody));
+        assert!(!catalogue.is_known());
     }
 
     #[test]
@@ -329,38 +263,44 @@ mod tests {
         let catalogue = Catalogue::default();
         let moment = catalogue.is_due(HOUR).unwrap();
         catalogue.changed();
-        catalogue.observe(moment, entries(&["a"]));
-        catalogue.take_effect(moment);
+        catalogue.observe(moment, reading(&["a"], Sight::Everybody));
+        take_effect(&catalogue);
         assert!(!catalogue.is_known());
         let moment = catalogue.is_due(HOUR).expect("changed since");
-        catalogue.observe(moment, entries(&["a"]));
-        let (_, moment) = catalogue.read().unwrap();
+        catalogue.observe(moment, reading(&["a"], Sight::Everybody));
+        assert!(catalogue.is_known(), "what is in effect is what was read");
         catalogue.changed();
-        catalogue.take_effect(moment);
         assert!(!catalogue.is_known());
     }
 
     #[test]
-    fn what_cannot_be_read_is_said_once() {
+    fn what_some_see_is_known_to_them() {
         let catalogue = Catalogue::default();
         let moment = catalogue.is_due(HOUR).unwrap();
-        let no = || Reading::Unreadable("no right".to_owned());
-        assert_eq!(catalogue.observe(moment, no()), Some(Turn::Unreadable("no right".to_owned())));
-        assert_eq!(catalogue.observe(moment, no()), None);
-        assert_eq!(catalogue.why_not().as_deref(), Some("no right"));
-        assert_eq!(catalogue.observe(moment, entries(&[])), Some(Turn::Readable(0)));
-        catalogue.take_effect(moment);
-        assert!(catalogue.is_known());
-        assert!(catalogue.observe(moment, no()).is_some() && !catalogue.is_known());
+        let some = Sight::Accounts(vec!["app".to_owned()]);
+        assert!(catalogue.observe(moment, reading(&["a"], some)));
+        assert!(!catalogue.is_known_to("app"));
+        let before = catalogue.generation();
+        take_effect(&catalogue);
+        assert!(catalogue.generation() != before);
+        assert!(catalogue.is_known_to("app") && !catalogue.is_known_to("other") && !catalogue.is_known());
+        catalogue.changed();
+        assert!(!catalogue.is_known_to("app"));
     }
 
     #[test]
-    fn who_is_trusted_is_known() {
+    fn what_nobody_sees_is_known_to_nobody_unless_it_is_trusted() {
         let catalogue = Catalogue::default();
+        let moment = catalogue.is_due(HOUR).unwrap();
+        let no = || reading(&[], Sight::Nobody("no right".to_owned()));
+        assert!(catalogue.observe(moment, no()));
+        assert!(!catalogue.observe(moment, no()), "it is said once");
+        take_effect(&catalogue);
+        assert!(!catalogue.is_known() && !catalogue.is_known_to("app"));
         catalogue.reconfigure(true);
         assert!(catalogue.is_known());
         catalogue.changed();
-        assert!(catalogue.is_known());
+        assert!(catalogue.is_known() && catalogue.is_known_to("app"));
         catalogue.reconfigure(false);
         assert!(!catalogue.is_known());
     }

@@ -4,7 +4,6 @@
 //! one idle connection costs. A backend that may be behind by so much only is asked for its lag besides, and one of several
 //! writers whether it is read-only. It signs in by the same code as the traffic does, so what it finds is what the traffic would.
 
-use super::catalogue;
 use super::connect::{self, ConnectError, ConnectOptions, Connected};
 use super::discovery;
 use super::health::{Cause, State};
@@ -30,8 +29,6 @@ pub struct Checks {
     pub retry_interval: Duration,
     /// Time in which a check must be answered.
     pub timeout: Duration,
-    /// Time after which a server's definitions are read again, where nothing is known to have changed them.
-    pub catalogue_interval: Duration,
     /// Who signs in for checks; none: the backend is only connected to, and its greeting read.
     pub credentials: Option<Credentials>,
 }
@@ -45,26 +42,20 @@ impl Default for Checks {
             interval: Duration::from_secs(2),
             retry_interval: Duration::from_millis(500),
             timeout: Duration::from_secs(1),
-            catalogue_interval: Duration::from_secs(30),
             credentials: None,
         }
     }
 }
 
-/// Signs in at these backends as the checks do, all at once, reads their definitions, and leaves: so what they say of themselves is
-/// known before anybody needs it. Who does not answer in the time of a check, or within a second, is not waited for; nothing here counts for health.
+/// Signs in at these backends as the checks do, all at once, and leaves: so what they say of themselves is known before anybody
+/// needs it. Who does not answer in the time of a check, or within a second, is not waited for; nothing here counts for health.
 pub async fn meet(backends: impl Iterator<Item = &Arc<Backend>>, checks: &Checks) {
     let mut meetings = tokio::task::JoinSet::new();
     for backend in backends {
         let backend = Arc::clone(backend);
         let checks = Checks { timeout: checks.timeout.min(LONGEST_MEETING), ..checks.clone() };
         meetings.spawn(async move {
-            let Ok(mut connected) = sign_in(&backend, &checks).await else { return };
-            if let (Some(moment), Some(_)) = (backend.catalogue.is_due(checks.catalogue_interval), &checks.credentials)
-                && let Ok(Ok(reading)) = timeout(checks.timeout, catalogue::ask(&mut connected)).await
-            {
-                take_catalogue(&backend, moment, reading);
-            }
+            let _ = sign_in(&backend, &checks).await;
         });
     }
     while meetings.join_next().await.is_some() {}
@@ -75,7 +66,6 @@ pub async fn check(backend: Arc<Backend>, checks: Checks) {
     let mut connection: Option<Connected> = None;
     let mut for_lag: Question<Told> = Question::default();
     let mut for_read_only: Question<discovery::Reading> = Question::default();
-    let mut for_catalogue: Question<(catalogue::Moment, catalogue::Reading)> = Question::default();
     let mut reported_credentials = false;
     loop {
         let (at, began, connects) = (SystemTime::now(), Instant::now(), connection.is_none());
@@ -106,11 +96,6 @@ pub async fn check(backend: Arc<Backend>, checks: Checks) {
             let told = for_read_only.put(&checks, &mut connection, discovery::ask).await;
             take_read_only(&backend, began, told.unwrap_or_else(discovery::Reading::Unreadable));
         }
-        if found.is_ok()
-            && let Some(moment) = backend.catalogue.is_due(checks.catalogue_interval)
-        {
-            read_catalogue(&backend, &checks, moment, &mut for_catalogue, &mut connection).await;
-        }
         match found {
             Ok(Ok(())) => {
                 backend.health.check_succeeded(&backend.name);
@@ -136,8 +121,7 @@ pub async fn check(backend: Arc<Backend>, checks: Checks) {
         // A server that may become the writer is asked at the shorter interval, so that a failover is noticed soon.
         let is_settled = backend.health.state() == State::Up && !backend.read_only.is_on();
         let wait = if is_settled { checks.interval } else { checks.retry_interval };
-        // A check comes at once where a statement has changed definitions.
-        let _ = timeout(wait, backend.catalogue.wait_for_change()).await;
+        tokio::time::sleep(wait).await;
     }
 }
 
@@ -225,40 +209,6 @@ fn take_lag(backend: &Backend, (at, began): (SystemTime, Instant), told: Result<
             tracing::warn!(backend = name, why, serves, "replication lag: the signal changed");
         }
         None => {}
-    }
-}
-
-/// Reads a server's definitions, unless the answer to an earlier question is still to come.
-async fn read_catalogue(
-    backend: &Backend,
-    checks: &Checks,
-    moment: catalogue::Moment,
-    question: &mut Question<(catalogue::Moment, catalogue::Reading)>,
-    connection: &mut Option<Connected>,
-) {
-    let ask = async move |connected: &mut Connected| Ok((moment, catalogue::ask(connected).await?));
-    match question.put(checks, connection, ask).await {
-        Ok((moment, reading)) => take_catalogue(backend, moment, reading),
-        // It is asked again with the next check, or has not answered yet.
-        Err(_) if checks.credentials.is_some() => {}
-        Err(why) => take_catalogue(backend, moment, catalogue::Reading::Unreadable(why)),
-    }
-}
-
-/// Takes down what a server's definitions are, and says what that changes.
-fn take_catalogue(backend: &Backend, moment: catalogue::Moment, reading: catalogue::Reading) {
-    let name = &*backend.name;
-    match backend.catalogue.observe(moment, reading) {
-        Some(catalogue::Turn::Readable(definitions)) => {
-            tracing::info!(backend = name, definitions, "the definitions of triggers, views and routines are known");
-        }
-        Some(catalogue::Turn::Unreadable(why)) if !backend.catalogue.is_known() => tracing::warn!(
-            backend = name,
-            why,
-            "what triggers, views and routines do there is not known: connections are reset between sessions \
-             (unknown_catalogue = \"trust\" in [health] turns that off)"
-        ),
-        Some(catalogue::Turn::Unreadable(_)) | None => {}
     }
 }
 

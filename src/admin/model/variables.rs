@@ -162,6 +162,9 @@ pub const VARIABLES: &[Variable] = &[
     live("switchboard-health_retry_interval", &["health", "retry_interval"], Form::Millis, |l| {
         ms(l.health.timing.retry_interval)
     }),
+    live("switchboard-health_catalogue_interval", &["health", "catalogue_interval"], Form::Millis, |l| {
+        ms(l.health.timing.catalogue_interval)
+    }),
     live("switchboard-health_rise", &["health", "rise"], Form::Count, |l| l.health.timing.rise.to_string()),
     fixed("switchboard-drain", &["timeouts", "drain"], Form::Millis, |l| ms(l.process.drain_timeout)),
     fixed("switchboard-http", &["http", "address"], Form::Text, |l| {

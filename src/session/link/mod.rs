@@ -88,6 +88,8 @@ pub struct Link {
     /// The session that had it last has run a statement there that may have left something which is not known: it is reset
     /// before another session has it.
     pub is_doubtful: bool,
+    /// Whether the server's definitions are known to the link's account, as of a generation of them.
+    pub knows: (u32, bool),
     /// True if the capability was agreed: the tracker must know.
     pub deprecate_eof: bool,
     /// The tick at which it was made.

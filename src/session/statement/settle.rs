@@ -102,13 +102,26 @@ impl Session {
             note_change_of_server(effects, link);
         }
         if effects.intersects(USES_DEFINITIONS) && !link.backend().catalogue.is_known() {
-            link.is_doubtful = true;
-            self.leaves_doubt = true;
+            self.note_doubt(link);
         }
         self.note_write(effects, outcome, link);
         let cursor = if self.holdings.has_cursor_on(link.serial) { Pins::CURSOR } else { Pins::empty() };
         let lasting = self.lasting_pins(&hold, plan, outcome, applied) | cursor | self.state.pins;
         self.keep_or_release(hold, lasting, fleeting_pins(effects, outcome, simple));
+    }
+
+    /// A statement has run of which it may not be known what it left on its connection.
+    #[cold]
+    fn note_doubt(&mut self, link: &mut Link) {
+        let generation = link.backend().catalogue.generation();
+        if link.knows.0 != generation {
+            let account = self.worker.account_name(link.key.account).unwrap_or_default();
+            link.knows = (generation, link.backend().catalogue.is_known_to(&account));
+        }
+        if !link.knows.1 {
+            link.is_doubtful = true;
+            self.leaves_doubt = true;
+        }
     }
 
     /// Remembers that the session wrote, for its reads' sake.

@@ -8,6 +8,7 @@ use crate::backend::server::{Backend, Greeted};
 use crate::rules::RuleSet;
 use crate::rules::coverage::Needs;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Everything that a reload can change, published as one. A statement uses one snapshot from start to end.
 #[derive(Clone)]
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub frontend: Frontend,
     /// How the backends are checked.
     pub checks: Checks,
+    /// Time after which the backends' definitions are read again.
+    pub catalogue_interval: Duration,
     /// The routes that must have somebody for the router to be called ready.
     pub ready: Needs,
 }

@@ -93,7 +93,10 @@ impl Scan<'_> {
                 }
                 INDEX => return self.define_index(),
                 PROCEDURE | FUNCTION | TRIGGER | EVENT | PACKAGE | LIBRARY => {
-                    self.effects |= Effects::STORED_DEFINITION;
+                    // An event runs on a connection of its own.
+                    if item.kw != EVENT {
+                        self.effects |= Effects::STORED_DEFINITION;
+                    }
                     return if kw == DROP { self.skip() } else { self.routine() };
                 }
                 INSTANCE => {
