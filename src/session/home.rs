@@ -109,7 +109,7 @@ impl Session {
         let known = || tiers.iter().find_map(|id| self.worker.base_of(*id, self.sign_in(), Born::ByReset));
         if known().is_none() {
             // Nobody has reset one yet: then there must be one to reset.
-            if let Ok(link) = self.obtain(&self.state, &tiers, &snapshot, &mut Tried::default()).await {
+            if let Ok(link) = self.supply().obtain(&self.state, &tiers, &snapshot, &mut Tried::default()).await {
                 self.release(link);
             }
         }
@@ -124,7 +124,7 @@ impl Session {
 
     /// Resets an idle connection of these hostgroups to hear what connections begin with now. False if there is none.
     async fn refresh(&self, snapshot: &Snapshot, tiers: &[u32]) -> bool {
-        let Some(mut link) = self.any_idle(snapshot, tiers) else { return false };
+        let Some(mut link) = self.supply().any_idle(snapshot, tiers) else { return false };
         match self.worker.reset_and_ask(&mut link).await {
             Ok(()) => self.release(link),
             Err(_) => self.discard(link),
@@ -173,7 +173,7 @@ impl Session {
             }
         }
         let blank = self.worker.states.intern(Values::default());
-        match self.obtain(&blank, tiers, snapshot, &mut Tried::default()).await {
+        match self.supply().obtain(&blank, tiers, snapshot, &mut Tried::default()).await {
             Ok(link) => {
                 let base = Rc::clone(&link.base);
                 self.release(link);
@@ -196,7 +196,7 @@ impl Session {
         if self.worker.schemas.borrow().contains_key(&key) {
             return Ok(());
         }
-        match self.obtain(state, tiers, snapshot, &mut Tried::default()).await {
+        match self.supply().obtain(state, tiers, snapshot, &mut Tried::default()).await {
             Ok(link) => {
                 self.release(link);
                 self.worker.schemas.borrow_mut().insert(key, self.worker.ticks());
