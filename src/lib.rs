@@ -24,7 +24,6 @@ pub mod config;
 pub mod frontend;
 #[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod net;
-#[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod protocol;
 #[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod rules;
