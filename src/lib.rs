@@ -22,7 +22,6 @@ pub mod cli;
 pub mod config;
 #[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod frontend;
-#[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod net;
 pub mod protocol;
 #[allow(clippy::indexing_slicing, reason = "not read through yet")]
