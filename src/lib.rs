@@ -12,7 +12,6 @@
 pub mod admin;
 #[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod app;
-#[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod auth;
 #[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod backend;
