@@ -23,7 +23,6 @@ pub mod config;
 pub mod frontend;
 pub mod net;
 pub mod protocol;
-#[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod rules;
 #[allow(
     clippy::indexing_slicing,
