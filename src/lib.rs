@@ -13,7 +13,6 @@ pub mod admin;
 #[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod app;
 pub mod auth;
-#[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod backend;
 #[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod cli;
