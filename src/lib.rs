@@ -18,7 +18,6 @@ pub mod backend;
 pub mod cli;
 #[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod config;
-#[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod frontend;
 pub mod net;
 pub mod protocol;
