@@ -16,7 +16,6 @@ pub mod auth;
 pub mod backend;
 #[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod cli;
-#[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod config;
 pub mod frontend;
 pub mod net;
