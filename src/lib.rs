@@ -27,5 +27,4 @@ pub mod rules;
 )]
 pub mod session;
 pub mod sql;
-#[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod telemetry;
