@@ -8,7 +8,6 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
-#[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod admin;
 #[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod app;
