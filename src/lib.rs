@@ -9,7 +9,6 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::indexing_slicing))]
 
 pub mod admin;
-#[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod app;
 pub mod auth;
 pub mod backend;
