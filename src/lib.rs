@@ -12,7 +12,6 @@ pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod backend;
-#[allow(clippy::indexing_slicing, reason = "not read through yet")]
 pub mod cli;
 pub mod config;
 pub mod frontend;
