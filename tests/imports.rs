@@ -171,9 +171,9 @@ const ROOMS: [&str; 15] = [
     "holdings",
     // What the sessions of a thread share. It knows of a session what stands on its card.
     "worker",
+    "supply",
     // The session's own fields. From here on, rooms are methods of a session.
     "parts",
-    "supply",
     "keeping",
     "client",
     "exchange",

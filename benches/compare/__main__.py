@@ -14,6 +14,7 @@ import random
 import subprocess
 import sys
 
+import crowd
 import load
 import machine
 import memory
@@ -44,6 +45,10 @@ def arguments():
     p.add_argument("--memory", action="store_true", help="also measure idle clients and a large result")
     p.add_argument("--clients", type=int, default=10000, help="idle clients (default %(default)s)")
     p.add_argument("--idle-seconds", type=int, default=10)
+    p.add_argument("--crowd", action="store_true", help="also measure many clients over few server connections, a tenth INSERTs")
+    p.add_argument("--crowd-clients", type=int, default=2000)
+    p.add_argument("--crowd-rate", type=float, default=5.0, help="statements a second of each (default %(default)s)")
+    p.add_argument("--crowd-connections", type=int, default=50, help="to the server (default %(default)s)")
     p.add_argument("--stream-mib", type=int, default=1024)
     p.add_argument("--binary", help="a built switchboard (default: cargo build --release)")
     p.add_argument("--switchboard-args", help="arguments for `switchboard run` instead of --writer/--reader; {url} is the server")
@@ -128,7 +133,7 @@ def main():
     binary = args.binary or (build() if "switchboard" in args.targets.split(",") else None)
     if "before" in args.targets.split(",") and not args.before:
         targets.fail("the target before needs --before BINARY")
-    needed = args.clients + SLACK if args.memory else max(threads) * 4
+    needed = max(args.clients + SLACK if args.memory else 0, args.crowd_clients if args.crowd else 0, max(threads) * 4)
     limit = memory.raise_file_limit(needed * 3 + 1000)
 
     run = {
@@ -149,6 +154,12 @@ def main():
         targets.stop_all()
     if args.memory:
         run["memory"] = memories(args, binary, needed, limit)
+    if args.crowd:
+        server = targets.MariaDb(args.crowd_connections + SLACK, args.server_port)
+        load.prepare(server.target(), 1, args.rows)
+        run["crowd"] = crowd.measure(binary, server, args.crowd_connections, args.crowd_clients, args.crowd_rate, args.seconds,
+                                     args.rows)
+        targets.stop_all()
     text = report.markdown(run)
     print(text)
     if args.json:

@@ -59,6 +59,17 @@ def memory_tables(memory):
     return lines
 
 
+def crowd_table(c):
+    failed = ", ".join(f"{code}: {count:,}" for code, count in sorted(c["failures"].items())) or "none"
+    return ["", "### A crowd", "",
+            f"{c['clients']:,} clients, {c['rate']:g} statements a second each, a tenth INSERTs, {c['limit']} server connections, "
+            f"{c['seconds']} s.", "",
+            "| statements | failed, by code | unanswered | server connections opened | p50 ms | p99 ms | longest ms | µs/statement |",
+            "|---|---|---|---|---|---|---|---|",
+            f"| {c['statements']:,} | {failed} | {c['unanswered']:,} | {c['connections']:,} | {c['p50_ms']:.1f} | {c['p99_ms']:.1f} | "
+            f"{c['longest_ms']:.0f} | {c['cpu_us']:.1f} |"]
+
+
 def markdown(run):
     m = run["machine"]
     how = (f" Rounds: {run['rounds']}, interleaved, of {run['seconds']} s for each figure; a ratio is the median of the rounds' "
@@ -72,4 +83,6 @@ def markdown(run):
         lines += load_tables(run["results"], run["targets"])
     if run["memory"]:
         lines += memory_tables(run["memory"])
+    if "crowd" in run:
+        lines += crowd_table(run["crowd"])
     return "\n".join(lines) + "\n"

@@ -19,6 +19,7 @@ use crate::session::supply::Tried;
 use crate::session::worker::snapshot::Snapshot;
 use crate::session::worker::{FRESH, SignIn};
 use crate::sql::lexer::{Lexer, TokenKind};
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// `USE x`, as a statement that rules can see.
@@ -60,8 +61,15 @@ fn name_used(sql: &[u8], mode: crate::sql::LexMode) -> Option<String> {
 impl Session {
     /// The route of a session's own affairs with this default schema, whatever it is now.
     fn route_home(&self, snapshot: &Snapshot, schema: Option<&str>) -> Rc<Route> {
-        let mut subject = self.subject.clone();
-        subject.set_schema(schema);
+        // Most sign-ins ask for the schema that they have: what the rules see of the session is then found out once.
+        let subject = match self.subject.schema() == schema {
+            true => Cow::Borrowed(&self.subject),
+            false => {
+                let mut other = self.subject.clone();
+                other.set_schema(schema);
+                Cow::Owned(other)
+            }
+        };
         let text = schema.map_or_else(|| b"DO 0".to_vec(), |schema| use_statement(schema.as_bytes()));
         let mut plans = self.worker.plans.borrow_mut();
         plans.route(&subject, &text, &snapshot.rules, &|| self.now(), self.time_zone(snapshot)).1
@@ -101,7 +109,7 @@ impl Session {
         let known = || tiers.iter().find_map(|id| self.worker.base_of(*id, self.sign_in(), Born::ByReset));
         if known().is_none() {
             // Nobody has reset one yet: then there must be one to reset.
-            if let Ok(link) = self.obtain(&self.state, &tiers, &snapshot, &mut Tried::default()).await {
+            if let Ok(link) = self.supply().obtain(&self.state, &tiers, &snapshot, &mut Tried::default()).await {
                 self.release(link);
             }
         }
@@ -116,7 +124,7 @@ impl Session {
 
     /// Resets an idle connection of these hostgroups to hear what connections begin with now. False if there is none.
     async fn refresh(&self, snapshot: &Snapshot, tiers: &[u32]) -> bool {
-        let Some(mut link) = self.any_idle(snapshot, tiers) else { return false };
+        let Some(mut link) = self.supply().any_idle(snapshot, tiers) else { return false };
         match self.worker.reset_and_ask(&mut link).await {
             Ok(()) => self.release(link),
             Err(_) => self.discard(link),
@@ -165,7 +173,7 @@ impl Session {
             }
         }
         let blank = self.worker.states.intern(Values::default());
-        match self.obtain(&blank, tiers, snapshot, &mut Tried::default()).await {
+        match self.supply().obtain(&blank, tiers, snapshot, &mut Tried::default()).await {
             Ok(link) => {
                 let base = Rc::clone(&link.base);
                 self.release(link);
@@ -188,7 +196,7 @@ impl Session {
         if self.worker.schemas.borrow().contains_key(&key) {
             return Ok(());
         }
-        match self.obtain(state, tiers, snapshot, &mut Tried::default()).await {
+        match self.supply().obtain(state, tiers, snapshot, &mut Tried::default()).await {
             Ok(link) => {
                 self.release(link);
                 self.worker.schemas.borrow_mut().insert(key, self.worker.ticks());

@@ -1,20 +1,18 @@
 //! What a session keeps of its links, what it gives back, and when: cleaned of what is the session's own, or closed.
 //!
 //! A link that is kept just for what the client may ask next goes back with the next statement that does not ask, or after
-//! `hold_results`; its `LAST_INSERT_ID()` is remembered first. Links with somebody's state on them are reset by a task of their
-//! own before others may have them. Which pins a statement leaves is said in [`crate::session::statement::settle`].
+//! `hold_results`; its `LAST_INSERT_ID()` is remembered first. Which pins a statement leaves is said in [`crate::session::statement::settle`].
 
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::session::error::StatementError;
 use crate::session::holdings::{From, Hold, Lost};
+use crate::session::link::Link;
 use crate::session::link::conversation::TalkError;
-use crate::session::link::{Fate, Link};
 use crate::session::parts::Session;
 use crate::session::state::pins::Pins;
+use crate::session::supply::{Cleaning, TAKE_INSERT_ID};
 use crate::session::worker::registry::Activity;
-use std::rc::Rc;
-use std::time::Duration;
 
 impl Session {
     /// Shows others that the session waits for its client.
@@ -155,42 +153,23 @@ impl Session {
         }
     }
 
-    /// Gives a link to others, once what stands on it is gone: a task of its own sees to that.
+    /// Gives a link to others, once what stands on it is gone.
     pub(super) fn give_up(&self, hold: Hold) {
-        let (stains, has_id) = (hold.pins().intersects(Pins::NEEDS_RESET), hold.pins().contains(Pins::INSERT_ID));
-        let mut link = hold.link;
-        if !(stains || has_id) || link.fate.get() != Fate::Shared {
-            self.release(link);
-            return;
-        }
-        let worker = Rc::clone(&self.worker);
-        let serial = self.serial;
-        tokio::task::spawn_local(async move {
-            let clean = async {
-                match stains {
-                    true => worker.reset(&mut link).await,
-                    false => worker.talk().query(&mut link, TAKE_INSERT_ID).await.map(drop),
-                }
-            };
-            let reset = tokio::time::timeout(RESET, clean).await;
-            link.set_busy(false);
-            let (key, waiting) = (link.key, link.backend().waiting());
-            match reset {
-                Ok(Ok(())) => {
-                    link.owner = serial;
-                    worker.pool.borrow_mut().put(key, waiting, link, worker.ticks());
-                }
-                _ => {
-                    drop(link);
-                    worker.pool.borrow_mut().wake(key.backend);
-                }
-            }
-        });
+        let cleaning = match hold.pins() {
+            pins if pins.intersects(Pins::NEEDS_RESET) => Cleaning::Reset,
+            pins if pins.contains(Pins::INSERT_ID) => Cleaning::InsertId,
+            _ => return self.release(hold.link),
+        };
+        self.supply().release_cleaned(hold.link, cleaning);
+    }
+
+    /// Gives a link to others as it is: nothing stands on it.
+    pub(super) fn release(&self, link: Box<Link>) {
+        self.supply().release(link);
+    }
+
+    /// Closes a link that is of no more use.
+    pub(super) fn discard(&self, link: Box<Link>) {
+        self.supply().discard(link);
     }
 }
-
-/// Reads the id, and then sets it to none.
-const TAKE_INSERT_ID: &str = "SELECT LAST_INSERT_ID(),LAST_INSERT_ID(0)";
-
-/// How long a connection's reset may take before it is closed instead.
-const RESET: Duration = Duration::from_secs(5);

@@ -18,8 +18,8 @@
 //! | [`error`] | what goes wrong, and the packet that says so |
 //! | [`holdings`] | the links that a session holds, each with what stands on it |
 //! | [`worker`] | what the sessions of a thread share; the registry, KILL, what is shown to others |
+//! | [`supply`] | getting a link, for whomever it is told: from the pool, or new, or after a wait; giving it back |
 //! | [`parts`] | what a session consists of |
-//! | [`supply`] | getting a link: from the pool, or new, or after a wait |
 //! | [`keeping`] | what a session keeps of its links, and how it gives them back |
 //! | [`client`] | the client's end: requests, answers, files |
 //! | [`exchange`] | a request over a link, and its answer |

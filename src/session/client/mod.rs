@@ -11,5 +11,5 @@
 
 mod answer;
 mod infile;
-mod memory;
+pub(super) mod memory;
 pub mod requests;

@@ -132,11 +132,11 @@ impl Session {
         tried: &mut Tried,
     ) -> Result<Box<Link>, StatementError> {
         if tried.backends.is_empty()
-            && let Some(link) = self.ready_link(&route.tiers, snapshot)
+            && let Some(link) = self.supply().ready(&self.state, &route.tiers, snapshot)
         {
             return Ok(link);
         }
-        self.obtain(&self.state, &route.tiers, snapshot, tried).await
+        self.supply().obtain(&self.state, &route.tiers, snapshot, tried).await
     }
 
     /// A server has prepared a text: it is the session's statement.

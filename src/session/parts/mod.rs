@@ -27,6 +27,7 @@ use self::left::Left;
 use self::statements::Statements;
 use super::holdings::Holdings;
 use super::state::{State, Values};
+use super::supply::Supply;
 use super::worker::Worker;
 use super::worker::registry::Ticket;
 use super::worker::snapshot::Snapshot;
@@ -90,7 +91,7 @@ pub struct Session {
     pub(super) left: Left,
     /// When the session last wrote (router's milliseconds), while that matters.
     pub(super) wrote_at: Option<u64>,
-    /// A connection that it had may have something unknown of the session's on it ([`Link::is_doubtful`]).
+    /// A connection that it had may have something unknown of the session's on it ([`crate::session::link::Link::is_doubtful`]).
     pub(super) leaves_doubt: bool,
     /// The open transaction has written.
     pub(super) transaction_wrote: bool,
@@ -168,6 +169,19 @@ impl Session {
             inbox: Inbox::default(),
             departure: Departure::default(),
             prepared: None,
+        }
+    }
+
+    /// Where its links come from, and go to.
+    #[inline]
+    pub(super) fn supply(&self) -> Supply<'_> {
+        Supply {
+            worker: &self.worker,
+            account: &self.account,
+            account_number: self.account_number,
+            collation: self.collation,
+            shape: self.capabilities & Capabilities::SHAPE,
+            user: self.serial,
         }
     }
 

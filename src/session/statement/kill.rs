@@ -92,7 +92,9 @@ impl Session {
         }
         let mut hold = match self.holdings.take_home() {
             Some(home) => home,
-            None => Hold::pooled(self.obtain(&self.state, &[route.writer], &snapshot, &mut Tried::default()).await?),
+            None => Hold::pooled(
+                self.supply().obtain(&self.state, &[route.writer], &snapshot, &mut Tried::default()).await?,
+            ),
         };
         let link = &mut *hold.link;
         let worker = Rc::clone(&self.worker);

@@ -17,14 +17,14 @@
 
 mod execution;
 pub mod explain;
-mod flight;
+pub(super) mod flight;
 mod hearing;
-mod kill;
+pub(super) mod kill;
 mod links;
-mod long;
+pub(super) mod long;
 pub mod place;
 mod plan;
 mod previous;
 pub mod settle;
 pub mod tally;
-mod writing;
+pub(super) mod writing;

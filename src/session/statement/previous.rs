@@ -104,7 +104,7 @@ impl Session {
         tried: &mut Tried,
         statement: &str,
     ) -> Result<Hold, StatementError> {
-        let mut hold = Hold::pooled(self.obtain(&self.state, &[route.writer], snapshot, tried).await?);
+        let mut hold = Hold::pooled(self.supply().obtain(&self.state, &[route.writer], snapshot, tried).await?);
         let made_ready = self.leave_there(&mut hold.link, statement).await;
         self.if_ready(hold, made_ready)
     }

@@ -1,36 +1,40 @@
-//! A link to a backend: from the pool, or new, or after a wait.
+//! A link to a backend: from the pool, or new, or after a wait; and back to the pool, or closed.
 //!
-//! The hostgroups that are asked for are tried in order, and in each the backends that are well. A link is brought to the state that
-//! is asked for before it is handed out. It refuses to know why a link is wanted, and to send anything of a client's over it.
+//! | file | what it does |
+//! |---|---|
+//! | `mod.rs` | the hostgroups that are asked for, in order, and in each the backends that are well |
+//! | [`open`] | a new connection, brought to the state that is asked for |
+//! | [`wait`] | the wait for room at a backend |
+//! | [`give`] | links that are given back: at once, or cleaned first, or closed |
+//!
+//! It is told whose link is wanted ([`Supply`]) and in which state, and knows no session. It refuses to know why a link is
+//! wanted, and to send anything of a client's over it.
 
-use crate::backend::connect::ConnectOptions;
+mod give;
+mod open;
+mod wait;
+
+pub(super) use give::{Cleaning, TAKE_INSERT_ID};
+
+use crate::auth::Account;
+use crate::backend::Hostgroup;
 use crate::backend::health::Cause;
 use crate::backend::pool::Key;
 use crate::backend::server::Backend;
-use crate::backend::server::{BackendId, Lease};
-use crate::backend::{Hostgroup, connect};
+use crate::backend::server::BackendId;
 use crate::protocol::capabilities::Capabilities;
-use crate::protocol::status::Status;
 use crate::session::error::StatementError;
+use crate::session::link::Link;
 use crate::session::link::conversation::TalkError;
-use crate::session::link::relay::{BackendFault, Relay};
-use crate::session::link::{Fate, Link};
-use crate::session::parts::Session;
-use crate::session::state::base::Born;
+use crate::session::link::relay::BackendFault;
 use crate::session::state::transition::way;
-use crate::session::state::{Refusal, State, Values};
+use crate::session::state::{Refusal, State};
+use crate::session::worker::Worker;
 use crate::session::worker::snapshot::Snapshot;
-use crate::session::worker::strike::end_abandoned;
-use std::cell::Cell;
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// How often a session that waits for room looks whether another worker has left some.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What is added to the rank of an idle link that must be reset first: that costs as much as any way between two states.
 const RESET_FIRST: u32 = 5;
@@ -56,24 +60,36 @@ enum NoLink {
     Timeout(Duration),
 }
 
-impl Session {
+/// Whose links are wanted: what connections are told apart by, and who signs in to new ones.
+#[derive(Clone, Copy)]
+pub(super) struct Supply<'a> {
+    /// Where the pool is, and all else that is shared.
+    pub worker: &'a Rc<Worker>,
+    /// Who signs in.
+    pub account: &'a Account,
+    /// The account's number in pool keys.
+    pub account_number: u32,
+    /// The collation of the sign-in.
+    pub collation: u16,
+    /// What was agreed with the client that shapes answers.
+    pub shape: Capabilities,
+    /// The number of whoever uses the link.
+    pub user: u64,
+}
+
+impl Supply<'_> {
     fn key(&self, backend: &Backend) -> Key {
-        Key {
-            backend: backend.id,
-            account: self.account_number,
-            collation: self.collation,
-            shape: self.capabilities & Capabilities::SHAPE,
-        }
+        Key { backend: backend.id, account: self.account_number, collation: self.collation, shape: self.shape }
     }
 
     /// A link that is there, idle, alive and in the session's state already: the way of nearly every statement.
     #[inline]
-    pub(super) fn ready_link(&self, tiers: &[u32], snapshot: &Snapshot) -> Option<Box<Link>> {
+    pub(super) fn ready(&self, state: &Rc<State>, tiers: &[u32], snapshot: &Snapshot) -> Option<Box<Link>> {
         let hostgroup = snapshot.topology.hostgroup(*tiers.first()?)?;
         let backend = hostgroup.pick(&[], &self.worker.turn)?;
         let key = self.key(backend);
         let mut pool = self.worker.pool.borrow_mut();
-        let is_ready = |link: &Link| Rc::ptr_eq(&link.state, &self.state) && link.is_clean_for(self.serial);
+        let is_ready = |link: &Link| Rc::ptr_eq(&link.state, state) && link.is_clean_for(self.user);
         let link = pool.take(&key, |link| (is_ready(link) && !link.is_disturbed()).then_some(0))?;
         drop(pool);
         Some(self.begin(link, hostgroup))
@@ -163,7 +179,7 @@ impl Session {
                 }
             }
             match backend.lease() {
-                Some(lease) if hostgroup.may_open() => return self.open_link(state, lease, hostgroup, snapshot).await,
+                Some(lease) if hostgroup.may_open() => return self.open(state, lease, hostgroup, snapshot).await,
                 // In the next second, or once somebody gives one back.
                 Some(_) => {}
                 None if self.worker.pool.borrow_mut().evict(backend.id) => continue,
@@ -178,7 +194,7 @@ impl Session {
 
     /// Brings an idle link to a state, by a new life where another session may have left something on it.
     async fn make_fit(&self, link: &mut Link, state: &Rc<State>) -> Result<(), TalkError> {
-        if !link.is_clean_for(self.serial) {
+        if !link.is_clean_for(self.user) {
             self.worker.reset(link).await?;
         }
         self.worker.bring(link, state).await
@@ -188,7 +204,7 @@ impl Session {
     fn take_idle(&self, state: &Rc<State>, key: &Key) -> Option<Box<Link>> {
         loop {
             let link = self.worker.pool.borrow_mut().take(key, |link| {
-                let first = if link.is_clean_for(self.serial) { 0 } else { RESET_FIRST };
+                let first = if link.is_clean_for(self.user) { 0 } else { RESET_FIRST };
                 if Rc::ptr_eq(&link.state, state) {
                     return Some(first);
                 }
@@ -219,125 +235,6 @@ impl Session {
         state.refuse(Refusal { backend, at, code, sqlstate, message: message.clone() });
         NoLink::Refused(StatementError::State { code, sqlstate, message })
     }
-
-    /// Connects, signs in, and brings the new connection to this state.
-    async fn open_link(
-        &self,
-        state: &Rc<State>,
-        lease: Lease,
-        hostgroup: &Hostgroup,
-        snapshot: &Snapshot,
-    ) -> Result<Box<Link>, NoLink> {
-        let backend = Arc::clone(lease.backend());
-        let Some(credentials) = self.account.credentials() else {
-            return Err(NoLink::Other(format!(
-                "the router has no password for account '{}' at the backends: set backend_password",
-                self.account.name()
-            )));
-        };
-        let options = ConnectOptions {
-            capabilities: (Capabilities::COMMON - Capabilities::SHAPE) | (self.capabilities & Capabilities::SHAPE),
-            collation: self.collation,
-            schema: None,
-            timeout: snapshot.settings.connect_timeout,
-            ..ConnectOptions::default()
-        };
-        let connected = match connect::connect(&backend.target(), &credentials, &options).await {
-            Ok(connected) => connected,
-            Err(error) => {
-                if error.says_unwell() {
-                    backend.failed(Cause::Connection(error.to_string()));
-                }
-                tracing::warn!(backend = &*backend.name, user = self.account.name(), error = %error, "no connection to a backend");
-                return Err(NoLink::Other(error.to_string()));
-            }
-        };
-        backend.learn(&connected.server);
-        self.worker.stats.counters.connects.inc();
-        backend.record.connected();
-        let mut link = Box::new(Link {
-            stream: connected.stream,
-            relay: Relay::default(),
-            key: self.key(&backend),
-            lease,
-            hostgroup: hostgroup.id,
-            writer: hostgroup.writer,
-            serial: self.worker.next_serial(),
-            thread_id: connected.server.thread_id.into(),
-            base: Rc::default(),
-            state: self.worker.states.intern(Values::default()),
-            prepared: hashbrown::HashMap::default(),
-            uses: 0,
-            owner: 0,
-            diagnostics: 0,
-            is_doubtful: false,
-            knows: (0, false),
-            deprecate_eof: connected.capabilities.contains(Capabilities::DEPRECATE_EOF),
-            born: self.worker.ticks(),
-            status: Status::empty(),
-            fate: Cell::default(),
-            busy: false,
-        });
-        let made_ready = async {
-            self.worker.life(snapshot, &link, None).begin(&mut link).await?;
-            self.worker.learn_base(&link, Born::BySignIn);
-            self.worker.bring(&mut link, state).await
-        };
-        match made_ready.await {
-            Ok(()) => Ok(link),
-            Err(TalkError::Refused { code, sqlstate, message }) => {
-                Err(self.refused(state, &link, code, sqlstate, message))
-            }
-            Err(TalkError::Broken(why)) => {
-                backend.failed(Cause::Connection(why.to_string()));
-                Err(NoLink::Other(why.to_string()))
-            }
-        }
-    }
-
-    /// Waits until a link to `backend` may have come free, here or at another worker. `Err` once the deadline has passed.
-    async fn wait_for_room(&self, backend: &Arc<Backend>, deadline: Instant) -> Result<(), ()> {
-        let _line = InLine::new(backend);
-        self.worker.stats.counters.pool_waits.inc();
-        let mut ticket = None;
-        let called = poll_fn(|cx| {
-            match ticket {
-                // Woken and no longer in the line: called.
-                Some(t) if !self.worker.pool.borrow_mut().leave(backend.id, t) => return Poll::Ready(()),
-                _ => {}
-            }
-            ticket = Some(self.worker.pool.borrow_mut().wait(backend.id, cx.waker().clone()));
-            Poll::Pending
-        });
-        let until = deadline.min(Instant::now() + LOOK_AGAIN);
-        let woken = tokio::time::timeout_at(until, called).await.is_ok();
-        if let (false, Some(ticket)) = (woken, ticket) {
-            self.worker.pool.borrow_mut().leave(backend.id, ticket);
-        }
-        if Instant::now() >= deadline { Err(()) } else { Ok(()) }
-    }
-
-    /// Puts a link back for others.
-    pub(super) fn release(&self, mut link: Box<Link>) {
-        if link.fate.get() != Fate::Shared {
-            return self.discard(link);
-        }
-        self.worker.stats.counters.pool_puts.inc();
-        link.set_busy(false);
-        link.owner = self.serial;
-        let (key, waiting) = (link.key, link.backend().waiting());
-        self.worker.pool.borrow_mut().put(key, waiting, link, self.worker.ticks());
-    }
-
-    /// Closes a link that is of no more use.
-    pub(super) fn discard(&self, link: Box<Link>) {
-        if link.fate.get() == Fate::Killed {
-            return end_abandoned(&self.worker, link, self.account.credentials());
-        }
-        let backend = link.backend().id;
-        drop(link);
-        self.worker.pool.borrow_mut().wake(backend);
-    }
 }
 
 fn no_backend(tiers: &[u32], tried: &Tried, snapshot: &Snapshot) -> StatementError {
@@ -359,20 +256,4 @@ pub(super) fn name_hostgroups(hostgroups: &[u32], snapshot: &Snapshot) -> String
         _ => id.to_string(),
     };
     hostgroups.iter().map(name).collect::<Vec<_>>().join(", ")
-}
-
-/// Counts a session among those that wait at a backend, for as long as it lives.
-struct InLine<'a>(&'a Arc<Backend>);
-
-impl<'a> InLine<'a> {
-    fn new(backend: &'a Arc<Backend>) -> Self {
-        backend.wait(true);
-        Self(backend)
-    }
-}
-
-impl Drop for InLine<'_> {
-    fn drop(&mut self) {
-        self.0.wait(false);
-    }
 }

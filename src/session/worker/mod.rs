@@ -333,7 +333,7 @@ impl Worker {
         self.ticks.get()
     }
 
-    /// From now on sessions end what they have begun, and begin nothing ([`super::drain`]).
+    /// From now on sessions end what they have begun, and begin nothing ([`drain`]).
     pub fn drain(&self) {
         self.draining.set(self.draining.get().or_else(|| Some(Instant::now())));
     }

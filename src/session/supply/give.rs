@@ -1,0 +1,79 @@
+//! Links that are given back: to others at once, or once they are clean; or closed.
+//!
+//! What must be cleaned is cleaned by a task of its own, so that nobody waits for it. A link that was condemned meanwhile is never
+//! given to others.
+
+use super::Supply;
+use crate::session::link::{Fate, Link};
+use crate::session::worker::strike::end_abandoned;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// What has to be done before others may have a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Cleaning {
+    /// It has an id that `LAST_INSERT_ID()` would tell the next session.
+    InsertId,
+    /// It has what only a reset takes away.
+    Reset,
+}
+
+/// Reads the insert id, and then sets it to none.
+pub(in crate::session) const TAKE_INSERT_ID: &str = "SELECT LAST_INSERT_ID(),LAST_INSERT_ID(0)";
+
+/// How long a connection's cleaning may take before it is closed instead.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Supply<'_> {
+    /// Puts a link back for others.
+    pub fn release(&self, mut link: Box<Link>) {
+        if link.fate.get() != Fate::Shared {
+            return self.discard(link);
+        }
+        self.worker.stats.counters.pool_puts.inc();
+        link.set_busy(false);
+        link.owner = self.user;
+        let (key, waiting) = (link.key, link.backend().waiting());
+        self.worker.pool.borrow_mut().put(key, waiting, link, self.worker.ticks());
+    }
+
+    /// Closes a link that is of no more use.
+    pub fn discard(&self, link: Box<Link>) {
+        if link.fate.get() == Fate::Killed {
+            return end_abandoned(self.worker, link, self.account.credentials());
+        }
+        let backend = link.backend().id;
+        drop(link);
+        self.worker.pool.borrow_mut().wake(backend);
+    }
+
+    /// Puts a link back for others once it is clean.
+    pub fn release_cleaned(&self, mut link: Box<Link>, cleaning: Cleaning) {
+        if link.fate.get() != Fate::Shared {
+            return self.discard(link);
+        }
+        let worker = Rc::clone(self.worker);
+        let user = self.user;
+        tokio::task::spawn_local(async move {
+            let clean = async {
+                match cleaning {
+                    Cleaning::InsertId => worker.talk().query(&mut link, TAKE_INSERT_ID).await.map(drop),
+                    Cleaning::Reset => worker.reset(&mut link).await,
+                }
+            };
+            let cleaned = tokio::time::timeout(PATIENCE, clean).await;
+            link.set_busy(false);
+            let (key, waiting) = (link.key, link.backend().waiting());
+            match cleaned {
+                Ok(Ok(())) => {
+                    link.owner = user;
+                    worker.pool.borrow_mut().put(key, waiting, link, worker.ticks());
+                }
+                _ => {
+                    drop(link);
+                    worker.pool.borrow_mut().wake(key.backend);
+                }
+            }
+        });
+    }
+}
