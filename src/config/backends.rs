@@ -1,6 +1,6 @@
 //! The types of the settings for hostgroups, backends and health checks.
 //!
-//! [`super::topology`] fills in the former two and [`super::server`] the last; `app` makes the running backends of
+//! `config::topology` fills in the former two and `config::server` the last; `app` makes the running backends of
 //! them. Nothing is read or checked here.
 
 use crate::auth::Secret;

@@ -1,6 +1,6 @@
 //! The type of the settings for the side that clients see: addresses, TLS, limits.
 //!
-//! [`super::server`] fills it in from `[listen]`, and `app` binds the sockets. The only parsing here is that of an
+//! `config::server` fills it in from `[listen]`, and `app` binds the sockets. The only parsing here is that of an
 //! address to listen on.
 
 use crate::auth::{GuessLimits, RsaKey};

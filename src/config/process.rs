@@ -1,6 +1,6 @@
 //! The type of the settings for the process as a whole: threads, control ports, logs, and its end.
 //!
-//! [`super::server`] fills it in, and `app` acts on it. The defaults here are those of an empty file.
+//! `config::server` fills it in, and `app` acts on it. The defaults here are those of an empty file.
 
 use super::admin::AdminSettings;
 use crate::auth::Secret;
