@@ -86,6 +86,7 @@ const AT_HOME_IN_IT: Effects = OF_TRANSACTION
     .union(Effects::SET_AUTOCOMMIT)
     .union(Effects::READ)
     .union(Effects::SERVER_BOUND)
+    .union(Effects::UNLOCK_TABLES)
     .union(Effects::CONSTANT);
 
 /// Decides.

@@ -139,7 +139,8 @@ impl Scan<'_> {
                 self.verb = Verb::Unlock;
                 self.effects |= Effects::UNLOCK_TABLES;
                 if self.cur.take(TABLES) || self.cur.take(TABLE) {
-                    self.effects |= Effects::IMPLICIT_COMMIT;
+                    // It commits where LOCK TABLES is in force, and else leaves the transaction alone: no effect of its own says so,
+                    // the server's status does.
                 } else if self.cur.take(INSTANCE) {
                     self.effects |= Effects::MYSQL_ONLY;
                 } else {
