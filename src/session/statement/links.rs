@@ -60,6 +60,13 @@ impl Session {
             }
             Place::Last => self.holdings.take_last().ok_or_else(|| gone(plan.facts.effects).into()),
             Place::Previous => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
+            Place::PreviousAsHome => {
+                self.let_home_go().await;
+                match self.holdings.take_last() {
+                    Some(last) => Ok(last),
+                    None => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
+                }
+            }
             Place::Writer => {
                 let link = self.supply().obtain(&self.state, &[route.writer], snapshot, tried).await?;
                 Ok(self.with_insert_id(plan.facts.effects, Hold::pooled(link)).await?)

@@ -220,7 +220,7 @@ impl Scan<'_> {
     /// `GET DIAGNOSTICS`, `SIGNAL`, `RESIGNAL`.
     pub(super) fn diagnostics(&mut self, kw: Kw) {
         if kw == Kw::GET {
-            self.effects |= Effects::NEEDS_WARNINGS | Effects::SET_USER_VARIABLE;
+            self.effects |= Effects::NEEDS_WARNINGS | Effects::NEEDS_ROW_COUNT | Effects::SET_USER_VARIABLE;
         } else {
             self.effects |= Effects::CONSTANT;
         }
