@@ -145,7 +145,10 @@ impl Session {
             return pins;
         };
         let mut values = self.state.values.clone();
-        let report = Report { variables: &changes.variables, schema: changes.schema.as_deref() };
+        // What stood around a statement is set back behind it, which MariaDB does not always report.
+        let is_set_back = is_around(plan) && !effects.contains(Effects::UNTRACKED_STATE);
+        let variables = if is_set_back { &[] } else { changes.variables.as_slice() };
+        let report = Report { variables, schema: changes.schema.as_deref() };
         pins |= apply(&mut values, &assignments, report);
         if is_unexplained(plan, changes, is_read && outcome.error.is_none()) {
             pins |= Pins::UNTRACKED_STATE;
@@ -232,9 +235,12 @@ fn is_unexplained(plan: &Plan, changes: &Changes, is_read: bool) -> bool {
     if !(changes.state_changed || changes.unreported) {
         return false;
     }
-    // MariaDB's SET STATEMENT sets variables, and sets them back.
-    let around = plan.digest.get(..AROUND.len()).is_some_and(|head| head.eq_ignore_ascii_case(AROUND));
-    out_of_sight || !(effects.intersects(IN_SIGHT) || around || changes.schema.is_some())
+    out_of_sight || !(effects.intersects(IN_SIGHT) || is_around(plan) || changes.schema.is_some())
+}
+
+/// True for MariaDB's SET STATEMENT, which sets variables, and sets them back.
+fn is_around(plan: &Plan) -> bool {
+    plan.digest.get(..AROUND.len()).is_some_and(|head| head.eq_ignore_ascii_case(AROUND))
 }
 
 /// How a statement begins that sets variables for itself alone.
