@@ -6,6 +6,7 @@
 //! [`super::settle`]'s to say.
 
 use crate::backend::Engine;
+use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::status::Status;
 use crate::rules::Plan;
@@ -80,14 +81,22 @@ impl Session {
     async fn hear_changes(&mut self, link: &mut Link, outcome: &mut Outcome, uncertain: bool) {
         match self.worker.talk().ask(link, Command::Ping, b"").await {
             Ok(reply) => {
+                note_changes(outcome, reply.changes);
                 if uncertain {
                     outcome.status = Some(reply.summary.status);
+                    self.uncount_rows(link).await;
                 }
-                note_changes(outcome, reply.changes);
             }
             // The next statement finds out what is wrong with the link; until then nobody else gets it.
             Err(_) => note_changes(outcome, Changes { unreported: true, ..Changes::default() }),
         }
+    }
+
+    /// After an error `ROW_COUNT()` is -1, and after a ping 0: it is made -1 again, by a command that sets what is set.
+    async fn uncount_rows(&mut self, link: &mut Link) {
+        let is_on = link.key.shape.contains(Capabilities::MULTI_STATEMENTS);
+        // The next statement finds out what is wrong with a broken link.
+        let _ = self.worker.talk().ask(link, Command::SetOption, &u16::from(!is_on).to_le_bytes()).await;
     }
 
     /// MariaDB says in an EOF packet that something changed, and keeps what it was until another variable is set: so one is,
