@@ -28,11 +28,26 @@ const LONGEST_ALIAS: usize = 250;
 
 /// The text with its words for the session in other words; none where there are none.
 pub fn rewrite(sql: &[u8], mode: LexMode, own: &Own<'_>) -> Option<Vec<u8>> {
+    rewrite_tokens(sql, &Lexer::new(sql, mode).collect::<Vec<_>>(), own)
+}
+
+/// The same for `CREATE TABLE … SELECT …`, behind its first SELECT: what stands before (a column's DEFAULT) is computed again for
+/// other sessions. None for other statements that make something.
+pub fn rewrite_creation(sql: &[u8], mode: LexMode, own: &Own<'_>) -> Option<Vec<u8>> {
     let tokens: Vec<Token> = Lexer::new(sql, mode).collect();
+    let mut words = tokens.iter().map(|token| token.text(sql)).filter(|word| !is_one_of(word, "OR REPLACE TEMPORARY"));
+    if !(words.next()?.eq_ignore_ascii_case(b"CREATE") && words.next()?.eq_ignore_ascii_case(b"TABLE")) {
+        return None;
+    }
+    let select = tokens.iter().position(|token| token.text(sql).eq_ignore_ascii_case(b"SELECT"))?;
+    rewrite_tokens(sql, tokens.get(select..)?, own)
+}
+
+fn rewrite_tokens(sql: &[u8], tokens: &[Token], own: &Own<'_>) -> Option<Vec<u8>> {
     let mut walk = Walk { sql, own, frames: vec![Frame::default()], edits: Vec::new() };
     let mut at = 0;
     while at < tokens.len() {
-        at += walk.step(&tokens, at);
+        at += walk.step(tokens, at);
     }
     walk.end_statement();
     if walk.edits.is_empty() {
@@ -323,6 +338,25 @@ mod tests {
             ["SELECT 'CONNECTION_ID()'", "SELECT x.CONNECTION_ID()", "SELECT CONNECTION_ID", "SELECT `CONNECTION_ID`()"]
         {
             assert_eq!(rewrite(same.as_bytes(), LexMode::default(), &own), None, "{same}");
+        }
+    }
+
+    #[test]
+    fn a_table_that_is_made_of_a_result_has_the_sessions_number() {
+        let own = Own { connection_id: "N", ..Own::default() };
+        for (before, after) in [
+            ("CREATE TABLE t AS SELECT CONNECTION_ID()", Some("CREATE TABLE t AS SELECT N AS `CONNECTION_ID()`")),
+            (
+                "CREATE OR REPLACE TEMPORARY TABLE t (a INT DEFAULT (CONNECTION_ID())) SELECT CONNECTION_ID() b",
+                Some("CREATE OR REPLACE TEMPORARY TABLE t (a INT DEFAULT (CONNECTION_ID())) SELECT N b"),
+            ),
+            ("CREATE TABLE t (a INT DEFAULT (CONNECTION_ID()))", None),
+            ("CREATE VIEW v AS SELECT CONNECTION_ID()", None),
+            ("CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO INSERT INTO t SELECT CONNECTION_ID()", None),
+            ("ALTER TABLE t ADD COLUMN a INT DEFAULT (CONNECTION_ID())", None),
+        ] {
+            let got = rewrite_creation(before.as_bytes(), LexMode::default(), &own);
+            assert_eq!(got.map(|text| String::from_utf8(text).unwrap()).as_deref(), after, "{before}");
         }
     }
 

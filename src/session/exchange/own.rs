@@ -11,11 +11,11 @@ use crate::session::link::Link;
 use crate::session::parts::Session;
 use crate::session::parts::request::{Request, command_frame};
 use crate::sql::effects::{Effects, Facts, TableUse};
-use crate::sql::own::{Own, bytes_of_crc32, rewrite};
+use crate::sql::own::{Own, bytes_of_crc32, rewrite, rewrite_creation};
 use std::borrow::Cow;
 
 /// Statements whose text stays as it is.
-const AS_IT_IS: Effects = Effects::DDL.union(Effects::UNPROVEN).union(Effects::EXECUTABLE_COMMENT);
+const AS_IT_IS: Effects = Effects::STORED_DEFINITION.union(Effects::UNPROVEN).union(Effects::EXECUTABLE_COMMENT);
 
 /// Variables that the router sets on its connections. A session that has not set them has the global values.
 const THE_ROUTERS: [&str; 4] = [
@@ -71,7 +71,13 @@ impl Session {
             lock_owner: ["IF(IS_USED_LOCK(", &owner, "))"],
             global: &global,
         };
-        rewrite(text, self.subject.mode(), &own)
+        let creates = facts.effects.contains(Effects::DDL);
+        let is_several = facts.effects.contains(Effects::MULTI);
+        match (creates, is_several) {
+            (false, _) => rewrite(text, self.subject.mode(), &own),
+            (true, false) => rewrite_creation(text, self.subject.mode(), &own),
+            (true, true) => None,
+        }
     }
 
     /// A prepared text by which links know it: one that asks for the session's own is not shared with other sessions.
