@@ -42,6 +42,12 @@ mtr *args:
     cargo build --release
     python3 tests/mtr/run.py {{args}}
 
+# SQLAlchemy's and Django's own tests through the router, on a release build; packages come from PyPI
+orm *args:
+    deploy/provision.sh orm
+    cargo build --release
+    python3 tests/orm/run.py {{args}}
+
 # Licences, sources and doubled dependencies
 deny:
     ./test deny

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests, the demo or the benchmarks need from the distribution's packages: only what is missing, and
-# saying what. Usage: deploy/provision.sh test|demo|bench|mtr
+# saying what. Usage: deploy/provision.sh test|demo|bench|mtr|orm
 #
 # Installing a database server on Debian or Ubuntu starts it as a service. That is prevented here for as long as the
 # packages install: ours run from directories of their own, and what already runs on the machine is not touched.
@@ -97,8 +97,17 @@ case "${1:-}" in
         need mariadb-test-data /usr/share/mysql/mysql-test/main/1st.test
         need python3 python3
         ;;
+    orm)
+        need_for_building
+        need_for_servers
+        # Two drivers are built here, with MariaDB's client library.
+        need libmariadb-dev mariadb_config
+        need pkg-config pkg-config
+        need python3-dev python3-config
+        need python3-venv /usr/share/doc/python3-venv
+        ;;
     *)
-        echo "usage: $0 test|demo|bench|mtr" >&2
+        echo "usage: $0 test|demo|bench|mtr|orm" >&2
         exit 2
         ;;
 esac

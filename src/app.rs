@@ -171,6 +171,7 @@ async fn work(
     io_uring: bool,
     listeners: Option<(Vec<std::net::TcpListener>, Option<std::os::unix::net::UnixListener>)>,
 ) {
+    #[expect(clippy::indexing_slicing, reason = "workers are numbered by their places in the gate's lists")]
     let worker = Rc::new(Worker::new(id, &gate.published, limits, gate.shared.clone(), Arc::clone(&gate.stats[id])));
     let reception = Rc::new(Reception::new(Rc::clone(&worker), Arc::clone(&gate)));
     if io_uring {

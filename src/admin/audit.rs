@@ -32,8 +32,8 @@ fn changes(statement: &str, command: &Command) -> bool {
             match words.first().map_or("", |first| first.text.as_str()) {
                 "SELECT" | "EXPLAIN" | "PRAGMA" | "VALUES" | "SHOW" => false,
                 // What comes after the named queries says what it is; no function of that name is followed by such a word.
-                "WITH" => words.windows(2).any(|two| {
-                    ["INSERT", "UPDATE", "DELETE", "REPLACE"].iter().any(|verb| two[0].is(verb)) && !two[1].is("(")
+                "WITH" => words.iter().zip(words.iter().skip(1)).any(|(word, next)| {
+                    ["INSERT", "UPDATE", "DELETE", "REPLACE"].iter().any(|verb| word.is(verb)) && !next.is("(")
                 }),
                 _ => true,
             }

@@ -126,13 +126,14 @@ impl Desk {
     }
 
     /// Rows as a table has them. Only those that are not `known` go through the table.
+    #[expect(clippy::indexing_slicing, reason = "`open` holds places of `out`")]
     fn settled(&self, table: &str, rows: &Rows, known: Option<(&Rows, &Rows)>) -> Result<Rows, EngineError> {
         let none = Rows::new();
         let (told, had) = known.unwrap_or((&none, &none));
         let (mut out, mut new, mut open) = (Rows::new(), Rows::new(), Vec::new());
         for (row, place) in rows.iter().zip(places(table, told, rows)) {
-            match place.filter(|place| told[*place] == *row) {
-                Some(place) => out.push(had[place].clone()),
+            match place.filter(|place| told.get(*place) == Some(row)).and_then(|place| had.get(place)) {
+                Some(had) => out.push(had.clone()),
                 None => {
                     open.push(out.len());
                     out.push(Vec::new());
@@ -476,12 +477,15 @@ impl Desk {
 /// Two rows for a user, as ProxySQL has them at runtime: one for the side behind, one for the side in front.
 fn both_sides(users: &[Vec<Value>]) -> Vec<Vec<Value>> {
     let fields = model::users::USER;
-    let place = |name: &str| fields.iter().position(|f| f.column == name).unwrap_or(0);
-    let (behind, front) = (place("backend"), place("frontend"));
     let side = |row: &Vec<Value>, backend: i64| {
         let mut row = row.clone();
-        row[behind] = Value::Integer(backend);
-        row[front] = Value::Integer(1 - backend);
+        for (field, value) in fields.iter().zip(&mut row) {
+            match field.column {
+                "backend" => *value = Value::Integer(backend),
+                "frontend" => *value = Value::Integer(1 - backend),
+                _ => {}
+            }
+        }
         row
     };
     users.iter().map(|row| side(row, 1)).chain(users.iter().map(|row| side(row, 0))).collect()

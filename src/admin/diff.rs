@@ -1,4 +1,8 @@
-//! What differs between two versions of the configuration's texts, as people read it; secrets are masked first.
+//! What differs between two versions of the configuration's texts, as a unified diff for people.
+//!
+//! Secrets are masked before anything is compared, and a text that cannot be read, and so cannot be masked, is shown as
+//! empty. [`super::history`] and [`super::desk`] show these diffs. It compares texts only; which statements would go
+//! elsewhere is the affair of `rules::compare`.
 
 use crate::config::Document;
 use similar::TextDiff;

@@ -1,4 +1,8 @@
-//! MySQL's functions that tools use and SQLite has not, and the system variables that connectors ask for.
+//! MySQL's functions that tools use and SQLite does not have, and the system variables that connectors read when they
+//! connect.
+//!
+//! [`super::engine`] registers them with SQLite. They answer as a server with this port's manners would; none of them
+//! reads a file or changes a table. [`Who`] says whose statement runs, for those functions that depend on it.
 
 use super::vault::Vault;
 use crate::config::admin::AdminRole;
@@ -234,7 +238,7 @@ fn substring_index(whole: &str, mark: &str, count: i64) -> String {
     }
     let parts: Vec<&str> = whole.split(mark).collect();
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX).min(parts.len());
-    let chosen = if count > 0 { &parts[..wanted] } else { &parts[parts.len() - wanted..] };
+    let chosen = if count > 0 { parts.split_at(wanted).0 } else { parts.split_at(parts.len() - wanted).1 };
     chosen.join(mark)
 }
 

@@ -1,4 +1,8 @@
-//! What a statement writes and nothing follows from: said at once, in the statement's warnings.
+//! Warnings about what a statement writes and nothing follows from: columns and tables of ProxySQL that are kept and do
+//! nothing here.
+//!
+//! They are found by the names in the statement's text, so that whoever writes one is told at once. Nothing is refused.
+//! [`super::model`] says which columns are only kept.
 
 use super::commands::pieces::{first_word_is, pieces};
 use super::model;

@@ -1,4 +1,7 @@
-//! What the admin port asks of the control thread, which alone publishes configurations and ends the process.
+//! The orders that the admin port gives to the control thread: publish a configuration, pause, kill, end.
+//!
+//! [`super::desk`] and the commands send them; `app::control` carries them out, because it alone publishes
+//! configurations and ends the process. An order holds a configuration that was already checked.
 
 use crate::config::{Document, Loaded};
 use tokio::sync::oneshot;

@@ -1,4 +1,7 @@
-//! Which commands a role may give. What its SQL may read and write is settled by the engine.
+//! Which commands a role of the admin port may give.
+//!
+//! [`super::desk`] asks here before it carries out a command. What a role's SQL may read and write is enforced by
+//! [`super::engine`], not here. The role itself was settled when the client signed in.
 
 use super::commands::{Command, Direction, Operation};
 use super::tables::Unit;

@@ -1,4 +1,9 @@
-//! One client of the admin port: its commands, one after the other, and its prepared statements.
+//! One client of the admin port: it reads the client's commands one after the other, and keeps its prepared statements
+//! and warnings.
+//!
+//! [`super::server`] signs clients in and starts it; [`super::desk`] answers the statements, and [`super::wire`] writes
+//! the answers. It holds no connection to a backend and has no transaction. Requests and prepared statements are
+//! bounded.
 
 use super::desk::Desk;
 use super::functions::Who;

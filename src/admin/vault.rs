@@ -1,4 +1,8 @@
-//! Passwords that statements brought in clear: in memory, out of every table, found again by the hash that stands there.
+//! Passwords that statements brought in clear. They are kept in memory only, and found again by the hash or mark that
+//! stands for them in a table.
+//!
+//! [`super::engine`] conceals passwords when a row is written, and [`super::model`] asks for them when the row goes
+//! into a text. No table and no answer ever shows one. The vault is bounded, and empty after a restart.
 
 use crate::auth::{Secret, StoredPassword};
 use std::collections::HashMap;

@@ -1,4 +1,9 @@
-//! The control thread: health checks, signals, reload, and the end. Nothing of it runs where traffic runs.
+//! The control thread: it starts the router, checks the backends, hears signals, reloads the configuration, and ends
+//! the process.
+//!
+//! It alone publishes configurations, and it carries out the orders of the admin port ([`crate::admin::orders`]).
+//! Nothing of it runs on a worker's thread, so it holds up no client. [`super::setup`] makes its snapshots, and
+//! `super::supervisor` tells a service manager how things stand.
 
 use super::definitions::{self, Learner};
 use super::feed::Seen;

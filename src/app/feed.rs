@@ -1,4 +1,8 @@
-//! What the admin port shows of the router that runs, out of what can be seen of it.
+//! What the admin port shows of the router that runs: the rows of `stats` and `monitor`.
+//!
+//! It is the admin port's [`Feed`] over what [`super::view`] can see, and runs on the admin port's thread. It only
+//! reads; what it is asked to reset is forgotten here, while the workers' counters go on. The files below hold figures
+//! that ProxySQL has no table for, what workers hold, and `stats_mysql_global`.
 
 mod estate;
 mod held;
@@ -73,11 +77,12 @@ impl Seen {
             let now = [tally.bytes_sent.get(), tally.bytes_received.get(), tally.statements.get(), made, failed];
             let key = (place.hostgroup.id, backend.id.0);
             let before = forgotten.get(&key).copied().unwrap_or_default();
-            let since = |i: usize| now[i].saturating_sub(before[i]);
             // What is open and not idle is in use; it is looked at just after, so there may be fewer.
             let open = backend.open();
             let free = idle.get(&backend.id).copied().unwrap_or(0).min(open);
-            let [sent, received, queries, ok, errors] = std::array::from_fn(since);
+            let mut before = before.into_iter();
+            let since = now.map(|now| now.saturating_sub(before.next().unwrap_or(0)));
+            let [sent, received, queries, ok, errors] = since;
             let (status, latency) = (status_in(place.hostgroup, backend), backend.record.latency_us());
             let mut row =
                 row![place.hostgroup.id, host, port, status, open - free, free, ok, errors, max_used, queries];

@@ -1,4 +1,8 @@
-//! From the listening socket to a session: accepting, dealing clients to workers, signing them in.
+//! From the listening socket to a session: accepting clients, dealing them to the workers, and signing them in.
+//!
+//! The first worker accepts, and each client goes to the worker that has the fewest. [`crate::frontend::login`] signs a
+//! client in, and a [`Session`] serves it from there. Clients are turned away with an error while the router drains or
+//! is paused, and beyond the limit on clients.
 
 use super::reloads::Reloads;
 use crate::auth::{Offload, RsaKey};
@@ -167,6 +171,12 @@ impl Gate {
         self.loads.iter().map(|l| l.load(Relaxed)).sum()
     }
 
+    /// The clients of a worker. Workers are numbered by their places in the gate's lists.
+    #[expect(clippy::indexing_slicing, reason = "each list has an entry for each worker")]
+    fn load(&self, worker: usize) -> &AtomicUsize {
+        &self.loads[worker]
+    }
+
     fn lightest(&self) -> usize {
         self.loads.iter().enumerate().min_by_key(|(_, l)| l.load(Relaxed)).map_or(0, |(i, _)| i)
     }
@@ -201,7 +211,7 @@ pub async fn accept(listener: Listener, gate: Arc<Gate>, own: Rc<Reception>) {
         }
         let connection_id = gate.next_connection.fetch_add(1, Relaxed);
         let worker = gate.lightest();
-        gate.loads[worker].fetch_add(1, Relaxed);
+        gate.load(worker).fetch_add(1, Relaxed);
         if worker == own.worker.id {
             own.receive(plain, connection_id, addresses);
             continue;
@@ -211,13 +221,15 @@ pub async fn accept(listener: Listener, gate: Arc<Gate>, own: Rc<Reception>) {
             Plain::Unix(s) => s.into_std().map(Socket::Unix),
         };
         let Ok(socket) = socket else {
-            gate.loads[worker].fetch_sub(1, Relaxed);
+            gate.load(worker).fetch_sub(1, Relaxed);
             continue;
         };
-        if gate.mailboxes[worker].send(Arrival { socket, connection_id, addresses }).await.is_err() {
+        #[expect(clippy::indexing_slicing, reason = "there is a mailbox for each worker")]
+        let mailbox = &gate.mailboxes[worker];
+        if mailbox.send(Arrival { socket, connection_id, addresses }).await.is_err() {
             // Who hears of it ends the process; until then the others are served.
             gate.lose(worker, "it takes no clients any more");
-            gate.loads[worker].fetch_sub(1, Relaxed);
+            gate.load(worker).fetch_sub(1, Relaxed);
         }
     }
 }
@@ -251,6 +263,7 @@ pub struct Reception {
 impl Reception {
     /// The reception of one worker.
     pub fn new(worker: Rc<Worker>, gate: Arc<Gate>) -> Self {
+        #[expect(clippy::indexing_slicing, reason = "there is a roll for each worker")]
         let registry = Rc::new(Registry::new(Arc::clone(&gate.rolls[worker.id])));
         Self { worker, registry, gate, failures: Budget::default() }
     }
@@ -265,7 +278,7 @@ impl Reception {
             match plain {
                 Ok(plain) => self.receive(plain, arrival.connection_id, arrival.addresses),
                 Err(_) => {
-                    self.gate.loads[self.worker.id].fetch_sub(1, Relaxed);
+                    self.gate.load(self.worker.id).fetch_sub(1, Relaxed);
                 }
             }
         }
@@ -386,6 +399,6 @@ struct LoadSeat {
 
 impl Drop for LoadSeat {
     fn drop(&mut self) {
-        self.gate.loads[self.worker].fetch_sub(1, Relaxed);
+        self.gate.load(self.worker).fetch_sub(1, Relaxed);
     }
 }

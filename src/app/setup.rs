@@ -1,4 +1,8 @@
-//! From the configuration to what the threads run on.
+//! From a checked configuration to what the threads run on: [`Setup`], which is settled when the router starts, and
+//! snapshots, which a reload makes anew.
+//!
+//! Backends and accounts that a new snapshot shares with the previous one keep their health, connections and what was
+//! learned. It binds no socket and starts no thread; [`super::control`] publishes what it makes.
 
 use crate::auth::{Accounts, Credentials, Plugin, Secret};
 use crate::backend::check::Checks;

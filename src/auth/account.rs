@@ -1,4 +1,10 @@
-//! The accounts that may sign in at the router.
+//! The accounts that may sign in at the router, by name, with what is learned of their passwords and how many sessions
+//! they have.
+//!
+//! [`super::server`] looks accounts up here and judges clients by their passwords; a name that does not exist gets a
+//! decoy, so that an exchange does not tell which names exist. What an account has learned goes over from one version
+//! of the configuration to the next where the stored password stays the same. Rights at the servers are not known here:
+//! the servers judge those.
 
 use super::credentials::{Credentials, Password};
 use super::password::{StoredPassword, Verifier};
@@ -199,7 +205,12 @@ impl Accounts {
             None => {
                 static KEY: OnceLock<RandomState> = OnceLock::new();
                 let hash = KEY.get_or_init(RandomState::new).hash_one(name);
-                (Arc::clone(&self.decoys[hash as usize % self.decoys.len()]), false)
+                #[expect(
+                    clippy::indexing_slicing,
+                    reason = "there is at least one decoy, and a remainder is less than their number"
+                )]
+                let decoy = &self.decoys[hash as usize % self.decoys.len()];
+                (Arc::clone(decoy), false)
             }
         }
     }
@@ -230,6 +241,7 @@ fn decoy_password(like: Option<&StoredPassword>) -> (StoredPassword, u32) {
     match like {
         Some(StoredPassword::Native(_)) => (StoredPassword::Native(scramble::native_stored(&random)), 1),
         Some(StoredPassword::CachingSha2 { rounds, .. }) => {
+            #[expect(clippy::indexing_slicing, reason = "the remainder of a division by the length")]
             let digest = std::array::from_fn(|i| b'a' + random[i % random.len()] % 26);
             let salt = *Scramble::random().bytes();
             (StoredPassword::CachingSha2 { rounds: *rounds, salt, digest }, *rounds)

@@ -1,4 +1,7 @@
-//! What the router signs in with behind.
+//! What the router signs in with at a backend: a user name, and a password or what is known of it.
+//!
+//! [`super::Account`] makes credentials, and [`super::client`] answers a server with them. Their debug form never shows
+//! the password.
 
 use super::secret::Secret;
 

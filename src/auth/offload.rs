@@ -1,4 +1,8 @@
-//! Where the slow arithmetic of signing in runs: RSA, and the slow hash.
+//! Threads for the slow arithmetic of signing in: RSA, and the slow hash of `caching_sha2_password`.
+//!
+//! A worker's own thread must not compute these, because its other sessions would wait for it. The number of
+//! computations at a time is bounded; further ones wait their turn. Signing in at the traffic's
+//! ports and at the admin port use it; what is computed is in [`super::server`].
 
 use std::sync::Arc;
 use tokio::sync::Semaphore;

@@ -1,4 +1,8 @@
-//! The forms in which an account's password may be stored, and what each can judge.
+//! The forms in which an account's password may be stored, and what each of them can judge about a client's answer.
+//!
+//! [`super::account`] holds one [`Verifier`] for each stored password, and [`super::server`] asks it. A verifier keeps
+//! what clients have proven, so that the slow hash is computed rarely. Stored forms are never printed, and a password
+//! longer than [`MAX_PASSWORD`] is refused before it is hashed.
 
 use super::plugin::Plugin;
 use super::scramble::{self, Scramble, Sha1, Sha256};
@@ -122,11 +126,9 @@ impl StoredPassword {
 }
 
 fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
-    if !digits.len().is_multiple_of(2) {
-        return None;
-    }
+    let (pairs, []) = digits.as_chunks::<2>() else { return None };
     let value = |d: &u8| char::from(*d).to_digit(16).map(|v| v as u8);
-    digits.chunks_exact(2).map(|pair| Some(value(&pair[0])? << 4 | value(&pair[1])?)).collect()
+    pairs.iter().map(|[high, low]| Some(value(high)? << 4 | value(low)?)).collect()
 }
 
 /// A stored password with what has been learned of it from clients that proved to know it. What was learned belongs to

@@ -1,4 +1,7 @@
-//! Authentication plugins by name.
+//! The authentication plugins that the router knows, by their names on the wire.
+//!
+//! What a plugin exchanges is in [`super::server`] and [`super::client`]. A server that asks for a
+//! plugin that is not listed here is refused by the latter, with an error that names it.
 
 use std::fmt;
 

@@ -151,6 +151,7 @@ impl fmt::Debug for RsaPublicKey {
     }
 }
 
+#[expect(clippy::indexing_slicing, reason = "six bits are the index into 64 characters")]
 fn pem(label: &str, der: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = format!("-----BEGIN {label}-----\n");

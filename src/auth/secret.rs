@@ -1,4 +1,7 @@
-//! A password in memory.
+//! A password in memory: it prints as stars, compares in constant time, and is overwritten when it is dropped.
+//!
+//! All modules that hold a password hold it as a [`Secret`]. It does not lock memory or encrypt anything; whoever calls
+//! [`Secret::expose`] has the bytes.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use std::fmt;

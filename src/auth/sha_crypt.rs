@@ -64,7 +64,8 @@ fn finish(context: Context) -> Sha256 {
 fn update_repeated(context: &mut Context, block: &Sha256, mut length: usize) {
     while length > 0 {
         let n = length.min(block.len());
-        context.update(&block[..n]);
+        let (piece, _) = block.split_at(n);
+        context.update(piece);
         length -= n;
     }
 }
@@ -74,6 +75,10 @@ fn repeated(block: &Sha256, length: usize) -> Vec<u8> {
 }
 
 /// 22e: groups of three bytes in an order of their own, six bits a character, low bits first.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "six bits are the index into 64 characters, and the places of the groups run from 0 to 29"
+)]
 fn encode(c: &Sha256) -> [u8; ENCODED] {
     let mut out = [0; ENCODED];
     let mut at = out.iter_mut();

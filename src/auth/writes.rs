@@ -1,4 +1,8 @@
-//! When an account's sessions last wrote, for those of them that read each other's writes (`read_your_writes_scope = "user"`).
+//! When an account's sessions last wrote, for accounts whose sessions read each other's writes (`read_your_writes_scope
+//! = "user"`).
+//!
+//! The sessions of all workers note their writes here, and ask before a read whether the last one was a moment ago. It
+//! counts moments only: which tables were written, and where a read goes then, is not known here.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::time::Duration;

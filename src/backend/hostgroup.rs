@@ -1,4 +1,9 @@
-//! Hostgroups: interchangeable backends under one number, and the choice among them.
+//! Hostgroups as the traffic sees them: interchangeable backends under one number, and the choice of one of them for a
+//! statement.
+//!
+//! The choice looks at health, lag, `read_only`, weights and the statements under way ([`super::server`]). It opens no
+//! connection and tries nothing twice: the session goes to the next backend or hostgroup. Roles and horizons for the
+//! routing decision are in `rules::hostgroup`.
 
 use super::attributes::{Attributes, Throttle};
 use super::server::{Backend, BackendId};

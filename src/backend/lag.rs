@@ -36,12 +36,13 @@ impl Reading {
 
     /// The kind's name.
     pub fn name(&self) -> &'static str {
-        Self::NAMES[match self {
-            Reading::Behind(_) => 0,
-            Reading::StandsStill { .. } => 1,
-            Reading::NotAReplica => 2,
-            Reading::Unreadable(_) => 3,
-        }]
+        let [known, stands_still, not_a_replica, unreadable] = Self::NAMES;
+        match self {
+            Reading::Behind(_) => known,
+            Reading::StandsStill { .. } => stands_still,
+            Reading::NotAReplica => not_a_replica,
+            Reading::Unreadable(_) => unreadable,
+        }
     }
 }
 

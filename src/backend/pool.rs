@@ -120,9 +120,10 @@ impl<C> Pool<C> {
         let oldest = self
             .idle
             .iter()
-            .filter(|(key, idle)| key.backend == backend && !idle.is_empty())
-            .min_by_key(|(_, idle)| idle[0].since)
-            .map(|(key, _)| *key);
+            .filter(|(key, _)| key.backend == backend)
+            .filter_map(|(key, idle)| Some((*key, idle.first()?.since)))
+            .min_by_key(|(_, since)| *since)
+            .map(|(key, _)| key);
         let Some(idle) = oldest.and_then(|key| self.idle.get_mut(&key)) else { return false };
         idle.remove(0);
         self.count -= 1;

@@ -70,7 +70,8 @@ impl Record {
 
     /// A check was made.
     pub fn checked(&self, check: Checked) {
-        self.outcomes[check.asked as usize][usize::from(check.error.is_some())].fetch_add(1, Relaxed);
+        let [succeeded, failed] = self.counts_of(check.asked);
+        if check.error.is_none() { succeeded } else { failed }.fetch_add(1, Relaxed);
         if check.error.is_none() && matches!(check.asked, Asked::Connect | Asked::Ping) {
             self.latency_us.store(u64::try_from(check.took.as_micros()).unwrap_or(u64::MAX), Relaxed);
         }
@@ -96,9 +97,19 @@ impl Record {
         self.latency_us.load(Relaxed)
     }
 
+    fn counts_of(&self, asked: Asked) -> &[AtomicU64; 2] {
+        let [connect, ping, lag, read_only] = &self.outcomes;
+        match asked {
+            Asked::Connect => connect,
+            Asked::Ping => ping,
+            Asked::Lag => lag,
+            Asked::ReadOnly => read_only,
+        }
+    }
+
     /// Checks of a kind that succeeded, and that failed.
     pub fn outcomes(&self, asked: Asked) -> [u64; 2] {
-        self.outcomes[asked as usize].each_ref().map(|count| count.load(Relaxed))
+        self.counts_of(asked).each_ref().map(|count| count.load(Relaxed))
     }
 
     /// The latest checks of each kind, oldest first.

@@ -1,4 +1,7 @@
-//! `switchboard check`: is this configuration one that could run?
+//! `switchboard check`: whether a configuration could run.
+//!
+//! It loads the files as `switchboard run` does ([`crate::config`]), and prints all faults, or one line that sums up
+//! what was read. It needs no secrets, binds nothing, and connects to no server.
 
 use super::{CliError, default_config, report, warn};
 use crate::config::load_without_secrets;

@@ -1,4 +1,6 @@
-//! `switchboard completions`: what a shell needs to complete our commands.
+//! `switchboard completions`: a script by which a shell completes this program's commands.
+//!
+//! The script is generated from the definition of the command line in [`super`], and printed. Nothing is installed.
 
 use super::{Cli, CliError};
 use clap::{Args, CommandFactory};

@@ -1,4 +1,7 @@
-//! `switchboard explain`: statements in, routes and reasons out; nothing is run.
+//! `switchboard explain`: it reads statements, and prints the route of each and the reasons.
+//!
+//! [`crate::rules::explain`] finds them, on a configuration's rules or on a writer and readers alone. Nothing is run,
+//! and no server is asked: what servers know (their definitions, their health) has no part in the answer.
 
 use super::{CliError, report};
 use crate::config::load_without_secrets;

@@ -1,4 +1,7 @@
-//! `switchboard man`: the manual pages, made from the same words as `--help`.
+//! `switchboard man`: the manual pages.
+//!
+//! They are generated from the definition of the command line in [`super`], so that they say what `--help` says. They
+//! are printed, or written to a directory that the user names.
 
 use super::{Cli, CliError};
 use clap::{Args, CommandFactory};

@@ -1,4 +1,7 @@
 //! `switchboard run` and `switchboard reload`.
+//!
+//! The former loads the configuration, or makes one of flags, and hands it to [`crate::app`], which runs until a signal
+//! ends it. The latter sends SIGHUP to a router that runs. Neither goes on with a configuration that has a fault.
 
 use super::{CliError, default_config, report, warn};
 use crate::app::{self, Ending};

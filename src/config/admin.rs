@@ -1,4 +1,7 @@
-//! `[admin]`: the admin SQL port, and who may sign in there.
+//! Reads `[admin]`: where the admin SQL port listens, who may sign in there, and what it may take.
+//!
+//! The settings' types are here, too. What each role may do is enforced in the module `admin`. Accounts of the admin
+//! port are read with the functions of [`super::users`], and are no accounts of the traffic.
 
 use super::listen::socket_address;
 use super::reader::Section;

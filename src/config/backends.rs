@@ -1,4 +1,7 @@
-//! The settings of backends, their hostgroups and health checks, as the configuration gives them.
+//! The types of the settings for hostgroups, backends and health checks.
+//!
+//! `config::topology` fills in the former two and `config::server` the last; `app` makes the running backends of
+//! them. Nothing is read or checked here.
 
 use crate::auth::Secret;
 use crate::backend::attributes::Attributes;

@@ -1,4 +1,7 @@
-//! What is wrong with a configuration, and where.
+//! What is wrong with a configuration, and where: file, line, column and a reason in one line.
+//!
+//! All files of this module report here, and go on reading after a fault, so that all faults are found at once. A fault
+//! never holds a secret. Whoever loads a configuration refuses it if there is any fault; warnings refuse nothing.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};

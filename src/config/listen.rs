@@ -1,4 +1,7 @@
-//! The settings of the side that clients see, as the configuration gives them.
+//! The type of the settings for the side that clients see: addresses, TLS, limits.
+//!
+//! `config::server` fills it in from `[listen]`, and `app` binds the sockets. The only parsing here is that of an
+//! address to listen on.
 
 use crate::auth::{GuessLimits, RsaKey};
 use std::net::SocketAddr;

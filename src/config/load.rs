@@ -1,4 +1,7 @@
-//! From files to settings.
+//! Loads a configuration: reads its files, checks each section, and returns the settings of everything, or all faults.
+//!
+//! The sections are read by the other files of this module. [`whole`] checks what shows only when all files are read,
+//! and [`RuleSet`] checks the rules. A configuration with a fault gives no settings at all.
 
 mod whole;
 

@@ -1,4 +1,6 @@
-//! The settings of the process: threads, control ports, the end.
+//! The type of the settings for the process as a whole: threads, control ports, logs, and its end.
+//!
+//! `config::server` fills it in, and `app` acts on it. The defaults here are those of an empty file.
 
 use super::admin::AdminSettings;
 use crate::auth::Secret;

@@ -1,4 +1,7 @@
-//! `[[rule]]`, `[[fast_route]]`, `[[table]]` and `[routing]`.
+//! Reads `[[rule]]`, `[[fast_route]]`, `[[table]]` and `[routing]` into the settings types of `rules`.
+//!
+//! It checks each entry by itself and names ProxySQL's columns that are not supported. Whether the rules fit together
+//! (hostgroups that exist, horizons) is checked by [`crate::rules::RuleSet`] when it is built.
 
 use super::reader::Section;
 use crate::rules::pattern::{AddressPattern, Modifiers, TablePattern};

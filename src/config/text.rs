@@ -1,4 +1,8 @@
-//! Values that files write as text: environment variables in them, durations, sizes; and what a wrong name may have meant.
+//! Values that files write as text: environment variables in them, durations, horizons and sizes; and which known name
+//! a wrong one may have meant.
+//!
+//! [`super::reader`] calls these functions and adds the place to their errors. A value that could mean two things is
+//! refused.
 
 use crate::rules::Horizon;
 use std::time::Duration;
@@ -116,6 +120,7 @@ pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
 }
 
 /// How many letters must be added, dropped, replaced or swapped with their neighbour to make `a` of `b`.
+#[expect(clippy::indexing_slicing, reason = "the rows are one longer than `a`, and each is one longer than `b`")]
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
     let mut rows = vec![vec![0usize; b.len() + 1]; a.len() + 1];

@@ -1,4 +1,7 @@
-//! `[[hostgroup]]` and `[[backend]]`.
+//! Reads `[[hostgroup]]` and `[[backend]]`: once for the routing decision, and once for the connections.
+//!
+//! The results are types of `rules`, of `backend` and of [`super::backends`]. It opens certificates and keys, but
+//! connects to nothing. Entries that name each other are checked in [`super::load`].
 
 use super::backends::{AdminStatus, BackendSettings, HostgroupSettings, Policy};
 use super::reader::Section;

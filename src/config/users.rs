@@ -1,4 +1,8 @@
-//! `[[user]]`: who may sign in, with what, and as whom behind.
+//! Reads `[[user]]`: who may sign in, by which password, and as whom at the backends.
+//!
+//! A password may stand in the file, in an environment variable or in a file of its own, and is never shown. What comes
+//! of it is an [`AccountSpec`], which `auth` judges clients by. [`super::admin`] reads its accounts' passwords with the
+//! same functions.
 
 use super::reader::Section;
 use crate::auth::{AccountSpec, BackendUser, Secret, StoredPassword};

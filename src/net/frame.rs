@@ -118,6 +118,10 @@ impl PacketReader {
                 if payload.len() >= length {
                     let sequence = *sequence;
                     self.next = want;
+                    #[expect(
+                        clippy::indexing_slicing,
+                        reason = "the buffer holds four bytes of header and the payload, as was just seen"
+                    )]
                     return Ok(Incoming { sequence, payload: &self.buffer[4..want] });
                 }
             }
@@ -133,6 +137,7 @@ impl PacketReader {
     }
 
     /// What has been read beyond the last packet.
+    #[expect(clippy::indexing_slicing, reason = "`next` is where a packet ends that the buffer holds")]
     pub fn rest(&self) -> &[u8] {
         &self.buffer[self.next..]
     }

@@ -1,4 +1,9 @@
-//! A plain socket that a stream's bytes go through, and what it has posted ([`super::outbox`]).
+//! A plain TCP or unix socket whose bytes go out in the order in which they were given, whether they were posted or
+//! written.
+//!
+//! A message that is posted goes out with those of other sockets at the end of the worker's turn ([`super::outbox`]); a
+//! write waits until what was posted before it has gone. [`super::stream::Stream`] is made of such sockets. TLS has no
+//! part here.
 
 use super::outbox::Posted;
 use super::write::WriteError;

@@ -1,4 +1,7 @@
-//! Writing to a stream, with an account of how much had left where that fails.
+//! Writing to a stream, with an account of how many bytes had left if the write fails.
+//!
+//! The session needs that account, because a statement of which a byte has left is never sent a second time. Nothing
+//! here repeats a write that failed, and nothing here has a timeout; the callers bound their waits.
 
 use std::future::poll_fn;
 use std::io;
@@ -17,6 +20,7 @@ pub struct WriteError {
 }
 
 /// Writes what the socket takes without waiting; returns how much that was.
+#[expect(clippy::indexing_slicing, reason = "the loop's condition compares the index with the length")]
 pub fn poll_write_now(stream: &mut (impl AsyncWrite + Unpin), cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<usize> {
     let mut written = 0;
     while written < bytes.len() {
@@ -34,6 +38,7 @@ pub fn poll_write_now(stream: &mut (impl AsyncWrite + Unpin), cx: &mut Context<'
 ///
 /// # Errors
 /// Those of the stream, with the number of bytes that had left before.
+#[expect(clippy::indexing_slicing, reason = "the loop's condition compares the index with the length")]
 pub fn poll_write_all(
     stream: &mut (impl AsyncWrite + Unpin),
     cx: &mut Context<'_>,

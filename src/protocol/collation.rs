@@ -70,8 +70,12 @@ fn everywhere(collation: u16) -> Option<u16> {
         1..=247 => Some(collation),
         255..=323 => Some(from_0900(collation)),
         // Croatian, Myanmar and Thai, in blocks of 32 by character set.
-        576..=578 => Some([213, UTF8MB3_UNICODE_CI, UTF8MB3_UNICODE_CI + UNICODE_520][usize::from(collation - 576)]),
-        608..=610 => Some([245, UTF8MB4_UNICODE_CI, UTF8MB4_UNICODE_CI + UNICODE_520][usize::from(collation - 608)]),
+        576 => Some(213),
+        577 => Some(UTF8MB3_UNICODE_CI),
+        578 => Some(UTF8MB3_UNICODE_CI + UNICODE_520),
+        608 => Some(245),
+        609 => Some(UTF8MB4_UNICODE_CI),
+        610 => Some(UTF8MB4_UNICODE_CI + UNICODE_520),
         // The same as 1024 less, but that trailing spaces count.
         1025..=1271 => everywhere(collation - 1024),
         2048..=2303 => Some(from_uca1400(collation - 2048, UTF8MB3_UNICODE_CI, UTF8MB3_BIN)),

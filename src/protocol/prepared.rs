@@ -88,13 +88,13 @@ pub fn read_values<'a>(
 ) -> Result<(), Truncated> {
     out.clear();
     let mut reader = Reader::new(execute.values);
-    for (index, kind) in types.chunks_exact(2).enumerate() {
+    for (index, &[kind, flags]) in types.as_chunks::<2>().0.iter().enumerate() {
         let value = if execute.is_null(index) {
             Value::Null
         } else if long_data(index) {
             Value::Opaque
         } else {
-            read_value(&mut reader, kind[0], kind[1] & 0x80 != 0)?
+            read_value(&mut reader, kind, flags & 0x80 != 0)?
         };
         out.push(value);
     }

@@ -250,6 +250,7 @@ impl Tracker {
                 }
             }
             at = self.run_through(bytes, at);
+            #[expect(clippy::indexing_slicing, reason = "no step goes beyond the end of `bytes`")]
             let rest = &bytes[at..];
             if matches!(self.phase, Phase::Done | Phase::File) && !self.continues {
                 return if rest.is_empty() { Ok(Step::More { pass: at }) } else { Err(Desync::Unsolicited) };
@@ -381,9 +382,9 @@ impl Tracker {
     fn read(&mut self, payload: &[u8]) -> Result<Option<Packet>, Desync> {
         let first = payload.first().copied();
         if first == Some(0xff) && self.phase != Phase::Text {
-            let code = payload.get(1..3).ok_or(Desync::Malformed("an ERR packet"))?;
+            let &[_, low, high, ..] = payload else { return Err(Desync::Malformed("an ERR packet")) };
             self.phase = Phase::Done;
-            return Ok(Some(Packet::Err(u16::from_le_bytes([code[0], code[1]]))));
+            return Ok(Some(Packet::Err(u16::from_le_bytes([low, high]))));
         }
         match self.phase {
             Phase::Head => self.read_head(payload),

@@ -1,4 +1,7 @@
-//! The same engine, with its reasons in words: for `switchboard explain` and `EXPLAIN ROUTE`.
+//! Where a statement would go and why, in words, for `switchboard explain` and `EXPLAIN ROUTE`.
+//!
+//! It uses the same plans and the same search as the traffic ([`super::plan`], [`super::decide`]), and puts what they
+//! found into sentences. It sends nothing, and it knows neither a session's state nor which backends are up.
 
 use super::decide::why_unsafe;
 use super::fast::FastRoute;

@@ -1,4 +1,8 @@
-//! Hostgroups as the routing decision sees them: a role, a horizon, a writer. Not which backends are in them.
+//! Hostgroups as the routing decision sees them: whether they are writers or readers, how much of the past they hold,
+//! and who is whose writer.
+//!
+//! [`super::decide`] asks here whether a hostgroup may serve what a statement reaches. Which backends are in a
+//! hostgroup and which of them are up is known in `backend`, not here.
 
 use super::route::{Holds, HostgroupId};
 use crate::sql::predicate::Reach;

@@ -1,4 +1,9 @@
-//! What rules are made of: regular expressions over bytes, client addresses, table names.
+//! The patterns that rules are made of: regular expressions over bytes, client addresses, and table names.
+//!
+//! `config` reads them out of files, [`super::rule`] holds them, and [`super::matcher`] sorts rules by them. A pattern
+//! that would take too much memory is refused when it is compiled, and matching takes time linear in a statement's
+//! text. What the regular expressions of other dialects have beyond that (look-around, backreferences) is refused with
+//! a message.
 
 use regex::bytes::{Regex, RegexBuilder};
 use std::net::IpAddr;
@@ -152,13 +157,13 @@ fn wildcard(pattern: &str, text: &str, star: u8) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to go on after a mismatch: behind the last star, with one more byte given to it.
     let mut retry: Option<(usize, usize)> = None;
-    while t < text.len() {
+    while let Some(here) = text.get(t) {
         match pattern.get(p) {
             Some(&c) if c == star => {
                 p += 1;
                 retry = Some((p, t));
             }
-            Some(c) if c.eq_ignore_ascii_case(&text[t]) => {
+            Some(c) if c.eq_ignore_ascii_case(here) => {
                 p += 1;
                 t += 1;
             }
@@ -172,7 +177,7 @@ fn wildcard(pattern: &str, text: &str, star: u8) -> bool {
             },
         }
     }
-    pattern[p..].iter().all(|&c| c == star)
+    pattern.iter().skip(p).all(|&c| c == star)
 }
 
 /// Which tables a rule is for: `table`, `schema.table`, with `*` for any run of characters. Without case.

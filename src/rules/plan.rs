@@ -1,4 +1,8 @@
-//! What is known of a digest, made once; and the routes of its executions, made once each.
+//! What is known of a digest for one subject under one version of the rules, and the routes of its executions.
+//!
+//! [`super::ruleset`] makes plans and [`super::cache`] keeps them. Where the rules that can match look at literals or
+//! at the text, each execution is searched anew; the routes that come of it are remembered, up to a limit. A plan says
+//! nothing of a session's state, such as an open transaction.
 
 use super::decide::{Grounds, Outcome};
 use super::hostgroup::ReachClass;

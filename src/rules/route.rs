@@ -1,4 +1,7 @@
-//! The decision itself.
+//! The decision itself: [`Route`], which has the hostgroups in order, and [`Reason`], which says why.
+//!
+//! [`super::decide`] makes routes; the session, the logs and `EXPLAIN ROUTE` read them. A route says where a statement
+//! may go. It does not say which of those backends is up, or what the session's state demands.
 
 use std::fmt;
 use std::sync::Arc;

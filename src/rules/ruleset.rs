@@ -1,4 +1,8 @@
-//! One version of all rules, checked whole, shared by all workers; makes plans.
+//! One version of all rules, hostgroups and tables with time columns, checked as a whole and shared by all workers.
+//!
+//! `config` builds it from settings; a build that finds a fault gives all its faults and no rule set. It makes a
+//! [`Plan`] of a digest for a subject: it asks the classifier, the predicate compiler and the rules, each once. It is
+//! never changed afterwards; another configuration is another rule set.
 
 use super::decide::Grounds;
 use super::fast::{FastRoute, FastRoutes};
@@ -323,18 +327,15 @@ impl RuleSet {
 
     /// What of the subject can change a plan.
     pub(super) fn project(&self, subject: &Subject) -> SubjectKey {
-        let mut addresses = vec![0u64; self.compiled.reads.addresses.len().div_ceil(64)];
-        for (i, pattern) in self.compiled.reads.addresses.iter().enumerate() {
-            if pattern.matches(subject.client_addr()) {
-                addresses[i / 64] |= 1 << (i % 64);
-            }
-        }
+        let bit = |(i, pattern): (usize, &AddressPattern)| u64::from(pattern.matches(subject.client_addr())) << i;
+        let word = |patterns: &[AddressPattern]| patterns.iter().enumerate().map(bit).fold(0, |all, bit| all | bit);
+        let addresses = self.compiled.reads.addresses.chunks(64).map(word);
         SubjectKey {
             user: self.compiled.reads.users.contains(subject.user()).then(|| subject.shared_user()),
             default_hostgroup: self.default_hostgroup(subject.user()),
             schema: if self.compiled.reads.schema { subject.shared_schema() } else { None },
             fast: self.compiled.fast.of(subject.user(), subject.schema().unwrap_or_default()),
-            addresses: addresses.into(),
+            addresses: addresses.collect(),
             proxy_addr: subject.proxy_addr().filter(|_| self.compiled.reads.proxy_addr),
             proxy_port: self.compiled.reads.proxy_port.then(|| subject.proxy_port()),
             mode: subject.mode(),

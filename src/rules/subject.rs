@@ -1,4 +1,9 @@
-//! Who sends a statement, as far as rules and meaning ask: part of every plan's key.
+//! Who sends a statement, as far as rules and the reading of texts depend on it: user, schema, addresses, `sql_mode`
+//! bits.
+//!
+//! Each session keeps one subject and changes it as it goes. [`super::ruleset`] reduces it to what the rules look at,
+//! so that sessions that differ in nothing else share plans in [`super::cache`]. It holds no credentials and no other
+//! state of the session.
 
 use super::fast::FastOf;
 use crate::sql::LexMode;

@@ -212,20 +212,18 @@ impl<'a> Reader<'a> {
     fn hint(&mut self, token: Token) {
         self.space(token, false);
         self.flush(token.start as usize);
-        let text = token.text(self.sql);
-        let mut at = 0;
-        while let Some(&byte) = text.get(at) {
-            let rest = &text[at + 1..];
+        let mut text = token.text(self.sql);
+        while let Some((&byte, behind)) = text.split_first() {
             let length = match byte {
                 // Each quote is closed, or it were no hint.
-                b'\'' | b'"' | b'`' => rest.iter().position(|&b| b == byte).map_or(rest.len(), |end| end + 1),
-                _ if is_ident_byte(byte) => rest.iter().position(|&b| !is_ident_byte(b)).unwrap_or(rest.len()),
+                b'\'' | b'"' | b'`' => behind.iter().position(|&b| b == byte).map_or(behind.len(), |end| end + 1),
+                _ if is_ident_byte(byte) => behind.iter().position(|&b| !is_ident_byte(b)).unwrap_or(behind.len()),
                 _ => 0,
             };
-            let piece = &text[at..=at + length];
+            let (piece, rest) = text.split_at(1 + length);
             let literal = byte == b'\'' || (byte == b'"' && !self.ansi_quotes) || byte.is_ascii_digit();
             self.out.text.extend_from_slice(if literal { b"?" } else { piece });
-            at += piece.len();
+            text = rest;
         }
         self.pending = token.end as usize;
         self.done(token, false);
@@ -247,7 +245,7 @@ impl<'a> Reader<'a> {
             return;
         }
         let wanted = !tight && !self.tight;
-        let one = token.start - self.prev.end == 1 && self.sql[self.prev.end as usize] == b' ';
+        let one = token.start - self.prev.end == 1 && self.sql.get(self.prev.end as usize) == Some(&b' ');
         if one && wanted {
             return;
         }
@@ -308,8 +306,8 @@ impl<'a> Reader<'a> {
             let between = FOLD_FROM - FOLD_TO - 1;
             self.slot -= between;
             if !self.out.truncated {
-                let from = self.out.literals.len() - between as usize;
-                self.out.literals[from..].iter_mut().for_each(|literal| literal.slot = self.slot - 1);
+                let last = self.out.literals.iter_mut().rev().take(between as usize);
+                last.for_each(|literal| literal.slot = self.slot - 1);
             }
         }
     }
@@ -439,6 +437,7 @@ impl<'a> Reader<'a> {
         let group = Group { end: text.len(), ..level.open };
         let before = level.closed;
         let between = text.get(before.end..group.start).unwrap_or_default();
+        #[expect(clippy::indexing_slicing, reason = "both groups lie in the text that has been written so far")]
         let equal = before.end > 0
             && !group.stays
             && (between == b"," || between == b",...,")

@@ -1,4 +1,8 @@
-//! What a statement does: the words in which the classifier answers and the rules and the session ask.
+//! What a statement does, as a vocabulary: [`Effects`], the tables that are used, the verb, hints, and [`Facts`], which
+//! has them all.
+//!
+//! [`super::classify`] fills in the facts; the rules and the session read them. Nothing here reads a text or decides
+//! where a statement goes. The only judgement is [`Effects::READER_SAFE`], the list of effects that a reader may serve.
 
 use bitflags::bitflags;
 

@@ -80,7 +80,7 @@ impl Token {
 /// True for bytes that may stand inside an unquoted identifier.
 #[inline]
 pub(crate) fn is_ident_byte(byte: u8) -> bool {
-    class::TABLE[byte as usize] & class::IDENT_BIT != 0
+    class::of(byte) & class::IDENT_BIT != 0
 }
 
 /// What the byte before the cursor says about the token at the cursor.
@@ -115,7 +115,7 @@ impl<'a> Lexer<'a> {
     /// A lexer at the start of `sql`. Texts of 4 GiB and more are not statements; only their first 2^32-1 bytes are read.
     #[inline]
     pub fn new(sql: &'a [u8], mode: LexMode) -> Self {
-        let sql = &sql[..sql.len().min(u32::MAX as usize)];
+        let sql = sql.get(..u32::MAX as usize).unwrap_or(sql);
         let untrusted = mode.foreign_charset && doubt::has_foreign_byte(sql);
         Self { sql, pos: 0, mode, expect: Expect::Any, executable: false, statement: 0, doubtful: false, untrusted }
     }
@@ -143,7 +143,7 @@ impl<'a> Lexer<'a> {
     #[inline]
     fn ident_end(&self, at: usize) -> usize {
         let mut end = at;
-        while end < self.sql.len() && is_ident_byte(self.sql[end]) {
+        while self.peek(end).is_some_and(is_ident_byte) {
             end += 1;
         }
         end
@@ -152,7 +152,7 @@ impl<'a> Lexer<'a> {
     #[inline]
     fn digits_end(&self, at: usize) -> usize {
         let mut end = at;
-        while end < self.sql.len() && self.sql[end].is_ascii_digit() {
+        while self.peek(end).is_some_and(|byte| byte.is_ascii_digit()) {
             end += 1;
         }
         end
@@ -187,6 +187,7 @@ impl<'a> Lexer<'a> {
     }
 
     #[cold]
+    #[expect(clippy::indexing_slicing, reason = "the closing quote was found behind `from`, in this text")]
     fn is_agreed(&self, from: usize, end: usize) -> bool {
         let quoted = &self.sql[from.saturating_sub(2)..end];
         (!self.executable || self.same_to_all(from, end)) && !(self.doubtful && doubt::is_read_in_two_ways(quoted))
@@ -199,7 +200,7 @@ impl<'a> Lexer<'a> {
             let rest = self.sql.get(at..)?;
             let found = if escapes { memchr2(quote, b'\\', rest)? } else { memchr(quote, rest)? };
             at += found;
-            if self.sql[at] != quote {
+            if self.peek(at) != Some(quote) {
                 at += 2; // a backslash and what it escapes
             } else if self.peek(at + 1) == Some(quote) {
                 at += 2;
@@ -221,11 +222,11 @@ impl<'a> Lexer<'a> {
     /// `x'1F'` and `b'01'`, which the first quote ends: `x'1F''a'` is a number and a string. What is no digit in them no
     /// server reads on from.
     fn quoted_number(&mut self, start: usize) -> Token {
-        let is_digit: fn(&u8) -> bool = match self.sql[start] {
-            b'x' | b'X' => u8::is_ascii_hexdigit,
+        let is_digit: fn(&u8) -> bool = match self.peek(start) {
+            Some(b'x' | b'X') => u8::is_ascii_hexdigit,
             _ => |b| matches!(b, b'0' | b'1'),
         };
-        let digits = self.sql[start + 2..].iter().take_while(|b| is_digit(b)).count();
+        let digits = self.sql.iter().skip(start + 2).take_while(|b| is_digit(b)).count();
         let end = start + 2 + digits;
         match self.peek(end) {
             Some(b'\'') => self.token(TokenKind::Number, start, end + 1),
@@ -235,13 +236,13 @@ impl<'a> Lexer<'a> {
 
     /// A number, or an identifier that begins with a digit.
     fn number_or_word(&mut self, start: usize) -> Token {
-        if self.sql[start] == b'0' {
+        if self.peek(start) == Some(b'0') {
             let digits: fn(&u8) -> bool = match self.peek(start + 1) {
                 Some(b'x') => u8::is_ascii_hexdigit,
                 Some(b'b') => |b| matches!(b, b'0' | b'1'),
                 _ => |_| false,
             };
-            let length = self.sql[start + 1..].iter().skip(1).take_while(|b| digits(b)).count();
+            let length = self.sql.iter().skip(start + 2).take_while(|b| digits(b)).count();
             if length > 0 {
                 let end = start + 2 + length;
                 return if self.peek(end).is_some_and(is_ident_byte) {
@@ -295,8 +296,8 @@ impl<'a> Lexer<'a> {
                 }
             }
             _ => {
-                let rest = &self.sql[start + 1..];
-                let length = rest.iter().take_while(|&&b| is_ident_byte(b) || b == b'.').count();
+                let rest = self.sql.iter().skip(start + 1);
+                let length = rest.take_while(|&&b| is_ident_byte(b) || b == b'.').count();
                 self.token(kind, start, start + 1 + length)
             }
         }
@@ -354,20 +355,20 @@ impl<'a> Lexer<'a> {
         if let Some(from) = executable {
             return Some(self.executable_open(start, from));
         }
-        let Some(close) = memchr::memmem::find(&self.sql[start + 2..], b"*/") else {
+        let rest = self.sql.get(start + 2..).unwrap_or_default();
+        let Some((body, _)) = memchr::memmem::find(rest, b"*/").and_then(|close| rest.split_at_checked(close)) else {
             return Some(self.unterminated(start));
         };
-        let (body, end) = (start + 2, start + 4 + close);
-        if self.sql[body] == b'+' {
-            let hint = &self.sql[body..body + close];
-            let doubtful = self.doubtful && hint.contains(&b'"');
-            return Some(if doubtful || doubt::has_doubtful_quote(hint) {
+        let end = start + 4 + body.len();
+        if body.first() == Some(&b'+') {
+            let doubtful = self.doubtful && body.contains(&b'"');
+            return Some(if doubtful || doubt::has_doubtful_quote(body) {
                 self.unterminated(start)
             } else {
                 self.token(TokenKind::Hint, start, end)
             });
         }
-        if route_hint_body(&self.sql[body..body + close]).is_some() {
+        if route_hint_body(body).is_some() {
             return Some(self.token(TokenKind::RouteHint, start, end));
         }
         self.pos = end;
@@ -388,9 +389,9 @@ impl<'a> Lexer<'a> {
         self.token(TokenKind::ExecutableOpen, start, end)
     }
 
-    /// Operators of more than one byte, comments that begin with `/` or `-`, and stray bytes.
-    fn operator(&mut self, start: usize) -> Option<Token> {
-        let length = match (self.sql[start], self.peek(start + 1), self.peek(start + 2)) {
+    /// Operators of more than one byte, comments that begin with `/` or `-`, and stray bytes. `first` is the byte at `start`.
+    fn operator(&mut self, start: usize, first: u8) -> Option<Token> {
+        let length = match (first, self.peek(start + 1), self.peek(start + 2)) {
             (b'/', Some(b'*'), _) => return self.block_comment(start),
             (b'-', Some(b'-'), next) if next.is_none_or(|b| b.is_ascii_control() || b == b' ') => {
                 return self.line_comment(start);
@@ -414,6 +415,7 @@ impl<'a> Lexer<'a> {
 
     /// Where one statement of several ends.
     #[cold]
+    #[expect(clippy::indexing_slicing, reason = "the present statement begins at or before its `;`")]
     fn semicolon(&mut self, start: usize) -> Token {
         self.doubtful = self.doubtful || doubt::may_change_reading(&self.sql[self.statement..start]);
         self.statement = start + 1;
@@ -448,7 +450,7 @@ impl Iterator for Lexer<'_> {
             if self.expect == Expect::Identifier {
                 return Some(self.word(start, start));
             }
-            let token = match class::TABLE[byte as usize] & class::MASK {
+            let token = match class::of(byte) & class::MASK {
                 class::SPACE => {
                     self.pos += 1;
                     continue;
@@ -474,7 +476,7 @@ impl Iterator for Lexer<'_> {
                     Some(token) => token,
                     None => continue,
                 },
-                _ => match self.operator(start) {
+                _ => match self.operator(start, byte) {
                     Some(token) => token,
                     None => continue,
                 },

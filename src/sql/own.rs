@@ -46,8 +46,8 @@ pub fn rewrite_creation(sql: &[u8], mode: LexMode, own: &Own<'_>) -> Option<Vec<
 fn rewrite_tokens(sql: &[u8], tokens: &[Token], own: &Own<'_>) -> Option<Vec<u8>> {
     let mut walk = Walk { sql, own, frames: vec![Frame::default()], edits: Vec::new() };
     let mut at = 0;
-    while at < tokens.len() {
-        at += walk.step(tokens, at);
+    while let Some(&token) = tokens.get(at) {
+        at += walk.step(token, tokens, at);
     }
     walk.end_statement();
     if walk.edits.is_empty() {
@@ -128,6 +128,7 @@ fn is_one_of(text: &[u8], words: &str) -> bool {
 }
 
 impl Walk<'_> {
+    #[expect(clippy::indexing_slicing, reason = "where the stack was empty, a frame was just pushed")]
     fn frame(&mut self) -> &mut Frame {
         if self.frames.is_empty() {
             self.frames.push(Frame::default());
@@ -136,11 +137,11 @@ impl Walk<'_> {
         &mut self.frames[last]
     }
 
-    /// Takes the token at a place, and those that belong to it; says how many they are.
-    fn step(&mut self, tokens: &[Token], at: usize) -> usize {
-        let token = tokens[at];
+    /// Takes a token, which stands `at` its place among all, and those that belong to it; says how many they are.
+    fn step(&mut self, token: Token, tokens: &[Token], at: usize) -> usize {
         let text = token.text(self.sql);
-        let follows_dot = at > 0 && tokens[at - 1].text(self.sql) == b".";
+        let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+        let follows_dot = before.is_some_and(|before| before.text(self.sql) == b".");
         match token.kind {
             TokenKind::Operator if text == b"(" => {
                 self.meet(token, Ending::Open);
@@ -155,7 +156,7 @@ impl Walk<'_> {
             TokenKind::Operator if text == b"," && self.frame().in_list => self.end_column(),
             TokenKind::Operator if text == b";" => self.end_statement(),
             TokenKind::Hint | TokenKind::RouteHint => {}
-            TokenKind::Word if !follows_dot => return self.word(tokens, at),
+            TokenKind::Word if !follows_dot => return self.word(token, tokens.get(at + 1..).unwrap_or_default()),
             TokenKind::SystemVariable => {
                 self.meet(token, Ending::Operand);
                 self.variable(token);
@@ -167,34 +168,37 @@ impl Walk<'_> {
         1
     }
 
-    fn word(&mut self, tokens: &[Token], at: usize) -> usize {
-        let token = tokens[at];
-        let text = token.text(self.sql);
-        let operator = |at: usize| tokens.get(at).map(|token| token.text(self.sql)).unwrap_or_default();
-        let is_empty_call = operator(at + 1) == b"(" && operator(at + 2) == b")";
-        let other = match text {
-            _ if !is_empty_call => None,
-            _ if text.eq_ignore_ascii_case(b"CONNECTION_ID") => Some(self.own.connection_id),
-            _ if is_one_of(text, "DATABASE SCHEMA") => self.own.schema,
-            _ => None,
-        };
-        if let Some(other) = other {
-            let whole = Token { end: tokens[at + 2].end, ..token };
-            self.meet(whole, Ending::Operand);
-            self.change(whole, other.into());
-            return 3;
-        }
-        let is_named = tokens.get(at + 2).is_some_and(|token| token.kind == TokenKind::String);
-        if is_named
-            && operator(at + 1) == b"("
-            && operator(at + 3) == b")"
-            && text.eq_ignore_ascii_case(b"IS_USED_LOCK")
-        {
-            let whole = Token { end: tokens[at + 3].end, ..token };
-            let (name, [before, between, end]) = (operator(at + 2), self.own.lock_owner);
-            self.meet(whole, Ending::Operand);
-            self.change(whole, [before.as_bytes(), name, between.as_bytes(), name, end.as_bytes()].concat());
-            return 4;
+    /// A word, and the tokens behind it.
+    fn word(&mut self, token: Token, behind: &[Token]) -> usize {
+        let sql = self.sql;
+        let text = token.text(sql);
+        match behind {
+            [open, close, ..] if open.text(sql) == b"(" && close.text(sql) == b")" => {
+                let other = match text {
+                    _ if text.eq_ignore_ascii_case(b"CONNECTION_ID") => Some(self.own.connection_id),
+                    _ if is_one_of(text, "DATABASE SCHEMA") => self.own.schema,
+                    _ => None,
+                };
+                if let Some(other) = other {
+                    let whole = Token { end: close.end, ..token };
+                    self.meet(whole, Ending::Operand);
+                    self.change(whole, other.into());
+                    return 3;
+                }
+            }
+            [open, name, close, ..]
+                if name.kind == TokenKind::String
+                    && open.text(sql) == b"("
+                    && close.text(sql) == b")"
+                    && text.eq_ignore_ascii_case(b"IS_USED_LOCK") =>
+            {
+                let whole = Token { end: close.end, ..token };
+                let (name, [before, between, end]) = (name.text(sql), self.own.lock_owner);
+                self.meet(whole, Ending::Operand);
+                self.change(whole, [before.as_bytes(), name, between.as_bytes(), name, end.as_bytes()].concat());
+                return 4;
+            }
+            _ => {}
         }
         if is_one_of(text, "SELECT RETURNING") {
             self.end_column();

@@ -1,4 +1,7 @@
-//! What says which statements a tally counts.
+//! The labels of tallies: which statements a count is about.
+//!
+//! A label is kept beside its tally in a [`super::ledger`], so that whoever reads counts can name them.
+//! [`super::routes`] has those of routes.
 
 use std::sync::Arc;
 

@@ -113,6 +113,10 @@ impl<K: Copy + Eq + Hash, L, V: Tally> Writer<K, L, V> {
 
     /// The tally for `key`; `label` is asked for where it is new.
     #[inline]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the index and `last` name slots that there are: slots go all at once, and the index with them"
+    )]
     pub fn tally(&mut self, key: K, label: impl FnOnce() -> L) -> &V {
         if self.generation != self.ledger.generation.load(Relaxed) {
             self.begin_anew();
@@ -141,6 +145,7 @@ impl<K: Copy + Eq + Hash, L, V: Tally> Writer<K, L, V> {
     }
 
     #[cold]
+    #[expect(clippy::indexing_slicing, reason = "`fold_one` returns the place of a slot that there is")]
     fn add(&mut self, key: K, label: L) -> usize {
         let entry = Arc::new(Entry { label, tally: V::default() });
         // What never comes again is the first to go.
@@ -162,6 +167,10 @@ impl<K: Copy + Eq + Hash, L, V: Tally> Writer<K, L, V> {
     }
 
     /// Folds the first entry that was not used since the hand came by last into the rest; its place is free.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "it is called when the slots are full, so there is one, and a remainder is less than their number"
+    )]
     fn fold_one(&mut self) -> usize {
         loop {
             let at = self.hand % self.slots.len();
@@ -177,6 +186,7 @@ impl<K: Copy + Eq + Hash, L, V: Tally> Writer<K, L, V> {
     }
 
     /// Shows new entries to readers, unless one is reading just now.
+    #[expect(clippy::indexing_slicing, reason = "the list is made long enough first")]
     fn show(&mut self) {
         let Ok(mut shown) = self.ledger.shown.try_lock() else { return };
         if self.generation != self.ledger.generation.load(Relaxed) {

@@ -1,4 +1,8 @@
-//! What the router knows of itself: counters, kept per worker and merged when somebody reads them.
+//! What the router counts and logs about itself.
+//!
+//! Each worker has counters and tables of its own and writes them with plain stores; readers merge them and make no
+//! worker wait. [`stats`] and [`routes`] say what is counted, [`ledger`] bounds the tables, [`log`] writes on a thread
+//! of its own, and [`events`] counts what happens off the statement path. Nothing here decides anything.
 
 pub mod events;
 pub mod labels;

@@ -1,4 +1,7 @@
-//! CHECKSUM: whether two routers have the same rows in a table.
+//! CHECKSUM: the sum of a table's rows, in memory or on disk, so that two routers can be compared.
+//!
+//! [`super::read`] recognises the command, and [`crate::admin::tables::checksums`] computes the sum. It changes
+//! nothing.
 
 use super::Checksum;
 use crate::admin::desk::{Desk, DeskError};

@@ -109,23 +109,23 @@ pub enum Command {
 /// What a statement is.
 pub fn read(statement: &str) -> Command {
     let all = pieces(statement);
-    let Some(first) = all.first() else { return Command::Noise };
+    let [first, rest @ ..] = all.as_slice() else { return Command::Noise };
     let found = match first.text.as_str() {
         "SHOW" | "DESCRIBE" | "DESC" => show::read(statement, &all).map(Command::Show),
         "LOAD" | "SAVE" => read_carry(&all),
-        "SET" => Some(read_set(statement, &all)),
-        "USE" if all.len() == 2 => Some(Command::Use(all[1].plain())),
+        "SET" => Some(read_set(statement, rest)),
+        "USE" => read_use(rest),
         "START" | "BEGIN" | "COMMIT" => read_transaction(&all),
         "ROLLBACK" => read_rollback(&all).or_else(|| read_transaction(&all)),
-        "PROXYSQL" => Some(read_operation(&all[1..])),
+        "PROXYSQL" => Some(read_operation(rest)),
         "KILL" => read_kill(&all),
-        "CHECKSUM" => read_checksum(&all[1..]),
+        "CHECKSUM" => read_checksum(rest),
         "TRUNCATE" => read_truncate(&all),
         "EXPLAIN" => read_explain(statement, &all),
         "SELECT" => read_select(&all),
         "DIFF" if are(&all, "DIFF ROUTE FROM RUNTIME TO MEMORY") => Some(Command::DiffRoute),
         "PULL" if begins(&all, "PULL VERSION") => Some(Command::NotHere("PULL VERSION")),
-        "LOCK" | "UNLOCK" if begins(&all[1..], "TABLES") => Some(Command::Noise),
+        "LOCK" | "UNLOCK" if begins(rest, "TABLES") => Some(Command::Noise),
         _ => None,
     };
     found.unwrap_or(Command::Sql)
@@ -150,6 +150,13 @@ const DIRECTIONS: [(&str, &str, Direction); 15] = [
     ("SAVE", "FROM MEM", Direction::MemoryToDisk),
 ];
 
+fn read_use(rest: &[Piece<'_>]) -> Option<Command> {
+    match rest {
+        [schema] => Some(Command::Use(schema.plain())),
+        _ => None,
+    }
+}
+
 fn read_carry(all: &[Piece<'_>]) -> Option<Command> {
     if begins(all, "SAVE CONFIG TO FILE") {
         return Some(Command::WriteFile);
@@ -158,33 +165,36 @@ fn read_carry(all: &[Piece<'_>]) -> Option<Command> {
         return Some(Command::KeepDigests);
     }
     // LOAD MYSQL USER <name> TO RUNTIME: a load is checked and published whole, so it carries all of them.
-    let (unit, rest) = if begins(&all[1..], "MYSQL USER") && all.len() == 6 {
+    let (verb, behind) = all.split_first()?;
+    let (unit, rest) = if begins(behind, "MYSQL USER") && all.len() == 6 {
         (Some(Unit::Users), all.get(4..)?)
-    } else if begins(&all[1..], "ALL") {
+    } else if begins(behind, "ALL") {
         (None, all.get(2..)?)
     } else {
-        let (words, unit) = Unit::NAMES.iter().find(|(words, _)| begins(&all[1..], words))?;
+        let (words, unit) = Unit::NAMES.iter().find(|(words, _)| begins(behind, words))?;
         (Some(*unit), all.get(1 + words.split(' ').count()..)?)
     };
-    let (_, _, direction) = DIRECTIONS.iter().find(|(verb, words, _)| all[0].is(verb) && are(rest, words))?;
+    let (_, _, direction) = DIRECTIONS.iter().find(|(first, words, _)| verb.is(first) && are(rest, words))?;
     Some(Command::Carry(unit, *direction))
 }
 
-fn read_set(statement: &str, all: &[Piece<'_>]) -> Command {
-    let mut rest = &all[1..];
-    while rest.first().is_some_and(|p| ["GLOBAL", "SESSION", "LOCAL"].iter().any(|scope| p.is(scope))) {
-        rest = &rest[1..];
+fn read_set(statement: &str, mut rest: &[Piece<'_>]) -> Command {
+    while let [scope, behind @ ..] = rest
+        && ["GLOBAL", "SESSION", "LOCAL"].iter().any(|word| scope.is(word))
+    {
+        rest = behind;
     }
-    let Some(place) = rest.iter().position(|p| p.is("=") || p.is(":=")) else { return Command::Noise };
+    let mut sides = rest.splitn(2, |p| p.is("=") || p.is(":="));
+    let (Some(name), Some(value)) = (sides.next(), sides.next()) else { return Command::Noise };
     // Word by word: what stands between them may be a comment.
-    let name: String = rest[..place].iter().map(|piece| piece.raw).collect();
+    let name: String = name.iter().map(|piece| piece.raw).collect();
     let name = name.trim_start_matches('@').trim_matches('`').trim_start_matches("global.").to_ascii_lowercase();
     let ours = ["mysql-", "admin-", "switchboard-", "ldap-"].iter().any(|kind| name.starts_with(kind));
     if !ours {
         // SET NAMES, SET autocommit, SET sql_mode … : the session has none of it.
         return Command::Noise;
     }
-    let value = match &rest[place + 1..] {
+    let value = match value {
         [one] => one.plain(),
         several => several.first().and_then(|p| statement.get(p.start..)).unwrap_or_default().trim().to_owned(),
     };
@@ -261,17 +271,17 @@ const CHECKSUMS: [(&str, &str); 10] = [
 ];
 
 fn read_checksum(rest: &[Piece<'_>]) -> Option<Command> {
-    let first = rest.first()?;
+    let (first, behind) = rest.split_first()?;
     let disk = first.is("DISK");
-    let rest = if disk || first.is("MEMORY") || first.is("MEM") { &rest[1..] } else { rest };
+    let rest = if disk || first.is("MEMORY") || first.is("MEM") { behind } else { rest };
     let rest = rest.split_first().filter(|(word, _)| word.is("MYSQL")).map(|(_, rest)| rest)?;
     let (_, table) = CHECKSUMS.iter().find(|(words, _)| are(rest, words))?;
     Some(Command::Checksum(Checksum { disk, table }))
 }
 
 fn read_truncate(all: &[Piece<'_>]) -> Option<Command> {
-    let rest = if all.get(1)?.is("TABLE") { &all[2..] } else { &all[1..] };
-    let rest = if begins(rest, "STATS .") { &rest[2..] } else { rest };
+    let rest = if all.get(1)?.is("TABLE") { all.get(2..)? } else { all.get(1..)? };
+    let rest = if begins(rest, "STATS .") { rest.get(2..)? } else { rest };
     match rest {
         [table] => {
             let digests = ["stats_mysql_query_digest", "stats_mysql_query_digest_reset"];

@@ -1,4 +1,7 @@
-//! PROXYSQL … and KILL: orders to the control thread.
+//! PROXYSQL … and KILL: orders to the control thread, and the answers to the client.
+//!
+//! The orders are [`crate::admin::orders`]'. Commands that do nothing here are answered with OK and a warning that says
+//! why. Whether the client may give them was checked before, in `rights`.
 
 use super::Operation;
 use crate::admin::desk::{Desk, DeskError};

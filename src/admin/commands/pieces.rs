@@ -1,4 +1,7 @@
-//! A statement cut into words, numbers and texts, which commands are read from. What a command is, is [`super::read`]'s to say.
+//! A statement cut into words, numbers and texts, from which commands are read.
+//!
+//! It uses the lexer of the traffic's statements, and takes the content of executable comments for code, as connectors
+//! mean it. What a command is, is decided by [`super::read`].
 
 use crate::admin::dialect;
 use crate::sql::lexer::{Lexer, TokenKind};

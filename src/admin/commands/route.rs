@@ -1,4 +1,7 @@
-//! EXPLAIN ROUTE: where a statement would go by the configuration in effect, and why. Runs nothing.
+//! EXPLAIN ROUTE: where a statement would go by the configuration in effect, and why, one row for each fact.
+//!
+//! [`crate::rules::explain`] finds the facts; the servers that take nothing new are added here. It runs nothing, and
+//! knows no client's session: an open transaction or a pin may keep a session elsewhere.
 
 use crate::admin::desk::Desk;
 use crate::admin::wire::Answer;

@@ -1,4 +1,7 @@
 //! SHOW and DESCRIBE: MySQL's words for what SQLite is asked by SELECT.
+//!
+//! [`super::read`] calls it for such a statement; most forms become a SELECT over the port's own tables, which the
+//! engine runs under the client's rights. A form that is not known here goes to SQLite as it is, which refuses it.
 
 use super::pieces::{Piece, begins};
 use crate::admin::functions::SYSTEM_VARIABLES;
@@ -32,22 +35,24 @@ pub fn quoted(text: &str) -> String {
 
 /// Reads a SHOW; none if it is none that is known.
 pub(super) fn read(statement: &str, all: &[Piece<'_>]) -> Option<Show> {
-    if !all[0].is("SHOW") {
-        return table_name(&all[1..]).map(|(schema, name)| Show::Columns(schema, name));
+    let (verb, mut rest) = all.split_first()?;
+    if !verb.is("SHOW") {
+        return table_name(rest).map(|(schema, name)| Show::Columns(schema, name));
     }
-    let mut rest = &all[1..];
-    while rest.first().is_some_and(|p| ["FULL", "EXTENDED", "GLOBAL", "ALL", "SESSION"].iter().any(|w| p.is(w))) {
-        rest = &rest[1..];
+    while let [word, behind @ ..] = rest
+        && ["FULL", "EXTENDED", "GLOBAL", "ALL", "SESSION"].iter().any(|known| word.is(known))
+    {
+        rest = behind;
     }
     let full = all.get(1).is_some_and(|p| p.is("FULL"));
-    let head = rest.first()?;
+    let (head, behind) = rest.split_first()?;
     Some(match head.text.as_str() {
-        "TABLES" => return tables(&rest[1..]),
+        "TABLES" => return tables(behind),
         "DATABASES" | "SCHEMAS" => Show::Select("PRAGMA database_list".to_owned()),
         "CREATE" if begins(rest, "CREATE TABLE") => {
-            table_name(&rest[2..]).map(|(schema, name)| Show::CreateTable(schema, name))?
+            table_name(behind.get(1..)?).map(|(schema, name)| Show::CreateTable(schema, name))?
         }
-        "COLUMNS" | "FIELDS" => table_name(&rest[2..]).map(|(schema, name)| Show::Columns(schema, name))?,
+        "COLUMNS" | "FIELDS" => table_name(behind.get(1..)?).map(|(schema, name)| Show::Columns(schema, name))?,
         "PROCESSLIST" if full => Show::Select("SELECT * FROM stats.stats_mysql_processlist".to_owned()),
         "PROCESSLIST" => Show::Select(PROCESSLIST.to_owned()),
         "VARIABLES" => Show::Select(variables(statement, rest)),
@@ -132,17 +137,18 @@ fn status(statement: &str, rest: &[Piece<'_>]) -> String {
 
 /// SHOW MYSQL …, SHOW ADMIN …
 fn of_kind(statement: &str, rest: &[Piece<'_>]) -> Option<Show> {
-    let [kind, what, ..] = rest else { return None };
+    let (kind, behind) = rest.split_first()?;
+    let what = behind.first()?;
     let kind = kind.text.to_ascii_lowercase();
     Some(Show::Select(match what.text.as_str() {
         "VARIABLES" => {
-            let condition = condition(statement, &rest[1..]).replacen(" WHERE ", " AND ", 1);
+            let condition = condition(statement, behind).replacen(" WHERE ", " AND ", 1);
             format!(
                 "SELECT * FROM (SELECT variable_name AS Variable_name, {VALUE} AS Value \
                  FROM main.global_variables) WHERE Variable_name LIKE '{kind}-%'{condition} ORDER BY 1"
             )
         }
-        "STATUS" if kind == "mysql" => status(statement, &rest[1..]),
+        "STATUS" if kind == "mysql" => status(statement, behind),
         "USERS" if kind == "mysql" => "SELECT * FROM main.mysql_users ORDER BY username".to_owned(),
         "SERVERS" if kind == "mysql" => {
             "SELECT * FROM main.mysql_servers ORDER BY hostgroup_id, hostname, port".to_owned()

@@ -1,4 +1,8 @@
-//! `mysql_hostgroup_attributes` is `[hostgroup.attributes]`: a hostgroup that has that table has a row.
+//! The table `mysql_hostgroup_attributes`. Its rows are the tables `[hostgroup.attributes]` of the configuration: a
+//! hostgroup that has such a table has a row.
+//!
+//! [`super::servers`] makes the hostgroups themselves, and has done so when rows are brought onto a text here. A row
+//! for a hostgroup that does not exist is refused. What the values mean is checked by the loader.
 
 use super::book::{Book, Place, int_of, set};
 use super::codec::{Absent, Field, Kind, Substitution};
@@ -47,9 +51,11 @@ fn id_of(table: &dyn TableLike, book: &Book) -> i64 {
 
 fn row_of(table: &dyn TableLike, book: &Book) -> Option<Vec<Sql>> {
     let attributes = table.get(KEY)?.as_table_like()?;
-    let mut row: Vec<Sql> = FIELDS.iter().map(|field| field.read(attributes, book)).collect();
-    row[0] = Sql::Integer(id_of(table, book));
-    Some(row)
+    let read = |field: &Field| match field.column {
+        "hostgroup_id" => Sql::Integer(id_of(table, book)),
+        _ => field.read(attributes, book),
+    };
+    Some(FIELDS.iter().map(read).collect())
 }
 
 /// The rows of a text.

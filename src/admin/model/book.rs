@@ -1,4 +1,7 @@
 //! The configuration's texts, opened for reading and for changes that leave everything else as it is.
+//!
+//! The other files of this model read entries of a [`Book`] and change single keys; comments, order and blanks stay,
+//! and a text that nobody changed stays the same byte by byte. It writes no file and judges no value.
 
 use crate::auth::Secret;
 use crate::config::{Document, value_of};

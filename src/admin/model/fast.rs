@@ -1,4 +1,7 @@
-//! `mysql_query_rules_fast_routing` is `[[fast_route]]`.
+//! The table `mysql_query_rules_fast_routing`. Its rows are the entries `[[fast_route]]` of the configuration.
+//!
+//! It reads rows out of a [`Book`], and brings changed rows onto it. Whether a hostgroup exists is checked by the
+//! loader over the text that comes out.
 
 use super::book::{Book, Place, all_same, int_of, literal, set, text_of};
 use super::codec::{Absent, Field, Kind, Substitution};

@@ -1,4 +1,8 @@
-//! Two people at once: what was edited here, and what took effect meanwhile, brought together row by row.
+//! Two people at once: rows that were edited here, and rows that took effect meanwhile, brought together.
+//!
+//! [`super::super::desk`] calls it when another version took effect. Rows are compared one by one under their keys; a
+//! row that both sides changed stays as it was edited here, and is reported as a conflict. It knows rows only, no
+//! texts.
 
 use super::book::{same, text_of};
 use super::rows::Rows;

@@ -25,8 +25,10 @@ use crate::rules::Role;
 use book::{Book, int_of, text_of};
 use codec::Field;
 pub use kept::KEPT_TABLES;
+#[cfg(test)]
 use rows::column;
 pub use rows::{ModelError, Rows, Tables};
+use rows::{cell, value};
 use rusqlite::types::Value as Sql;
 use toml_edit::TableLike;
 
@@ -174,13 +176,13 @@ pub fn row_of(fault: &Fault, documents: &[Document], secrets: &[(String, Secret)
     let sections = fault.reason.strip_prefix('[').filter(|rest| !rest.starts_with('['));
     let attributes = fault.reason.starts_with(attributes::SECTION);
     let Some((_, key, table)) = nearest.filter(|_| sections.is_none() || attributes) else { return plain() };
-    let field = |fields: &[Field], place: usize| fields[place].read(table, &book);
+    let first = |fields: &[Field]| fields.first().map_or(Sql::Null, |field| field.read(table, &book));
     let number = |value: Sql| int_of(&value).unwrap_or_default();
     let row = match key {
-        "rule" => format!("mysql_query_rules rule_id={}", number(field(rules::RULE, 0))),
-        "user" => format!("mysql_users username='{}'", text_of(&field(users::USER, 0)).unwrap_or_default()),
-        "hostgroup" if attributes => attributes::label(&[field(servers::HOSTGROUP, 0)]),
-        "hostgroup" => format!("switchboard_hostgroups hostgroup_id={}", number(field(servers::HOSTGROUP, 0))),
+        "rule" => format!("mysql_query_rules rule_id={}", number(first(rules::RULE))),
+        "user" => format!("mysql_users username='{}'", text_of(&first(users::USER)).unwrap_or_default()),
+        "hostgroup" if attributes => attributes::label(&[first(servers::HOSTGROUP)]),
+        "hostgroup" => format!("switchboard_hostgroups hostgroup_id={}", number(first(servers::HOSTGROUP))),
         "backend" => servers::label(table, &book),
         server_tls::KEY => server_tls::label(table, &book),
         "fast_route" => fast::label(table, &book),
@@ -203,17 +205,17 @@ pub fn idle(tables: &Tables, unit: Unit, most: usize) -> Vec<String> {
     };
     match unit {
         Unit::Rules => look("mysql_query_rules", rules::RULE, &|row| {
-            format!("mysql_query_rules rule_id={}:", int_of(&row[0]).unwrap_or_default())
+            format!("mysql_query_rules rule_id={}:", int_of(cell(row, 0)).unwrap_or_default())
         }),
         Unit::Users => look("mysql_users", users::USER, &|row| {
-            format!("mysql_users username='{}':", text_of(&row[0]).unwrap_or_default())
+            format!("mysql_users username='{}':", text_of(cell(row, 0)).unwrap_or_default())
         }),
         Unit::Servers => {
             look("mysql_servers", servers::SERVER, &|row| format!("{}:", servers::server_label(row)));
             look(server_tls::TABLE, server_tls::FIELDS, &|row| format!("{}:", server_tls::row_label(row)));
             look(attributes::TABLE, attributes::FIELDS, &|row| format!("{}:", attributes::label(row)));
             let pairs = tables.get("mysql_replication_hostgroups").into_iter().flatten();
-            if pairs.into_iter().any(|pair| !servers::PAIR[0].is_absent(&pair[2])) && out.len() < most {
+            if pairs.into_iter().any(|pair| !servers::PAIR[0].is_absent(cell(pair, 2))) && out.len() < most {
                 out.push(servers::NOT_MOVED.to_owned());
             }
         }

@@ -1,4 +1,8 @@
-//! Rows of tables, and what is said of one that cannot be brought onto a text.
+//! The types of rows and tables that the files of this model exchange, access to a row's columns, and the error that
+//! names a row.
+//!
+//! Rows are values in the order of their table's columns. Nothing here knows what a column means; [`super::codec`]
+//! does.
 
 use super::codec::Field;
 use rusqlite::types::Value as Sql;
@@ -32,7 +36,20 @@ impl ModelError {
     }
 }
 
+const NULL: &Sql = &Sql::Null;
+
+/// The value at a place of a row; NULL where the row is shorter, which one of its table never is.
+pub(super) fn cell(row: &[Sql], at: usize) -> &Sql {
+    row.get(at).unwrap_or(NULL)
+}
+
+/// The value of a column; NULL where the table has no such column.
+pub(super) fn value<'a>(fields: &[Field], row: &'a [Sql], column: &str) -> &'a Sql {
+    fields.iter().zip(row).find(|(field, _)| field.column == column).map_or(NULL, |(_, value)| value)
+}
+
 /// A column's place among its table's.
+#[cfg(test)]
 pub(super) fn column(fields: &[Field], name: &str) -> usize {
     fields.iter().position(|field| field.column == name).unwrap_or(0)
 }

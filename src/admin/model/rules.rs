@@ -1,8 +1,12 @@
-//! `mysql_query_rules` and `switchboard_rules` are `[[rule]]`; `switchboard_tables` is `[[table]]`.
+//! The tables `mysql_query_rules` and `switchboard_rules`, whose rows are together the entries `[[rule]]`, and
+//! `switchboard_tables`, whose rows are the entries `[[table]]`.
+//!
+//! Columns that ProxySQL does not have are in the second table. It reads rows out of a [`Book`], and brings changed
+//! rows onto it. Whether a rule makes sense is checked by the loader over the text that comes out.
 
 use super::book::{Book, Place, all_same, int_of, same, set, text_of};
 use super::codec::{Absent, Field, Kind, Substitution};
-use super::{ModelError, Rows, Tables, column};
+use super::{ModelError, Rows, Tables, cell, value};
 use rusqlite::types::Value as Sql;
 use std::collections::BTreeMap;
 use toml_edit::{Array, Item, Table, TableLike, Value};
@@ -11,7 +15,7 @@ use Absent::{Int, Null, Text};
 
 /// The columns of `mysql_query_rules`.
 pub const RULE: &[Field] = &[
-    Field::new("rule_id", Kind::Int, Int(0)),
+    RULE_ID,
     Field::new("active", Kind::Flag, Int(1)),
     Field::new("username", Kind::Text, Null),
     Field::new("schemaname", Kind::Text, Null),
@@ -60,6 +64,8 @@ pub const OURS: &[Field] = &[
     Field::new("destination_hostgroups", Kind::Special, Null),
 ];
 
+const RULE_ID: Field = Field::new("rule_id", Kind::Int, Int(0));
+
 const TABLE_UNIT: Field = Field::new("unit", Kind::Text, Text("datetime"));
 
 /// The rows of a text.
@@ -67,7 +73,7 @@ pub fn project(book: &Book, tables: &mut Tables) {
     let (mut rules, mut ours) = (Rows::new(), Rows::new());
     for (_, table) in book.entries("rule") {
         let (row, own) = rows_of(table, book);
-        if own[1..].iter().any(|value| *value != Sql::Null) {
+        if behind_id(&own).iter().any(|value| *value != Sql::Null) {
             ours.push(own);
         }
         rules.push(row);
@@ -88,11 +94,17 @@ pub fn project(book: &Book, tables: &mut Tables) {
 /// An entry's rows in `mysql_query_rules` and in `switchboard_rules`.
 fn rows_of(table: &dyn TableLike, book: &Book) -> (Vec<Sql>, Vec<Sql>) {
     let (first, list) = destinations(table, book);
-    let mut row: Vec<Sql> = RULE.iter().map(|field| field.read(table, book)).collect();
-    row[column(RULE, "destination_hostgroup")] = first;
-    let mut own: Vec<Sql> = OURS.iter().map(|field| field.read(table, book)).collect();
-    own[column(OURS, "destination_hostgroups")] = list;
-    (row, own)
+    let read = |field: &Field| match field.column {
+        "destination_hostgroup" => first.clone(),
+        "destination_hostgroups" => list.clone(),
+        _ => field.read(table, book),
+    };
+    (RULE.iter().map(read).collect(), OURS.iter().map(read).collect())
+}
+
+/// What a row of `switchboard_rules` says: all of it but the rule's number.
+fn behind_id(own: &[Sql]) -> &[Sql] {
+    own.get(1..).unwrap_or_default()
 }
 
 /// The first destination, and the list where there is one.
@@ -142,7 +154,7 @@ pub fn apply(book: &mut Book, wanted: &Tables, said: &Tables) -> Result<(), Mode
     let (own_said, said) = (by_id(said, "switchboard_rules"), by_id(said, "mysql_query_rules"));
     let present: Vec<(Place, i64)> = book
         .entries("rule")
-        .map(|(place, table)| (place, int_of(&RULE[0].read(table, book)).unwrap_or_default()))
+        .map(|(place, table)| (place, int_of(&RULE_ID.read(table, book)).unwrap_or_default()))
         .collect();
     let mut gone = Vec::new();
     let blank = [Sql::Null, Sql::Null, Sql::Null, Sql::Null, Sql::Null, Sql::Null, Sql::Null, Sql::Null].to_vec();
@@ -153,7 +165,7 @@ pub fn apply(book: &mut Book, wanted: &Tables, said: &Tables) -> Result<(), Mode
             continue;
         };
         let own = ours.remove(&id).unwrap_or(&blank);
-        let alike = |was: &[Sql], own_was: &[Sql]| all_same(was, row) && all_same(&own_was[1..], &own[1..]);
+        let alike = |was: &[Sql], own_was: &[Sql]| all_same(was, row) && all_same(behind_id(own_was), behind_id(own));
         if said.get(&id).is_some_and(|was| alike(was, own_said.get(&id).unwrap_or(&&blank))) {
             continue;
         }
@@ -196,7 +208,7 @@ fn write_rule(book: &Book, table: &mut Table, row: &[Sql], own: &[Sql]) -> Resul
     }
     let (first, list) = destinations(table, book);
     let (want_first, want_list) =
-        (&row[column(RULE, "destination_hostgroup")], &own[column(OURS, "destination_hostgroups")]);
+        (value(RULE, row, "destination_hostgroup"), value(OURS, own, "destination_hostgroups"));
     if !same(&list, want_list) && *want_list != Sql::Null {
         table.remove("destination_hostgroup");
         let mut numbers = Array::new();
@@ -246,20 +258,20 @@ fn apply_tables(book: &mut Book, wanted: &Rows) -> Result<(), ModelError> {
             gone.push(place);
             continue;
         };
-        let changed = !same(&Sql::Text(columns.clone()), &row[1]) || !same(&unit, &row[2]);
+        let changed = !same(&Sql::Text(columns.clone()), cell(row, 1)) || !same(&unit, cell(row, 2));
         if !changed {
             continue;
         }
         if let Some(table) = book.entry("table", place) {
             write(table, row, &columns);
-            set_unit(table, &row[2]);
+            set_unit(table, cell(row, 2));
         }
     }
     for (known, row) in missing {
         let mut table = Table::new();
         set(&mut table, "name", super::book::literal(&known));
         write(&mut table, row, "");
-        set_unit(&mut table, &row[2]);
+        set_unit(&mut table, cell(row, 2));
         book.add("table", table);
     }
     book.remove("table", gone);

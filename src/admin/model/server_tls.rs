@@ -1,4 +1,7 @@
-//! `mysql_servers_ssl_params` is `[[server_tls]]`.
+//! The table `mysql_servers_ssl_params`. Its rows are the entries `[[server_tls]]` of the configuration.
+//!
+//! It reads rows out of a [`Book`], and brings changed rows onto it; rows are told apart by host, port and user. It
+//! opens no certificate: the loader does, over the text that comes out.
 
 use super::book::{Book, Place, all_same, int_of, literal, set, text_of};
 use super::codec::{Absent, Field, Kind, Substitution};
@@ -41,10 +44,13 @@ fn name_of(row: &[Sql]) -> Name {
 }
 
 fn row_of(table: &dyn TableLike, book: &Book) -> Vec<Sql> {
-    let mut row: Vec<Sql> = FIELDS.iter().map(|field| field.read(table, book)).collect();
     let (host, port) = place_of(table, book);
-    (row[0], row[1]) = (Sql::Text(host), Sql::Integer(port));
-    row
+    let read = |field: &Field| match field.column {
+        "hostname" => Sql::Text(host.clone()),
+        "port" => Sql::Integer(port),
+        _ => field.read(table, book),
+    };
+    FIELDS.iter().map(read).collect()
 }
 
 /// How a row is named in an error.

@@ -6,7 +6,7 @@
 
 use super::book::{Book, Place, int_of, literal, same, set, text_of};
 use super::codec::{Absent, Field, Kind, Substitution};
-use super::{ModelError, Rows, Tables, column};
+use super::{ModelError, Rows, Tables, cell, value};
 use crate::backend::connect::Address;
 use crate::config::address_of;
 use rusqlite::types::Value as Sql;
@@ -32,8 +32,8 @@ pub const SERVER: &[Field] = &[
 ];
 
 /// The columns of `switchboard_hostgroups`.
-pub const HOSTGROUP: &[Field] = &[
-    Field { column: "hostgroup_id", key: "id", kind: Kind::Int, absent: Int(0) },
+pub const HOSTGROUP: &[Field; 7] = &[
+    HOSTGROUP_ID,
     Field::new("name", Kind::Text, Text("")),
     Field::new("role", Kind::Raw, Text("reader")),
     Field { column: "writer_hostgroup", key: "writer", kind: Kind::Int, absent: Null },
@@ -41,6 +41,11 @@ pub const HOSTGROUP: &[Field] = &[
     Field::new("policy", Kind::Raw, Text("least_outstanding")),
     Field::new("check_read_only", Kind::Flag, Null),
 ];
+
+const HOSTGROUP_ID: Field = Field { column: "hostgroup_id", key: "id", kind: Kind::Int, absent: Int(0) };
+
+/// A row of `switchboard_hostgroups`.
+type Group = [Sql; HOSTGROUP.len()];
 
 /// What a pair of replication hostgroups says beside its numbers; kept with the readers.
 pub const PAIR: [Field; 2] =
@@ -64,11 +69,12 @@ pub fn project(book: &Book, tables: &mut Tables) {
     tables.insert("mysql_servers", servers);
     let (mut pairs, mut groups) = (Rows::new(), Rows::new());
     for (_, table) in book.entries("hostgroup") {
-        let row: Vec<Sql> = HOSTGROUP.iter().map(|field| field.read(table, book)).collect();
-        if row[3] != Sql::Null {
-            pairs.push(vec![row[3].clone(), row[0].clone(), PAIR[0].read(table, book), PAIR[1].read(table, book)]);
+        let row: Group = HOSTGROUP.each_ref().map(|field| field.read(table, book));
+        let [id, _, _, writer, ..] = &row;
+        if *writer != Sql::Null {
+            pairs.push(vec![writer.clone(), id.clone(), PAIR[0].read(table, book), PAIR[1].read(table, book)]);
         }
-        groups.push(row);
+        groups.push(row.into());
     }
     tables.insert("mysql_replication_hostgroups", pairs);
     tables.insert("switchboard_hostgroups", groups);
@@ -118,13 +124,15 @@ pub(super) fn address_text(host: &str, port: i64) -> String {
 
 fn server_row(table: &dyn TableLike, book: &Book, hostgroup: i64) -> Vec<Sql> {
     let (host, port) = place_of(table, book);
-    let mut row: Vec<Sql> = SERVER.iter().map(|field| field.read(table, book)).collect();
-    row[0] = Sql::Integer(hostgroup);
-    row[1] = Sql::Text(host);
-    row[2] = Sql::Integer(port);
-    row[column(SERVER, "status")] = Sql::Text(status_of(table, book).to_owned());
-    row[column(SERVER, "use_ssl")] = Sql::Integer(uses_tls(table).into());
-    row
+    let read = |field: &Field| match field.column {
+        "hostgroup_id" => Sql::Integer(hostgroup),
+        "hostname" => Sql::Text(host.clone()),
+        "port" => Sql::Integer(port),
+        "status" => Sql::Text(status_of(table, book).to_owned()),
+        "use_ssl" => Sql::Integer(uses_tls(table).into()),
+        _ => field.read(table, book),
+    };
+    SERVER.iter().map(read).collect()
 }
 
 fn status_of(table: &dyn TableLike, book: &Book) -> &'static str {
@@ -143,7 +151,12 @@ fn uses_tls(table: &dyn TableLike) -> bool {
 type Key = (String, i64);
 
 fn key_of(row: &[Sql]) -> Key {
-    (text_of(&row[1]).unwrap_or_default(), int_of(&row[2]).unwrap_or_default())
+    (text_of(cell(row, 1)).unwrap_or_default(), int_of(cell(row, 2)).unwrap_or_default())
+}
+
+/// The hostgroup of a row, which is the first column of all these tables.
+fn hostgroup_of(row: &[Sql]) -> Option<i64> {
+    int_of(cell(row, 0))
 }
 
 /// Brings the rows onto the text.
@@ -173,14 +186,14 @@ pub fn apply(book: &mut Book, wanted: &Tables) -> Result<(), ModelError> {
         let left = by_place.entry(key).or_default();
         // The rows of this entry that are still there, and still alike: the first says what they all are.
         let mine: Vec<&Vec<Sql>> =
-            left.iter().filter(|r| here.contains(&int_of(&r[0]).unwrap_or(-1))).copied().collect();
+            left.iter().filter(|r| here.contains(&hostgroup_of(r).unwrap_or(-1))).copied().collect();
         let Some(first) = mine.first() else {
             gone.push(place);
             continue;
         };
-        let alike = |row: &&Vec<Sql>| row[3..].iter().zip(&first[3..]).all(|(a, b)| same(a, b));
-        let stay: Vec<i64> = mine.iter().filter(|r| alike(r)).filter_map(|r| int_of(&r[0])).collect();
-        left.retain(|row| !stay.contains(&int_of(&row[0]).unwrap_or(-1)));
+        let alike = |row: &&Vec<Sql>| row.iter().zip(*first).skip(3).all(|(a, b)| same(a, b));
+        let stay: Vec<i64> = mine.iter().filter(|r| alike(r)).filter_map(|r| hostgroup_of(r)).collect();
+        left.retain(|row| !stay.contains(&hostgroup_of(row).unwrap_or(-1)));
         let kept: Vec<i64> = here.iter().copied().filter(|id| stay.contains(id)).collect();
         book.revise("backend", place, |book, table| {
             write_server(book, table, first).map_err(|reason| server_error(first, reason))?;
@@ -195,10 +208,10 @@ pub fn apply(book: &mut Book, wanted: &Tables) -> Result<(), ModelError> {
             // A server that is known already keeps what no column says: its TLS, its zone.
             let mut table = models.get(&key).cloned().unwrap_or_default();
             if !models.contains_key(&key) {
-                set_hostgroups(&mut table, &[int_of(&row[0]).unwrap_or_default()]);
+                set_hostgroups(&mut table, &[hostgroup_of(row).unwrap_or_default()]);
                 set(&mut table, "address", literal(&address_text(&key.0, key.1)));
             }
-            set_hostgroups(&mut table, &[int_of(&row[0]).unwrap_or_default()]);
+            set_hostgroups(&mut table, &[hostgroup_of(row).unwrap_or_default()]);
             write_server(book, &mut table, row).map_err(|reason| server_error(row, reason))?;
             book.add("backend", table);
         }
@@ -220,7 +233,7 @@ pub fn label(table: &dyn TableLike, book: &Book) -> String {
 /// How a row of `mysql_servers` is named in an error.
 pub fn server_label(row: &[Sql]) -> String {
     let (host, port) = key_of(row);
-    format!("mysql_servers hostgroup_id={} hostname='{host}' port={port}", int_of(&row[0]).unwrap_or_default())
+    format!("mysql_servers hostgroup_id={} hostname='{host}' port={port}", hostgroup_of(row).unwrap_or_default())
 }
 
 fn set_hostgroups(table: &mut Table, ids: &[i64]) {
@@ -241,7 +254,7 @@ fn write_server(book: &Book, table: &mut Table, row: &[Sql]) -> Result<(), Strin
     for (field, value) in SERVER.iter().zip(row) {
         field.write(table, value, &Substitution(book))?;
     }
-    let status = text_of(&row[column(SERVER, "status")]).unwrap_or_default().to_ascii_uppercase();
+    let status = text_of(value(SERVER, row, "status")).unwrap_or_default().to_ascii_uppercase();
     if status_of(table, book) != status {
         match STATUS.iter().find(|(_, theirs)| *theirs == status) {
             Some(("online", _)) => {
@@ -251,7 +264,7 @@ fn write_server(book: &Book, table: &mut Table, row: &[Sql]) -> Result<(), Strin
             None => return Err(format!("status: `{status}` is what the router finds out, not what it is told")),
         }
     }
-    let tls = int_of(&row[column(SERVER, "use_ssl")]).unwrap_or_default() != 0;
+    let tls = int_of(value(SERVER, row, "use_ssl")).unwrap_or_default() != 0;
     if uses_tls(table) != tls {
         if tls {
             set(table, "tls", Value::from("required"));
@@ -274,8 +287,11 @@ fn not_both(pairs: &[(i64, i64)]) -> Result<(), ModelError> {
 }
 
 fn apply_hostgroups(book: &mut Book, groups: &Rows, pairs: &Rows, servers: &Rows) -> Result<(), ModelError> {
-    let mut wanted: BTreeMap<i64, Vec<Sql>> =
-        groups.iter().map(|row| (int_of(&row[0]).unwrap_or_default(), row.clone())).collect();
+    let group = |row: &Vec<Sql>| -> (i64, Group) {
+        let row: Group = std::array::from_fn(|at| cell(row, at).clone());
+        (hostgroup_of(&row).unwrap_or_default(), row)
+    };
+    let mut wanted: BTreeMap<i64, Group> = groups.iter().map(group).collect();
     let defaults: BTreeSet<i64> = book
         .entries("user")
         .filter_map(|(_, table)| Field::new("default_hostgroup", Kind::Int, Null).read(table, book).as_integer())
@@ -283,43 +299,42 @@ fn apply_hostgroups(book: &mut Book, groups: &Rows, pairs: &Rows, servers: &Rows
     let new = |id: i64| {
         let role = if defaults.contains(&id) { "writer" } else { "reader" };
         let text = |t: &str| Sql::Text(t.to_owned());
-        vec![Sql::Integer(id), text(""), text(role), Sql::Null, Sql::Null, text("least_outstanding"), Sql::Null]
+        [Sql::Integer(id), text(""), text(role), Sql::Null, Sql::Null, text("least_outstanding"), Sql::Null]
     };
     let mut before = Tables::new();
     project(book, &mut before);
     let known_pairs = before.remove("mysql_replication_hostgroups").unwrap_or_default();
-    let pair = |row: &Vec<Sql>| (int_of(&row[0]).unwrap_or_default(), int_of(&row[1]).unwrap_or_default());
+    let pair = |row: &Vec<Sql>| (hostgroup_of(row).unwrap_or_default(), int_of(cell(row, 1)).unwrap_or_default());
     not_both(&pairs.iter().map(pair).collect::<Vec<_>>())?;
     let has = |list: &Rows, one: &Vec<Sql>| list.iter().any(|row| pair(row) == pair(one));
     for row in known_pairs.iter().filter(|row| !has(pairs, row)) {
-        if let Some(reader) = wanted.get_mut(&pair(row).1)
-            && same(&reader[3], &row[0])
+        if let Some([_, _, _, writer, ..]) = wanted.get_mut(&pair(row).1)
+            && same(writer, cell(row, 0))
         {
-            reader[3] = Sql::Null;
+            *writer = Sql::Null;
         }
     }
     for row in pairs.iter().filter(|row| !has(&known_pairs, row)) {
         let (writer, reader) = pair(row);
-        let head = wanted.entry(writer).or_insert_with(|| new(writer));
-        head[2] = Sql::Text("writer".to_owned());
-        head[3] = Sql::Null;
-        let tail = wanted.entry(reader).or_insert_with(|| new(reader));
-        tail[2] = Sql::Text("reader".to_owned());
-        tail[3] = Sql::Integer(writer);
+        let [_, _, role, above, ..] = wanted.entry(writer).or_insert_with(|| new(writer));
+        (*role, *above) = (Sql::Text("writer".to_owned()), Sql::Null);
+        let [_, _, role, above, ..] = wanted.entry(reader).or_insert_with(|| new(reader));
+        (*role, *above) = (Sql::Text("reader".to_owned()), Sql::Integer(writer));
     }
-    for id in servers.iter().filter_map(|row| int_of(&row[0])) {
+    for id in servers.iter().filter_map(|row| hostgroup_of(row)) {
         wanted.entry(id).or_insert_with(|| new(id));
     }
     let said: BTreeMap<i64, &Vec<Sql>> = pairs.iter().map(|row| (pair(row).1, row)).collect();
-    let write = |book: &Book, table: &mut Table, row: &[Sql]| -> Result<(), ModelError> {
-        let id = int_of(&row[0]).unwrap_or_default();
+    let write = |book: &Book, table: &mut Table, row: &Group| -> Result<(), ModelError> {
+        let [id, _, role, ..] = row;
+        let id = int_of(id).unwrap_or_default();
         if !table.contains_key("id") {
             set(table, "id", Value::from(id));
         }
         if !table.contains_key("role") {
-            set(table, "role", Value::from(text_of(&row[2]).unwrap_or_default()));
+            set(table, "role", Value::from(text_of(role).unwrap_or_default()));
         }
-        let extra = said.get(&id).map(|pair| &pair[2..4]).unwrap_or_default();
+        let extra = said.get(&id).and_then(|pair| pair.get(2..)).unwrap_or_default();
         let fields = HOSTGROUP.iter().zip(row).skip(1).chain(PAIR.iter().zip(extra));
         for (field, value) in fields {
             let kept_role = field.column == "role" && same(&field.read(table, book), value);
@@ -332,7 +347,7 @@ fn apply_hostgroups(book: &mut Book, groups: &Rows, pairs: &Rows, servers: &Rows
     };
     let present: Vec<(Place, i64)> = book
         .entries("hostgroup")
-        .map(|(place, t)| (place, HOSTGROUP[0].read(t, book).as_integer().unwrap_or_default()))
+        .map(|(place, t)| (place, HOSTGROUP_ID.read(t, book).as_integer().unwrap_or_default()))
         .collect();
     let mut gone = Vec::new();
     for (place, id) in present {

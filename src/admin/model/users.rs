@@ -1,8 +1,11 @@
-//! `mysql_users` is `[[user]]`. A password is shown as a hash or as where it comes from, never in clear.
+//! The table `mysql_users`. Its rows are the entries `[[user]]` of the configuration.
+//!
+//! A password is shown as a hash or as where it comes from, never in clear; [`Vault`] has those that a statement
+//! brought. It reads rows out of a [`Book`], and brings changed rows onto it. Two rows for one name are refused.
 
 use super::book::{Book, Place, int_of, literal, set, text_of};
 use super::codec::{Absent, Field, Kind, Substitution};
-use super::{ModelError, Rows, Tables, column};
+use super::{ModelError, Rows, Tables, value};
 use crate::admin::vault::{FROM_ENV, FROM_FILE, Vault};
 use rusqlite::types::Value as Sql;
 use std::collections::BTreeMap;
@@ -12,7 +15,7 @@ use Absent::{Int, Null, Text};
 
 /// The columns of `mysql_users`.
 pub const USER: &[Field] = &[
-    Field::new("username", Kind::Text, Text("")),
+    USERNAME,
     Field::new("password", Kind::Special, Null),
     Field::new("active", Kind::Flag, Int(1)),
     Field { column: "use_ssl", key: "require_tls", kind: Kind::Flag, absent: Int(0) },
@@ -28,6 +31,7 @@ pub const USER: &[Field] = &[
     Field::new("comment", Kind::Text, Text("")),
 ];
 
+const USERNAME: Field = Field::new("username", Kind::Text, Text(""));
 const DEFAULT_HOSTGROUP: Field = Field::new("default_hostgroup", Kind::Int, Null);
 
 /// The keys that give a password.
@@ -37,10 +41,12 @@ const PASSWORD: [&str; 4] = ["password", "password_hash", "password_env", "passw
 pub fn project(book: &Book, vault: &Vault, lowest_writer: i64, tables: &mut Tables) {
     let mut rows = Rows::new();
     for (_, table) in book.entries("user") {
-        let mut row: Vec<Sql> = USER.iter().map(|field| field.read(table, book)).collect();
-        row[column(USER, "password")] = Sql::Text(shown_password(table, book, vault));
-        row[column(USER, "default_hostgroup")] = default_hostgroup(table, book, lowest_writer);
-        rows.push(row);
+        let read = |field: &Field| match field.column {
+            "password" => Sql::Text(shown_password(table, book, vault)),
+            "default_hostgroup" => default_hostgroup(table, book, lowest_writer),
+            _ => field.read(table, book),
+        };
+        rows.push(USER.iter().map(read).collect());
     }
     tables.insert("mysql_users", rows);
 }
@@ -111,7 +117,7 @@ pub fn apply(
     }
     let present: Vec<(Place, String)> = book
         .entries("user")
-        .map(|(place, table)| (place, text_of(&USER[0].read(table, book)).unwrap_or_default()))
+        .map(|(place, table)| (place, text_of(&USERNAME.read(table, book)).unwrap_or_default()))
         .collect();
     let mut gone = Vec::new();
     let write = |book: &Book, table: &mut Table, row: &[Sql], user: &str| {
@@ -143,7 +149,7 @@ fn write_user(
     vault: &Vault,
     (lowest_writer, declared): (i64, &dyn Fn(i64) -> bool),
 ) -> Result<(), String> {
-    let shown = text_of(&row[column(USER, "password")]).unwrap_or_default();
+    let shown = text_of(value(USER, row, "password")).unwrap_or_default();
     let none = !PASSWORD.iter().any(|key| table.contains_key(key));
     if none || shown_password(table, book, vault) != shown {
         write_password(table, &shown, vault);
@@ -151,7 +157,7 @@ fn write_user(
     for (field, value) in USER.iter().zip(row) {
         field.write(table, value, &Substitution(book))?;
     }
-    let wanted = int_of(&row[column(USER, "default_hostgroup")]).unwrap_or_default();
+    let wanted = int_of(value(USER, row, "default_hostgroup")).unwrap_or_default();
     if int_of(&default_hostgroup(table, book, lowest_writer)) != Some(wanted) {
         // 0 is what ProxySQL's column has where nobody says anything.
         if wanted == 0 && !declared(0) {

@@ -1,4 +1,8 @@
-//! `runtime_checksums_values`: whether two routers have the same rows in effect.
+//! Checksums of tables, for `runtime_checksums_values` and CHECKSUM: two routers with the same rows in effect have the
+//! same sums.
+//!
+//! The sums are computed from rows that [`crate::admin::model`] made. Nothing is read or changed here, and the sums are
+//! not meant to equal ProxySQL's.
 
 use crate::admin::history::Entry;
 use crate::admin::model::book::text_of;

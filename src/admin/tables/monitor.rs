@@ -1,4 +1,7 @@
-//! The schema `monitor`: what the checks of the backends found.
+//! The definitions of the tables of the schema `monitor`: what the checks of the backends found.
+//!
+//! [`crate::admin::feed`] gives the rows. Tables of checks that this router does not make are there because tools ask
+//! for them.
 
 use super::Table;
 

@@ -45,9 +45,10 @@ pub fn place_of(backend: &Backend) -> (String, u16) {
 pub fn overlay_health(rows: &mut [Vec<Value>], published: &Published) {
     let snapshot = published.load();
     for row in rows {
-        let (host, port) = (text_of(&row[1]).unwrap_or_default(), int_of(&row[2]).unwrap_or_default());
-        let told = text_of(&row[4]).unwrap_or_default();
-        let id = int_of(&row[0]).and_then(|id| u32::try_from(id).ok());
+        let [id, host, port, _, status, ..] = row.as_mut_slice() else { continue };
+        let (host, port) = (text_of(host).unwrap_or_default(), int_of(port).unwrap_or_default());
+        let told = text_of(status).unwrap_or_default();
+        let id = int_of(id).and_then(|id| u32::try_from(id).ok());
         let Some(hostgroup) = id.and_then(|id| snapshot.topology.hostgroup(id)) else { continue };
         let is_it = |b: &&Arc<Backend>| {
             let place = place_of(b);
@@ -56,7 +57,7 @@ pub fn overlay_health(rows: &mut [Vec<Value>], published: &Published) {
         if let Some(backend) = hostgroup.members.iter().map(|m| &m.backend).find(is_it).filter(|_| told == "ONLINE") {
             // The table's own constraint, ProxySQL's, knows no more words; the pool says which kind of SHUNNED it is.
             let found = if hostgroup.is_held_back(backend) { State::Down } else { backend.health.state() };
-            row[4] = Value::Text(status_word(found).to_owned());
+            *status = Value::Text(status_word(found).to_owned());
         }
     }
 }

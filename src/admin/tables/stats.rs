@@ -1,4 +1,7 @@
-//! The schema `stats`: what the router counts. Filled anew just before a statement that names one of its tables.
+//! The definitions of the tables of the schema `stats`: what the router counts.
+//!
+//! A table is filled anew just before a statement that names it, with rows of [`crate::admin::feed`]. Columns are
+//! ProxySQL's, and figures that only this router has are in tables of their own.
 
 use super::Table;
 

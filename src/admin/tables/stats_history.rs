@@ -1,4 +1,7 @@
-//! The schema `stats_history`: what was counted over time. [`crate::admin::stats_history`] fills it, as time goes by.
+//! The definitions of the tables of the schema `stats_history`: what was counted over time.
+//!
+//! [`crate::admin::stats_history`] fills them as time goes by, and removes what is old. Tables that nothing fills are
+//! there because tools ask for them.
 
 use super::Table;
 use super::stats::pool_columns;

@@ -1,4 +1,8 @@
-//! What ProxySQL has no table for: where routes lead now, which were taken, what was not proven, how fresh servers are.
+//! The rows of tables that ProxySQL does not have: where routes lead now, which were taken, what was not proven, and
+//! how fresh servers are.
+//!
+//! [`super::Seen`] returns them to the admin port. They are put together from the snapshot and the workers' tallies;
+//! nothing is asked of a server.
 
 use crate::admin::tables::servers::place_of;
 use crate::admin::tables::values::{Hash, Row, row};

@@ -1,4 +1,7 @@
-//! What workers hold: idle connections to servers, and statements that clients have prepared. Asked of the workers themselves.
+//! What workers hold: idle connections to servers, and statements that clients have prepared.
+//!
+//! Only a worker can see these, so each is asked, and shows them when it has time
+//! ([`crate::session::worker::display`]). [`super::Seen`] returns the rows to the admin port.
 
 use crate::admin::tables::servers::place_of;
 use crate::admin::tables::values::{Hash, Row, row};

@@ -1,4 +1,7 @@
-//! `stats_mysql_global`: figures of the whole, by ProxySQL's names where it has one.
+//! The figures of `stats_mysql_global`, by ProxySQL's names where it has one.
+//!
+//! They are sums over all workers and backends, read while the traffic goes on, so they need not agree with each other
+//! to the last statement. Names that ProxySQL has and that have no meaning here are 0.
 
 use crate::admin::feed::{Figure, figure};
 use crate::app::view::View;

@@ -1,4 +1,7 @@
-//! Sockets to servers.
+//! Opens a TCP or unix socket to a server, and sets its options.
+//!
+//! A name is resolved anew for each connection, and its addresses are tried one after the other. [`super::sign_in`] is
+//! its only caller, and bounds it by the deadline for the whole sign-in; [`Phase`] says how far it got if that passes.
 
 use super::{Address, Phase, Trouble};
 use crate::net::stream::Plain;

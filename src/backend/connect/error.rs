@@ -1,4 +1,7 @@
-//! Why a server could not be signed in to.
+//! Why a server could not be signed in to: which server, in which phase, and what went wrong.
+//!
+//! [`super::sign_in`] makes these errors. Health checks and the session ask them whether the server is out of reach or
+//! refuses the credentials. Nothing here says what is done about it.
 
 use super::{Address, ServerInfo};
 use crate::auth::client::SignInError;

@@ -1,4 +1,8 @@
-//! The conversation with a server, from its greeting to its OK.
+//! The conversation with a server from its greeting to its OK: capabilities, TLS, and the proof of who we are.
+//!
+//! [`super::dial`] opens the socket, [`crate::auth::client`] answers the server's questions, and this file carries the
+//! packets. It goes on without TLS only where the settings allow it, and it closes a connection whose server says
+//! anything unexpected. It does not try again.
 
 use super::{Address, ConnectError, ConnectOptions, Connected, Phase, ServerInfo, Target, Trouble, dial};
 use crate::auth::Credentials;

@@ -1,4 +1,8 @@
-//! The demo's servers: an SDC master, its replica, and the Aurora stand-in, with the schema in place.
+//! The demo's servers: an SDC master, its replica, and a server that stands in for Aurora, each with the tables in
+//! place.
+//!
+//! [`super::servers`] starts them, and all are gone when the [`Estate`] is dropped. Where MySQL cannot be had, a third
+//! MariaDB stands in, and the estate says why. It loads no data; [`super::load`] does.
 
 use super::DemoError;
 use super::servers::{Engine, LogMark, Options, Server, User};
@@ -26,6 +30,24 @@ pub enum Place {
 impl Place {
     /// All of them.
     pub const ALL: [Place; 3] = [Place::Master, Place::Replica, Place::Aurora];
+
+    /// What belongs to this server, of three things in the order of [`Place::ALL`].
+    pub fn of<T>(self, [master, replica, aurora]: &[T; 3]) -> &T {
+        match self {
+            Place::Master => master,
+            Place::Replica => replica,
+            Place::Aurora => aurora,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn of_mut<T>(self, [master, replica, aurora]: &mut [T; 3]) -> &mut T {
+        match self {
+            Place::Master => master,
+            Place::Replica => replica,
+            Place::Aurora => aurora,
+        }
+    }
 
     /// What people call it.
     pub fn name(self) -> &'static str {

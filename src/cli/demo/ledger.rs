@@ -183,13 +183,13 @@ impl Ledger {
     pub fn seen(&self, place: Place, text: &str) {
         let Some(mark) = Mark::find(text) else { return };
         if let Some(entry) = self.entries().get_mut(mark.0) {
-            entry.seen[place as usize] += 1;
+            *place.of_mut(&mut entry.seen) += 1;
         }
     }
 
     /// True if a statement that was sent after `moment` stands in that server's log.
     pub fn ran_since(&self, place: Place, moment: Duration) -> bool {
-        self.entries().iter().rev().take_while(|entry| entry.sent > moment).any(|entry| entry.seen[place as usize] > 0)
+        self.entries().iter().rev().take_while(|entry| entry.sent > moment).any(|entry| *place.of(&entry.seen) > 0)
     }
 
     /// All entries so far.

@@ -1,4 +1,8 @@
-//! Two years of plausible call records ending now: all of them for Aurora, the last 90 days for the master.
+//! The demo's data: two years of plausible call records that end now, all of them for Aurora, and the last 90 days for
+//! the master.
+//!
+//! They are made by `super::random` from a seed, and loaded before the traffic begins. It also notes facts about the
+//! data that [`super::traffic`] holds answers against. Nothing is deleted.
 
 use super::DemoError;
 use super::random::Random;

@@ -1,4 +1,7 @@
-//! Chance, the same at every run: the demo's data and traffic are to be repeatable.
+//! Random numbers that are the same at every run with the same seed, so that the demo's data and traffic can be
+//! repeated.
+//!
+//! [`super::load`] and [`super::traffic`] draw from it. They are no good for secrets.
 
 /// A generator.
 #[derive(Debug, Clone)]

@@ -1,4 +1,7 @@
-//! The router as the demo runs it: this same program, in a process of its own, on the estate's rules.
+//! The router as the demo runs it: this same program, in a process of its own, on the rules of the estate.
+//!
+//! It is started on free ports and killed when it is dropped. The demo talks to it as any client would.
+//! [`super::estate`] has the servers behind it.
 
 use super::DemoError;
 use super::estate::{APP, Estate};

@@ -1,4 +1,8 @@
-//! The demo from start to end: what happens when.
+//! The demo from start to end, and its command line.
+//!
+//! It starts the servers, the feed and the router, sends traffic, stops Aurora and starts it again, and lets
+//! [`super::verify`] judge all statements. [`super::screen`] shows how things stand. What a statement must do is
+//! decided by the judge, not here.
 
 use super::DemoError;
 use super::applier::{Applier, Position, Progress};
@@ -232,7 +236,7 @@ impl Demo {
             Ok(read)
         });
         for (place, (seen, mark)) in read.await? {
-            self.logs[place as usize] = mark;
+            *place.of_mut(&mut self.logs) = mark;
             for command in seen.iter().filter(|seen| seen.command == "Query" || seen.command == "Execute") {
                 self.ledger.seen(place, &command.text);
             }
@@ -248,7 +252,7 @@ impl Demo {
             Ok(())
         })
         .await?;
-        self.up[Place::Aurora as usize] = false;
+        *Place::Aurora.of_mut(&mut self.up) = false;
         Ok(())
     }
 
@@ -256,7 +260,7 @@ impl Demo {
     async fn start_aurora(&mut self) -> Result<(), DemoError> {
         let aurora = self.estate.aurora.clone();
         blocking(move || Ok(aurora.start_again()?)).await?;
-        self.up[Place::Aurora as usize] = true;
+        *Place::Aurora.of_mut(&mut self.up) = true;
         let back = self.ledger.now();
         self.timeline.back = Some(back);
         let deadline = Instant::now() + RETURN;

@@ -1,4 +1,7 @@
-//! What the demo shows: a table that is redrawn in place on a terminal, and lines where there is none.
+//! What the demo shows: a table that is redrawn in place on a terminal, or printed now and then where there is none.
+//!
+//! [`super::run`] gives it a [`View`] to draw from. It only draws: a reader of standard output who has left does not
+//! stop the demo.
 
 use super::applier::Progress;
 use super::estate::{Estate, Place, stand_in};
@@ -93,7 +96,7 @@ fn table(view: &View<'_>) -> String {
             Place::Aurora => stand_in(server.engine()),
             _ => server.engine().name(),
         };
-        let state = if view.up[place as usize] { "up" } else { "DOWN" };
+        let state = if *place.of(&view.up) { "up" } else { "DOWN" };
         let _ = writeln!(out, "  {:<12} {}  {:<4}  {note}", place.name(), server.address(), state);
     }
     let feed = match view.feed.trouble() {

@@ -62,7 +62,7 @@ impl fmt::Display for Verdict {
         writeln!(f, "FAILED: {} of {} statements at fault.", self.faults.len(), self.statements)?;
         for (fault, entry) in self.faults.iter().take(10) {
             let places: Vec<String> =
-                Place::ALL.iter().map(|p| format!("{} {}", p.name(), entry.seen[*p as usize])).collect();
+                Place::ALL.iter().map(|p| format!("{} {}", p.name(), p.of(&entry.seen))).collect();
             writeln!(
                 f,
                 "  {:?}: {}, sent at {:.2} s, in the logs of: {}; came back: {:?}",

@@ -1,4 +1,8 @@
-//! What shows only when all files have been read: entries that name each other, and what one of them needs of another.
+//! The checks that need all files to have been read: entries that name each other, names that are there twice, and
+//! settings that need another one.
+//!
+//! [`super::read`] calls them at its end. Rules are checked by [`crate::rules::RuleSet`] instead. What is certainly
+//! wrong is a fault; what is probably not meant is a warning.
 
 use super::Lists;
 use crate::config::fault::{Fault, Sink};
@@ -21,8 +25,9 @@ impl Lists<'_> {
                     .collect::<Vec<_>>()
             };
             let mine = servers(id);
-            let other = hostgroups[..at]
+            let other = hostgroups
                 .iter()
+                .take(at)
                 .find(|other| init(**other) != init(*id) && servers(other).iter().any(|s| mine.contains(s)));
             if let (Some(other), Some((_, section))) = (other, self.hostgroups.get(at)) {
                 section.fault(

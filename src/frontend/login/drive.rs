@@ -1,4 +1,8 @@
-//! Carries the packets of a sign-in between a client and `auth::server`.
+//! Signs a client in, by carrying packets between the client and the judge in [`crate::auth::server`].
+//!
+//! It sends the greeting, makes TLS if the client asks for it, and refuses clients that compress or that come without
+//! TLS where it is required. Slow arithmetic runs on other threads. Whether a password is right is never decided here.
+//! [`super::talk`] reads and writes the packets.
 
 use super::talk::Talk;
 use super::{Login, LoginContext, LoginError};
@@ -217,7 +221,7 @@ async fn ask<S: BorrowMut<Stream>>(
 
 /// A name as it may stand in an error and a log: what a client sends may be long, and may hold line feeds.
 fn shown(user: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&user[..user.len().min(4 * LONGEST_SHOWN)]);
+    let text = String::from_utf8_lossy(user.get(..4 * LONGEST_SHOWN).unwrap_or(user));
     let visible = |c: char| if c.is_control() { '?' } else { c };
     text.chars().take(LONGEST_SHOWN).map(visible).collect()
 }

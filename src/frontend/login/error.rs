@@ -1,4 +1,7 @@
-//! Why a client did not come in, and how it is told.
+//! Why a client was not signed in, what it is told, and whose fault it is.
+//!
+//! This is the one file that turns a failed sign-in into an ERR packet. The client's text says no more than a MySQL
+//! server's would; the log has the reason. [`super::drive`] returns these errors, and `app` counts and logs them.
 
 use crate::auth::server::Reason;
 use crate::protocol::response::ErrPacket;

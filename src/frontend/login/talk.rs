@@ -1,4 +1,8 @@
-//! Packets to and from a client that is not signed in yet: sequence numbers, limits, and the last word.
+//! Packets to and from a client that is not signed in yet.
+//!
+//! It checks sequence numbers and bounds the size of what a client may send, tells the client an error, and closes the
+//! connection in order. [`super::drive`] uses it for all of a sign-in; what the packets mean is decided there. The time
+//! limit is the caller's.
 
 use super::{LoginError, MAX_PACKET};
 use crate::auth::server::Channel;

@@ -1,4 +1,8 @@
-//! Many sends with one system call: the one place that speaks to io_uring, and its only use here.
+//! An io_uring that sends a batch of messages with one system call.
+//!
+//! [`super`] is its only user, and sends message by message where no ring can be made. This is the only code that
+//! speaks to io_uring, and it is used for nothing but sending: the ring holds no message beyond one call, and it never
+//! waits for a socket to become writable.
 
 use io_uring::{IoUring, Probe, opcode, types};
 use nix::errno::Errno;
@@ -67,7 +71,7 @@ impl Ring {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                     let untaken = self.0.submission().len();
                     let taken = results.len().saturating_sub(untaken);
-                    for lost in results[..taken].iter_mut().filter(|r| r.is_none()) {
+                    for lost in results.iter_mut().take(taken).filter(|r| r.is_none()) {
                         *lost = Some(Err(LOST));
                     }
                     return Err(error);

@@ -1,4 +1,8 @@
-//! TLS towards servers, we being the client.
+//! TLS towards servers, where the router is the client: the modes of verification, the router's own certificate, and
+//! the handshake.
+//!
+//! It does not ask whether a server offers TLS, or what to do if it does not: `backend::connect` does that. Roots,
+//! certificates and keys are read by [`super`].
 
 use super::{TlsError, certificates, private_key, provider, roots};
 use crate::net::Stream;

@@ -1,4 +1,8 @@
-//! TLS towards clients, we being the server.
+//! TLS towards clients, where the router is the server: the router's certificate, the check of a client's certificate,
+//! and the handshake.
+//!
+//! It does not decide which clients must use TLS; accounts and listeners say that, and the sign-in holds clients to it.
+//! Certificates and keys are read by [`super`].
 
 use super::{TlsError, certificates, private_key, provider, roots};
 use crate::net::Stream;

@@ -1,4 +1,8 @@
-//! Connection attributes: what a client says of itself (`program_name`, `_client_name`, …).
+//! Connection attributes: names and values by which a client describes itself at sign-in (`program_name`,
+//! `_client_name`, …).
+//!
+//! [`super::HandshakeResponse`] and [`super::ChangeUser`] carry them as one block of bytes. The block is read only when
+//! somebody asks for a value, and nothing that a client says in it is believed or interpreted here.
 
 use crate::protocol::codec::{Reader, put_lenenc_bytes};
 

@@ -1,4 +1,7 @@
-//! COM_CHANGE_USER: signing in anew on a connection that is open.
+//! The payload of COM_CHANGE_USER, by which a client signs in anew on a connection that is open.
+//!
+//! It is decoded for clients and encoded for servers. What follows it is the same exchange as at sign-in
+//! ([`super::AuthRequest`]). Passwords are judged in `auth`.
 
 use super::{Attributes, HandshakeError};
 use crate::protocol::capabilities::Capabilities;
@@ -63,7 +66,7 @@ impl<'a> ChangeUser<'a> {
         out.extend_from_slice(self.user);
         out.push(0);
         if capabilities.contains(Capabilities::SECURE_CONNECTION) {
-            let auth = &self.auth[..self.auth.len().min(255)];
+            let auth = self.auth.get(..255).unwrap_or(self.auth);
             out.push(auth.len() as u8);
             out.extend_from_slice(auth);
         } else {

@@ -1,4 +1,8 @@
-//! What server and client say between the client's answer and the final OK or ERR.
+//! The packets that a server sends between the client's answer and the final OK or ERR: a request to switch plugins,
+//! and further data for a plugin.
+//!
+//! `auth::server` writes them to clients, and `auth::client` reads those of servers. OK and ERR packets are only
+//! recognised here; [`crate::protocol::response`] decodes them. A plugin's data is passed on as bytes.
 
 use super::HandshakeError;
 use crate::protocol::codec::Reader;

@@ -1,4 +1,7 @@
-//! The server's first packet.
+//! The greeting, the first packet that a server sends, with its version, its capabilities and the scramble.
+//!
+//! It is decoded when the router connects to a backend and encoded for its own clients. Which capabilities are offered,
+//! and what is done about those that a server lacks, is decided by the callers.
 
 use super::HandshakeError;
 use crate::protocol::capabilities::Capabilities;
@@ -77,7 +80,7 @@ impl<'a> Greeting<'a> {
     pub fn encode(&self, out: &mut Vec<u8>) {
         let bits = self.capabilities.bits();
         let (one, two) = self.scramble.split_at(self.scramble.len().min(PART_ONE));
-        let two = &two[..two.len().min(246)];
+        let two = two.get(..246).unwrap_or(two);
         out.push(10);
         out.extend_from_slice(self.version);
         out.push(0);

@@ -1,4 +1,7 @@
-//! The client's answer to the greeting.
+//! The client's answer to the greeting: its wish for TLS, or its whole sign-in.
+//!
+//! It is decoded for the router's clients and encoded towards servers. It refuses clients from before MySQL 4.1
+//! ([`HandshakeError::TooOld`]). Whether the user may sign in is judged in `auth`.
 
 use super::{Attributes, HandshakeError};
 use crate::protocol::capabilities::Capabilities;
@@ -147,7 +150,7 @@ impl<'a> HandshakeResponse<'a> {
         if capabilities.contains(Capabilities::PLUGIN_AUTH_LENENC) {
             put_lenenc_bytes(out, self.auth);
         } else if capabilities.contains(Capabilities::SECURE_CONNECTION) {
-            let auth = &self.auth[..self.auth.len().min(255)];
+            let auth = self.auth.get(..255).unwrap_or(self.auth);
             out.push(auth.len() as u8);
             out.extend_from_slice(auth);
         } else {

@@ -1,4 +1,7 @@
-//! The ERR packet.
+//! The ERR packet: reading one that a server sent, and writing one of our own.
+//!
+//! It carries a code, a SQLSTATE and a text, and chooses none of them: the modules that refuse something say which
+//! error it is, each in one file of its own.
 
 use crate::protocol::codec::{Reader, Truncated};
 use std::borrow::Cow;

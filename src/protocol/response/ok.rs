@@ -1,4 +1,8 @@
-//! The OK and EOF packets.
+//! The OK and EOF packets: reading those of a server, writing our own, and rewriting an OK packet for a client that did
+//! not ask for session tracking.
+//!
+//! The session state changes in an OK packet stay undecoded here; [`StateChanges`] reads them. Whether a packet is an
+//! OK or an EOF at all is decided by [`crate::protocol::tracker`], not here.
 
 use super::StateChanges;
 use crate::protocol::capabilities::Capabilities;

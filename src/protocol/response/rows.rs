@@ -1,4 +1,8 @@
-//! The packets around the rows of an answer of our own.
+//! The packets around the rows of an answer that the router gives itself: a column definition, and the end of columns
+//! or rows.
+//!
+//! All columns are texts in utf8mb4. The rows are the caller's to write. Answers of servers are never taken apart or
+//! put together with this.
 
 use super::{EofPacket, OkPacket};
 use crate::protocol::capabilities::Capabilities;

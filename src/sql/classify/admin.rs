@@ -1,4 +1,9 @@
-//! Transactions, locks, text-prepared statements, diagnostics, and the administration of the server.
+//! Statements that control transactions, locks, statements prepared as text and diagnostics, and those that administer
+//! the server.
+//!
+//! [`super::statement`] calls in here when it has read such a statement's first word. For administration (KILL, FLUSH,
+//! …) it notes only that the statement does it, and which FLUSH locks; what is administered is not looked at. A form
+//! that is not known leaves a doubt, so the statement is unproven.
 
 use super::super::effects::{Access, Effects, Verb};
 use super::scan::Scan;

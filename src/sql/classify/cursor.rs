@@ -120,6 +120,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next token, which stays where it is; `n` more are skipped (at most three).
+    #[expect(clippy::indexing_slicing, reason = "`n` is cut to the last place of the array")]
     pub(super) fn peek_at(&mut self, n: usize) -> Option<Item> {
         let n = n.min(AHEAD - 1);
         for at in 0..=n {
@@ -234,7 +235,7 @@ impl<'a> Cursor<'a> {
             TokenKind::QuotedIdent if text.contains(&0) || std::str::from_utf8(text).is_err() => {
                 self.doubt.get_or_insert("a quoted name that is not UTF-8");
             }
-            TokenKind::Operator if text[0].is_ascii_control() || b"\\[]".contains(&text[0]) || text == b":" => {
+            TokenKind::Operator if is_stray(text) => {
                 self.doubt.get_or_insert("a byte that no statement holds outside of quotes");
             }
             TokenKind::Unterminated => {
@@ -269,4 +270,9 @@ fn is_plain_word(text: &[u8]) -> bool {
     let odd =
         |c: char| c.is_whitespace() || c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
     !text.iter().any(|b| matches!(b, 0x9a | 0xa0 | 0xca | 0xff)) && !word.chars().any(odd)
+}
+
+/// True for an operator of a byte that no statement holds outside of quotes.
+fn is_stray(operator: &[u8]) -> bool {
+    operator == b":" || operator.first().is_some_and(|byte| byte.is_ascii_control() || b"\\[]".contains(byte))
 }

@@ -1,4 +1,10 @@
-//! Definitions: CREATE, ALTER, DROP, RENAME, TRUNCATE, GRANT and their kin; table maintenance.
+//! Statements that define things (CREATE, ALTER, DROP, RENAME, TRUNCATE, GRANT, …), blocks of stored code, and table
+//! maintenance.
+//!
+//! [`super::statement`] calls in here when it has read the first word. Its functions find what kind of thing
+//! is defined and which tables are named; they do not read column lists or the bodies of routines. The body of a
+//! routine is taken to reach to the end of the text, because the `;` within it cannot be told from one that ends a
+//! statement.
 
 use super::super::effects::{Access, Effects, Verb};
 use super::scan::{Place, Scan};

@@ -1,4 +1,8 @@
-//! The first words of INSERT, REPLACE, UPDATE, DELETE, LOAD, HANDLER, CALL and DO.
+//! Statements that change rows or call procedures: INSERT, REPLACE, UPDATE, DELETE, LOAD, HANDLER, CALL and DO.
+//!
+//! [`super::statement`] calls in here when it has read the first word. The functions read the target tables and
+//! options, and leave expressions, WHERE and subqueries to the walk in [`super::scan`]. Where a target is missing or
+//! not understood they leave a doubt, so the statement is unproven.
 
 use super::super::effects::{Access, Effects, Verb};
 use super::super::lexer::TokenKind;

@@ -1,4 +1,9 @@
-//! What each word does where [`super::scan`] meets it.
+//! What each word and clause does where the walk in [`super::scan`] meets it, within queries and statements that change
+//! rows.
+//!
+//! A word opens a query, leads to a table name, locks rows, or is a name, a call or a variable; this file tells which
+//! and updates the walk. It does not read the first words of statements (see [`super::statement`]), and hands names on
+//! to [`super::names`].
 
 use super::super::effects::{Access, Effects};
 use super::super::lexer::TokenKind;

@@ -1,4 +1,7 @@
-//! What a statement's names are once they are read ([`super::names`]).
+//! The types of a statement's names once they are read: a name of one or two parts, a common table expression, a table
+//! reference.
+//!
+//! [`super::names`] makes them and the other files of the classifier use them. There is no behaviour here.
 
 use super::super::effects::Access;
 

@@ -1,4 +1,8 @@
-//! Names: tables, common table expressions, functions, sequences.
+//! Reads names where the walk in [`super::scan`] meets them: tables, common table expressions, functions and sequences.
+//!
+//! It notes each table reference, and turns the references into the statement's list of tables when the statement ends.
+//! It counts tables, expressions and functions, and leaves a doubt where there are too many. It does not resolve names:
+//! it knows no schema, so it takes a view for a table, and a function is known only if it is in [`super::functions`].
 
 use super::super::effects::{Access, Effects, TableUse};
 use super::super::lexer::TokenKind;
@@ -19,11 +23,11 @@ impl Scan<'_> {
     /// A name's text without its quotes.
     pub(super) fn unquoted(&self, item: Item) -> Box<str> {
         let text = self.cur.text(item);
-        if item.kind != TokenKind::QuotedIdent || text.len() < 2 {
+        let (TokenKind::QuotedIdent, [quote, inner @ .., _]) = (item.kind, text) else {
             return String::from_utf8_lossy(text).into();
-        }
-        let inner = String::from_utf8_lossy(&text[1..text.len() - 1]);
-        let quote = char::from(text[0]);
+        };
+        let inner = String::from_utf8_lossy(inner);
+        let quote = char::from(*quote);
         inner.replace(&format!("{quote}{quote}"), &quote.to_string()).into()
     }
 

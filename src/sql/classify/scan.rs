@@ -182,6 +182,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The innermost open parentheses.
+    #[expect(clippy::indexing_slicing, reason = "where the stack was empty, a frame was just pushed")]
     pub(super) fn frame(&mut self) -> &mut Frame {
         if self.frames.is_empty() {
             self.frames.push(Frame::new(Place::Expr, Access::Read, 0));

@@ -1,4 +1,9 @@
-//! SET in all its forms.
+//! SET in all its forms: session, global and user variables, character sets, transaction characteristics, roles, and
+//! SET STATEMENT.
+//!
+//! [`super::statement`] calls in here for a SET. The names of the variables are noted, and [`super::variables`] says
+//! what setting each of them does. Values are expressions like any other, which [`super::scan`] walks; their meaning is
+//! not looked at.
 
 use super::super::effects::{Effects, Verb};
 use super::super::lexer::TokenKind;

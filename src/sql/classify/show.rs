@@ -1,4 +1,8 @@
-//! SHOW: definitions, which any server with the same schema can tell, and facts about one server.
+//! SHOW statements. Some read definitions, which any server with the same schema can answer; the others ask about one
+//! server.
+//!
+//! [`super::statement`] calls in here for a SHOW. A kind that is not listed here leaves a doubt, so the statement is
+//! unproven and goes to the writer.
 
 use super::super::effects::{Access, Effects, Verb};
 use super::named::Name;

@@ -1,4 +1,8 @@
-//! Which statement it is, from its first word.
+//! Which statement it is, from its first word, and the loop over the statements of a text.
+//!
+//! This is where a walk begins. It hands each kind of statement to the file that knows it ([`super::admin`],
+//! [`super::ddl`], [`super::dml`], [`super::set`], [`super::show`]) and queries to [`super::scan`]; EXPLAIN, ANALYZE
+//! and USE it reads itself. A first word that it does not know makes the statement unproven.
 
 use super::super::effects::{Access, Effects, Verb};
 use super::super::lexer::TokenKind;

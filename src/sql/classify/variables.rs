@@ -1,4 +1,8 @@
-//! System variables: which are the session's own wherever it runs, and which are about one server.
+//! What reading or setting a system variable does, by its name.
+//!
+//! Some variables are the session's own wherever it runs, some describe one server, and some change state that no
+//! report shows. [`super::set`] and [`super::scan`] ask here. A variable that is not listed is about one server when it
+//! is read, and an ordinary session variable when it is set; values are never looked at.
 
 use super::super::effects::Effects;
 use hashbrown::{HashMap, HashSet};

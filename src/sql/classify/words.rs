@@ -1,4 +1,7 @@
-//! The words that the classifier knows. All others are names to it.
+//! The words that mean something to the classifier, and the lookup from text to [`Kw`].
+//!
+//! Whatever is not in the list is a name. The lookup does not know where a word stands: [`super::cursor`] keeps it away
+//! from words that are parts of a qualified name.
 
 use hashbrown::HashMap;
 use std::sync::LazyLock;

@@ -1,4 +1,7 @@
-//! The number by which operators name a digest. It knows bytes alone; what they are is [`super`]'s.
+//! The 64-bit number by which operators name a digest.
+//!
+//! It is computed from the bytes of the digest's text alone, which [`super`] makes. It is no proof that two digests are
+//! equal: whoever must not confuse two of them compares their texts.
 
 /// The digest's hash of a digest's text: the same in every process and version of Switchboard.
 ///
@@ -19,6 +22,7 @@ pub fn hash(text: &[u8]) -> u64 {
     let mut state = A ^ (text.len() as u64);
     let (low, high) = if let Some(last) = text.last_chunk::<16>() {
         // All blocks but the last, which may overlap the one before it.
+        #[expect(clippy::indexing_slicing, reason = "the text has 16 bytes or more")]
         let (blocks, _) = text[..text.len() - 1].as_chunks::<16>();
         for block in blocks {
             let (low, high) = pair(block);

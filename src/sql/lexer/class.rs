@@ -25,8 +25,16 @@ pub(super) const DOLLAR: u8 = 14;
 /// `;`: a mark, and where a text of several statements may begin to be read in another way.
 pub(super) const SEMICOLON: u8 = 15;
 
+/// A byte's class, and [`IDENT_BIT`].
+#[inline]
+#[expect(clippy::indexing_slicing, reason = "the table has a place for each value of a byte")]
+pub(super) const fn of(byte: u8) -> u8 {
+    TABLE[byte as usize]
+}
+
 /// The class of every byte.
-pub(super) const TABLE: [u8; 256] = {
+#[expect(clippy::indexing_slicing, reason = "the compiler runs this, and would refuse an index that is out of bounds")]
+const TABLE: [u8; 256] = {
     let mut table = [OTHER; 256];
     let mut b = 0;
     while b < 256 {

@@ -1,4 +1,7 @@
-//! Texts that not every server, or not every session, cuts alike. For [`super`] alone; it compares bytes and cuts nothing.
+//! Tests for texts that not every server, or not every session, cuts into the same tokens.
+//!
+//! Only [`super`] uses them. They compare bytes and cut nothing themselves; on a doubt the lexer ends the text with an
+//! unterminated token.
 
 /// True if a text holds a byte that a foreign client character set may read as something else than ASCII does.
 #[cold]
@@ -10,14 +13,13 @@ pub(super) fn has_foreign_byte(sql: &[u8]) -> bool {
 /// a comment: a quote stays open in it, or a backslash may hide one.
 #[cold]
 pub(super) fn has_doubtful_quote(hint: &[u8]) -> bool {
+    const QUOTES: [u8; 3] = *b"`\"'";
+    let counts = QUOTES.map(|quote| hint.iter().filter(|&&byte| byte == quote).count());
     let mut open = None;
-    let mut counts = [0usize; 3];
-    for &byte in hint {
-        let Some(kind) = b"`\"'".iter().position(|&quote| quote == byte) else { continue };
-        counts[kind] += 1;
+    for &byte in hint.iter().filter(|byte| QUOTES.contains(byte)) {
         match open {
-            None => open = Some(kind),
-            Some(quote) if quote == kind => open = None,
+            None => open = Some(byte),
+            Some(quote) if quote == byte => open = None,
             Some(_) => {}
         }
     }
@@ -36,6 +38,6 @@ pub(super) fn may_change_reading(statements: &[u8]) -> bool {
 /// True if a quoted text is another thing, or ends elsewhere, under another `sql_mode` or in another character set. It comes with
 /// its quotes and the byte before, which may swallow the first.
 pub(super) fn is_read_in_two_ways(quoted: &[u8]) -> bool {
-    let swallowed = quoted.windows(2).any(|pair| !pair[0].is_ascii() && pair[1] == b'`');
+    let swallowed = quoted.windows(2).any(|pair| matches!(pair, [before, b'`'] if !before.is_ascii()));
     swallowed || quoted.last() == Some(&b'"') || quoted.contains(&b'\\')
 }

@@ -1,4 +1,8 @@
-//! Where a clause ends.
+//! Where the condition of a WHERE or an ON ends.
+//!
+//! [`super::statement`] and [`super::tables`] ask it while they cut a statement into clauses. It looks at single tokens
+//! and does not read the condition itself. Where a word is reserved by some versions only, it ends nothing unless an
+//! operand stands before it.
 
 use super::expression::is_unit;
 use super::tokens::{Key, Tokens};

@@ -173,6 +173,10 @@ impl<'c, 'a> Conditions<'c, 'a> {
         Some(())
     }
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the column was found by its place in `tables.list`, and `known` has an entry for each table of that list"
+    )]
     fn note(&mut self, column: Column, bounds: &Range<usize>, compare: Compare, least: Least) {
         // A condition that does not hold this table's rows back says nothing of them.
         if !bounds.contains(&column.table) {

@@ -3,6 +3,7 @@
 //! No allocation, no panic, every sum checked. Whatever cannot be computed exactly as the server would, or rounded to the
 //! earlier side, has no value, and a conjunct without a value bounds nothing.
 
+use super::super::digest::Literal;
 use super::expression::{Expr, Unit};
 use super::program::{Bound, BoundValue, Least, Reference, TimeEnv, TimeUnit};
 use super::wall::{Cut, Date, SECOND, Wall, digits};
@@ -78,7 +79,7 @@ fn bound_since(bound: &Bound, env: &TimeEnv<'_>) -> Option<Timestamp> {
                     // A folded list: however many literals this execution has in it.
                     Expr::Slot(slot) => {
                         let from = env.first_of(*slot)?;
-                        let of_slot = env.digest.literals[from..].iter().take_while(|literal| literal.slot == *slot);
+                        let of_slot = env.digest.literals.iter().skip(from).take_while(|literal| literal.slot == *slot);
                         for (index, _) in of_slot.enumerate() {
                             add(env.literal(from + index)?)?;
                         }
@@ -156,10 +157,8 @@ impl<'a> TimeEnv<'a> {
     /// at those: all before the slot's literals are smaller, and all behind are larger.
     fn first_of(&self, slot: u32) -> Option<usize> {
         let literals = &self.digest.literals;
-        let starts = |at: usize| {
-            literals.get(at).is_some_and(|literal| literal.slot == slot)
-                && at.checked_sub(1).is_none_or(|before| literals[before].slot != slot)
-        };
+        let is_of_slot = |at: usize| literals.get(at).is_some_and(|literal| literal.slot == slot);
+        let starts = |at: usize| is_of_slot(at) && !at.checked_sub(1).is_some_and(is_of_slot);
         // Where no list was folded before it, a slot's number is its literal's.
         if starts(slot as usize) {
             return Some(slot as usize);
@@ -195,10 +194,13 @@ impl<'a> TimeEnv<'a> {
     fn parameter(&self, at: usize) -> Option<Value<'a>> {
         let literals = &self.digest.literals;
         // The last byte, for a sign may stand before it. No other literal ends so.
-        let is_parameter = |at: usize| literals[at].text(self.sql).ends_with(b"?");
+        let is_parameter = |literal: &&Literal| literal.text(self.sql).ends_with(b"?");
         // Most prepared statements have parameters alone.
-        let number =
-            if self.params.len() == literals.len() { at } else { (0..at).filter(|&at| is_parameter(at)).count() };
+        let number = if self.params.len() == literals.len() {
+            at
+        } else {
+            literals.iter().take(at).filter(is_parameter).count()
+        };
         match *self.params.get(number)? {
             BoundValue::Int(number) => Some(Value::Number(Number { floor: number, exact: true, dates: true })),
             BoundValue::UInt(number) => {
@@ -351,10 +353,9 @@ fn parts(amount: Value<'_>, sizes: &[i64]) -> Option<i64> {
 
 /// How much of a time a format keeps: `%Y-%m-01`, `%Y-%m-%d %H:00:00` and their like, which round down.
 fn cut_of_format(format: &[u8]) -> Option<Cut> {
-    let (date, time) = match format.iter().position(|&byte| byte == b' ') {
-        Some(at) => (&format[..at], &format[at + 1..]),
-        None => (format, &b"00:00:00"[..]),
-    };
+    let mut halves = format.splitn(2, |&byte| byte == b' ');
+    let date = halves.next()?;
+    let time = halves.next().unwrap_or(b"00:00:00");
     let date = match date {
         b"%Y-01-01" => Cut::Year,
         b"%Y-%m-01" => Cut::Month,

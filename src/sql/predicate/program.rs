@@ -1,4 +1,8 @@
-//! What a time program is made of, what it is evaluated against, and what comes of it. It reads nothing and evaluates nothing.
+//! The types of time programs: the time columns that the configuration declares, the bounds that a program holds, what
+//! it is evaluated against, and the result.
+//!
+//! [`super::statement`] and [`super::condition`] make programs of these types, and [`super::evaluate`] runs them.
+//! Nothing is read or evaluated here.
 
 use super::super::LexMode;
 use super::super::digest::Digest;

@@ -97,7 +97,7 @@ impl<'c, 'a> Compiler<'c, 'a> {
 
     /// True for a token that names a table with a time column where no table was understood.
     fn is_unclaimed(&self, at: usize) -> bool {
-        let Some(name) = self.tokens.name(at).filter(|_| !self.claimed[at]) else { return false };
+        let Some(name) = self.tokens.name(at).filter(|_| self.claimed.get(at) != Some(&true)) else { return false };
         // In front of a `.` it qualifies a column (or is a schema).
         if self.tokens.mark(at + 1) == b"." {
             return false;
@@ -107,8 +107,11 @@ impl<'c, 'a> Compiler<'c, 'a> {
         !self.columns.of(schema.as_deref(), &name).is_empty()
     }
 
+    /// Notes that these tokens are accounted for. What is not noted makes the statement unknown.
     fn claim(&mut self, range: Range<usize>) {
-        self.claimed[range].fill(true);
+        if let Some(claimed) = self.claimed.get_mut(range) {
+            claimed.fill(true);
+        }
     }
 
     fn statement(&mut self, range: Range<usize>) -> Result<(), Refusal> {
@@ -269,7 +272,7 @@ impl<'c, 'a> Compiler<'c, 'a> {
         let look_up = |schema: Option<&str>, table: &str| -> &'a [TimeColumn] { columns.of(schema, table) };
         let (tables, at) = tables::read(self.tokens, at, end, &look_up)?;
         for &at in &tables.named {
-            self.claimed[at] = true;
+            self.claim(at..at + 1);
         }
         let mut conditions = Conditions::new(self.tokens, &tables);
         for join in &tables.conditions {

@@ -93,12 +93,14 @@ impl<'a> Tokens<'a> {
                 TokenKind::Operator => match token.text(text) {
                     b"(" | b"{" => open.push(list.len()),
                     mark @ (b")" | b"}") => {
-                        let opening = open.pop().ok_or("a bracket closes that was not opened")?;
+                        let closing = list.len() as u32;
+                        let opening = open.pop().and_then(|at| list.get_mut(at));
+                        let opening = opening.ok_or("a bracket closes that was not opened")?;
                         let pair: &[u8] = if mark == b")" { b"(" } else { b"{" };
-                        if list[opening].token.text(text) != pair {
+                        if opening.token.text(text) != pair {
                             return Err("its brackets cross");
                         }
-                        list[opening].link = list.len() as u32;
+                        opening.link = closing;
                     }
                     _ => {}
                 },
@@ -165,7 +167,8 @@ impl<'a> Tokens<'a> {
 
     /// Where the bracket that opens at a place closes; none for other tokens.
     pub fn close(&self, at: usize) -> Option<usize> {
-        matches!(self.mark(at), b"(" | b"{").then(|| self.list[at].link as usize)
+        let entry = self.list.get(at)?;
+        matches!(self.mark(at), b"(" | b"{").then_some(entry.link as usize)
     }
 
     /// The place after a token, and after the whole bracket where one opens.

@@ -1,4 +1,8 @@
-//! Row events into statements for the target.
+//! Turns row events of the master's binary log into statements for the target.
+//!
+//! [`super`] reads the log and runs the statements. They can be run twice without harm, so that the applier may begin
+//! again after a failure. A table without a primary key, or a log without whole rows, is refused, because its rows
+//! could not be told apart.
 
 use super::DemoError;
 use mysql_async::Value;
@@ -72,14 +76,18 @@ impl Table {
                 "{name}: the log has no whole rows; the source needs binlog_row_image=FULL"
             )));
         }
-        let key: Vec<usize> =
-            (0..columns.len()).filter(|i| columns[*i].flags().contains(ColumnFlags::PRI_KEY_FLAG)).collect();
+        let in_key = columns.iter().enumerate().filter(|(_, c)| c.flags().contains(ColumnFlags::PRI_KEY_FLAG));
+        let key: Vec<usize> = in_key.map(|(at, _)| at).collect();
         if key.is_empty() {
             return Err(DemoError::Applier(format!("{name} has no primary key, so its rows cannot be told apart")));
         }
         Ok(Table { name, columns: columns.iter().map(|column| quoted(&column.name_str())).collect(), key })
     }
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a row has a value for each column of its table, and the key is some of these columns"
+    )]
     fn key_of(&self, row: &[String]) -> Vec<String> {
         self.key.iter().map(|at| row[*at].clone()).collect()
     }
@@ -132,6 +140,10 @@ pub(super) fn statements(changes: &[Change]) -> Vec<String> {
 }
 
 /// One statement for changes of one kind to one table. Both kinds may be run twice without harm.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a run has at least one change, and the key is some of the table's columns"
+)]
 fn statement(run: &[Change]) -> String {
     let tuple = |values: &Vec<String>| format!("({})", values.join(","));
     let tuples: Vec<String> =

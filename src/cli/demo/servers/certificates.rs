@@ -1,4 +1,7 @@
-//! Throw-away certificates: an authority, a server certificate for loopback names, and a client certificate.
+//! Throw-away certificates for tests: an authority, a server certificate for loopback names, and a client certificate.
+//!
+//! [`super::Options`] gives them to a server. Each set is made anew and removed when it is dropped; nothing trusts it
+//! but who is given its files.
 
 use super::place::RunDir;
 use super::{Result, ServerError, at};

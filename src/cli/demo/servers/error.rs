@@ -1,4 +1,6 @@
-//! Why a server of ours could not be had, in words that say what to do.
+//! Why a server for the demo or a test could not be had, in words that say what to do.
+//!
+//! All files of [`super`] return these errors. A server that is missing is an error and never a silent skip.
 
 use std::io;
 use std::path::{Path, PathBuf};

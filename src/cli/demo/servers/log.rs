@@ -1,4 +1,7 @@
-//! The servers' general query logs: the ground truth of what ran where.
+//! Reads the servers' general query logs, which say what really ran where.
+//!
+//! [`super::Server`] calls it with a mark, and gets the commands since then. It reads the log's file and asks the
+//! server nothing, so that reading leaves no trace in the log itself.
 
 use super::{Result, at};
 use std::collections::HashMap;

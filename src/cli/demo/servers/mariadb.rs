@@ -1,4 +1,7 @@
-//! How the machine's own MariaDB is run.
+//! How the MariaDB that is installed on the machine is started with a data directory of its own.
+//!
+//! An initialised directory is made once for each version and copied for each server. [`super::Server`] runs the
+//! command that [`prepare`] returns. The system's own server and its files are not touched.
 
 use super::engine::{Engine, Prepared};
 use super::options::{Options, Tls};

@@ -1,4 +1,7 @@
-//! What a server is to be like.
+//! What a server for the demo or a test is to be like: users, TLS, logs, sizes, and further arguments.
+//!
+//! [`super::mariadb`] and [`super::mysql`] make command lines of it. Nothing here checks whether a server can be had
+//! that way.
 
 use super::Certificates;
 use std::path::PathBuf;

@@ -145,5 +145,5 @@ pub(super) fn tail(path: &Path, lines: usize) -> String {
     let text = fs::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let all: Vec<&str> = text.lines().collect();
-    all[all.len().saturating_sub(lines)..].join("\n")
+    all.split_at(all.len().saturating_sub(lines)).1.join("\n")
 }

@@ -1,4 +1,7 @@
-//! A child process that cannot outlive this one.
+//! Child processes that cannot outlive this one, and programs that are run to their end.
+//!
+//! A child is killed when its [`Process`] is dropped, and by the kernel when this process dies. [`super::Server`] and
+//! the demo's router run in such processes. Whatever was not started here is never stopped here.
 
 use super::place::find_program;
 use super::{Result, ServerError};
@@ -164,6 +167,6 @@ pub(super) fn run(program: &PathBuf, args: &[OsString], input: Option<&str>) -> 
         text = String::from_utf8_lossy(&output.stdout).into_owned();
     }
     let kept: Vec<&str> = text.lines().collect();
-    let output_text = kept[kept.len().saturating_sub(20)..].join("\n");
+    let output_text = kept.split_at(kept.len().saturating_sub(20)).1.join("\n");
     Err(ServerError::Failed { program: name, status: output.status.to_string(), output: output_text })
 }

@@ -1,4 +1,7 @@
-//! A running server, whichever engine it is.
+//! A running server, of either engine: starting, asking, stopping and reading its log.
+//!
+//! [`super::mariadb`] and [`super::mysql`] prepare the command and the data directory. Each server has a port and a
+//! directory of its own, and both are gone when it is dropped. All calls block.
 
 use super::client::{create_user, sql};
 use super::engine::{Engine, Prepared};

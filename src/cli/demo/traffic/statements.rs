@@ -1,4 +1,8 @@
-//! The texts of the traffic, and what right answers to them are.
+//! The statements of the demo's traffic, and what right answers to them are.
+//!
+//! [`super`] sends them and [`crate::cli::demo::ledger`] enters them in its book under their class. Each carries a mark
+//! by which it is found again in the servers' logs. Where a statement must run follows from its class, which
+//! [`crate::cli::demo::verify`] judges.
 
 use crate::cli::demo::ledger::Class;
 use crate::cli::demo::load::{Fact, Facts, ORGS};
