@@ -203,7 +203,7 @@ fn needs_of_the_statement_before() {
         has(sql, Effects::NEEDS_WARNINGS);
         not_safe(&[sql]);
     }
-    has("GET DIAGNOSTICS @a = NUMBER", Effects::NEEDS_WARNINGS);
+    has("GET DIAGNOSTICS @a = ROW_COUNT", Effects::NEEDS_WARNINGS | Effects::NEEDS_ROW_COUNT);
 }
 
 /// 13: every session variable that a SET names is listed.

@@ -35,6 +35,7 @@ fn search(engine: Engine, mode: Mode, seconds: u64, programs: u64) -> (Search, O
             sessions: setting("SWITCHBOARD_STATE_SESSIONS", 4) as usize,
             turns: setting("SWITCHBOARD_STATE_TURNS", 100) as usize,
             all: setting("SWITCHBOARD_STATE_ALL", 0) == 1,
+            on: std::env::var("SWITCHBOARD_STATE_ON").unwrap_or_default().leak(),
         },
     };
     let outcome = search.run();
@@ -54,10 +55,13 @@ fn search(engine: Engine, mode: Mode, seconds: u64, programs: u64) -> (Search, O
 
 #[track_caller]
 fn must_find_nothing(test: &str, (search, outcome): (Search, Outcome)) {
-    let all = if search.shape.all { "SWITCHBOARD_STATE_ALL=1 " } else { "" };
+    let mut also = if search.shape.all { "SWITCHBOARD_STATE_ALL=1 ".to_owned() } else { String::new() };
+    if !search.shape.on.is_empty() {
+        also.push_str(&format!("SWITCHBOARD_STATE_ON={} ", search.shape.on));
+    }
     let report = |(seed, found): &(u64, Found)| {
         format!(
-            "seed {seed}, which {all}SWITCHBOARD_STATE_SEED={seed} SWITCHBOARD_STATE_SECONDS=0 cargo test --test state {test} \
+            "seed {seed}, which {also}SWITCHBOARD_STATE_SEED={seed} SWITCHBOARD_STATE_SECONDS=0 cargo test --test state {test} \
              plays again; shrunk:\n{}",
             found.report()
         )

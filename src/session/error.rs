@@ -61,8 +61,9 @@ pub enum StatementError {
     #[error("Switchboard: the connection that had it was lost; {0} is not known any more")]
     ResultLost(&'static str),
     /// The statement may change something, and the session is in a READ ONLY transaction on a reader.
-    #[error("Cannot execute statement in a READ ONLY transaction")]
-    ReadOnlyTransaction,
+    /// MySQL ends the sentence with a full stop, MariaDB does not.
+    #[error("Cannot execute statement in a READ ONLY transaction{0}")]
+    ReadOnlyTransaction(&'static str),
     /// The statement must not run where the session is held.
     #[error("Switchboard: this statement needs hostgroup {wanted}, but the session is held on hostgroup {held} by {}", .pins.names())]
     Pinned {
@@ -115,7 +116,7 @@ impl StatementError {
             StatementError::ResultGone(_) | StatementError::ResultLost(_) | StatementError::Pinned { .. } => {
                 (1105, *b"HY000")
             }
-            StatementError::ReadOnlyTransaction => (1792, *b"25006"),
+            StatementError::ReadOnlyTransaction(_) => (1792, *b"25006"),
             StatementError::UnknownStatement(..) => (1243, *b"HY000"),
             StatementError::UnknownCommand => (1047, *b"08S01"),
             StatementError::Malformed => (1835, *b"HY000"),

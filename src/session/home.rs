@@ -245,7 +245,10 @@ impl Session {
         };
         values.schema = Some(name.into());
         let state = self.worker.states.intern(values);
-        self.ensure_schema(&snapshot, &tiers, name, &state).await?;
+        if self.ensure_schema(&snapshot, &tiers, name, &state).await.is_err() {
+            // A server says it in its own words, and its diagnostics have it for SHOW WARNINGS.
+            return Ok(false);
+        }
         self.enter(state.values.clone());
         self.previous = 0;
         self.left = Left::default();

@@ -14,6 +14,9 @@ use crate::session::state::pins::Pins;
 use crate::session::supply::{Cleaning, TAKE_INSERT_ID};
 use crate::session::worker::registry::Activity;
 
+/// In the place of a link's number: no link has what the statement before left.
+const NOWHERE: u64 = u64::MAX;
+
 impl Session {
     /// Shows others that the session waits for its client.
     pub(super) fn rest(&self) {
@@ -85,17 +88,29 @@ impl Session {
     /// `LAST_INSERT_ID()` is remembered first.
     pub(super) async fn let_go(&mut self) {
         self.give_back_last();
-        let Some(mut home) = self.holdings.take_home_for_a_while() else { return };
+        if self.let_home_go().await {
+            // What it had of the statement before is gone. What the answer said is not.
+            self.previous = NOWHERE;
+        }
+    }
+
+    /// Gives back a home that is held just for what the client may ask next. `LAST_INSERT_ID()` is remembered first. True if others
+    /// have it now.
+    pub(super) async fn let_home_go(&mut self) -> bool {
+        let Some(mut home) = self.holdings.take_home_for_a_while() else { return false };
         self.previous_at_home = false;
         if home.pins().contains(Pins::INSERT_ID) {
             match self.read_insert_id(&mut home.link).await {
                 Some(id) => self.holdings.remember_insert_id(id),
-                // Nobody is asking yet.
-                None => return self.lose(home).untold(),
+                None => {
+                    // Nobody is asking yet.
+                    self.lose(home).untold();
+                    return false;
+                }
             }
         }
-        self.previous = 0;
         self.release(home.link);
+        true
     }
 
     /// Reads `LAST_INSERT_ID()` on a link, and takes it away for whoever has the link next.

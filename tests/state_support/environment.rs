@@ -74,6 +74,8 @@ pub struct Environment {
     pub profile: Profile,
     /// Reads go to a hostgroup of readers, which are connections of their own to the same server.
     pub readers: bool,
+    /// READ ONLY transactions go there too: what is not proven safe is refused in them, and directly it is not.
+    pub reader_transactions: bool,
     /// The most connections of each hostgroup.
     pub pool: usize,
     /// The collation that clients sign in with, unless their program says otherwise.
@@ -118,6 +120,7 @@ impl Environment {
             engine,
             profile,
             readers: random.chance(60),
+            reader_transactions: all,
             // Hostgroups of one server share its connections, and a session may hold one on each, and one more for a cursor.
             pool: 2 * sessions + 1 + random.below(3),
             collation,
@@ -128,7 +131,15 @@ impl Environment {
     /// Those that each small program of the table is played in.
     pub fn of_tables(engine: Engine, pool: usize) -> [Self; 4] {
         [(true, "modern"), (false, "modern"), (true, "plain"), (false, "plain")].map(|(readers, capabilities)| {
-            Environment { engine, profile: Profile::Latin1, readers, pool, collation: 45, capabilities }
+            Environment {
+                engine,
+                profile: Profile::Latin1,
+                readers,
+                reader_transactions: true,
+                pool,
+                collation: 45,
+                capabilities,
+            }
         })
     }
 
@@ -145,16 +156,19 @@ impl Environment {
         let (readers, rule) = match self.readers {
             true => (
                 hostgroup(20, "reader", "writer = 10\n[hostgroup.attributes]\nfree_connections_pct = 100\n"),
-                "[[rule]]\nrule_id = 0\neffect = [\"begin_read_only\"]\ndestination_hostgroup = 20\napply = true\n\
-                 [[rule]]\nrule_id = 1\nreader_safe = true\ndestination_hostgroups = [20, 10]\napply = true\n",
+                "[[rule]]\nrule_id = 1\nreader_safe = true\ndestination_hostgroups = [20, 10]\napply = true\n",
             ),
             false => (String::new(), ""),
+        };
+        let begin = match self.readers && self.reader_transactions {
+            true => "[[rule]]\nrule_id = 0\neffect = [\"begin_read_only\"]\ndestination_hostgroup = 20\napply = true\n",
+            false => "",
         };
         format!(
             "workers = 1\nserver_version = \"{version}\"\nread_your_writes = \"0s\"\n[listen]\naddresses = [\"{{listen}}\"]\n\
              [timeouts]\npool_wait = \"2s\"\n{timeouts}\n\
              [health]\nusername = \"app\"\npassword = \"app-secret\"\n[[user]]\nusername = \"app\"\npassword = \"app-secret\"\n\
-             {writer}{readers}{rule}[[rule]]\nrule_id = 2\ndestination_hostgroup = 10\napply = true\n",
+             {writer}{readers}{begin}{rule}[[rule]]\nrule_id = 2\ndestination_hostgroup = 10\napply = true\n",
             writer = hostgroup(10, "writer", "[hostgroup.attributes]\nfree_connections_pct = 100\n"),
         )
     }
@@ -167,7 +181,11 @@ impl fmt::Display for Environment {
             "{}, {:?} globals, {}, {} connections for each hostgroup, clients sign in with collation {} as {}",
             self.engine.name(),
             self.profile,
-            if self.readers { "readers" } else { "a writer alone" },
+            match (self.readers, self.reader_transactions) {
+                (true, true) => "readers, of READ ONLY transactions too",
+                (true, false) => "readers",
+                (false, _) => "a writer alone",
+            },
             self.pool,
             self.collation,
             self.capabilities

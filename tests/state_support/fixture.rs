@@ -108,6 +108,11 @@ pub fn statements(engine: Engine, sessions: usize, text: &str) -> Vec<String> {
     needed.iter().rev().flat_map(|sql| sql.split(";;")).map(str::to_owned).collect()
 }
 
+/// True for a statement that makes a trigger, a view or a routine.
+pub fn is_definition(sql: &str) -> bool {
+    ["CREATE TRIGGER", "CREATE VIEW", "CREATE FUNCTION", "CREATE PROCEDURE"].iter().any(|head| sql.starts_with(head))
+}
+
 fn has_word(text: &str, word: &str) -> bool {
     let part_of_a_name = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     text.match_indices(word).any(|(at, _)| {

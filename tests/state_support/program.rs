@@ -77,6 +77,15 @@ impl Op {
         }
     }
 
+    /// True for a CALL, or for the execution of one: such statements have names that begin so.
+    pub fn is_call(&self) -> bool {
+        match self {
+            Op::Query(sql) => sql.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"call")),
+            Op::Execute { name, .. } => name.starts_with("call"),
+            _ => false,
+        }
+    }
+
     fn read(text: &str) -> Result<Op, String> {
         let Some(command) = text.strip_prefix('.') else { return Ok(Op::sql(text)) };
         let (word, rest) = command.split_once(' ').unwrap_or((command, ""));

@@ -47,12 +47,18 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Takes out of an OK what the statement before it may have changed by an error: the number of warnings, and that a
-    /// transaction is open.
-    pub fn forget_the_last_statement(&mut self) {
-        if let Reply::Ok { warnings, status, .. } = self {
+    /// Takes out of an OK how many rows there were: that of MySQL's CALL which changes none has the number of whatever ran before it
+    /// on its connection.
+    pub fn forget_rows(&mut self) {
+        if let Reply::Ok { affected, .. } = self {
+            *affected = 0;
+        }
+    }
+
+    /// Takes out of an OK the number of warnings.
+    pub fn forget_warnings(&mut self) {
+        if let Reply::Ok { warnings, .. } = self {
             *warnings = 0;
-            *status -= Status::IN_TRANSACTION | Status::IN_TRANSACTION_READ_ONLY;
         }
     }
 

@@ -52,7 +52,10 @@ impl Session {
             },
             Command::FieldList => self.forward(command, Effects::METADATA | Effects::READ).await,
             Command::Statistics => self.forward(command, Effects::SERVER_BOUND).await,
-            Command::SetOption => self.set_option().await,
+            Command::SetOption => {
+                self.count_conditions().await;
+                self.set_option().await
+            }
             Command::ResetConnection => self.reset_connection().await,
             Command::ChangeUser => self.change_user().await,
             Command::Prepare => self.prepare().await,

@@ -77,7 +77,11 @@ impl Session {
                 self.holdings.home().is_some_and(|home| home.pins().intersects(Pins::EVERYTHING) || !route.reader_safe);
             let home = if is_held { self.holdings.take_home() } else { None };
             let mut hold = match home {
-                Some(home) => home,
+                Some(mut home) => {
+                    // A USE or a SET that the router answered has not reached it yet.
+                    let made_ready = self.worker.bring(&mut home.link, &self.state).await;
+                    self.if_ready(home, made_ready)?
+                }
                 None => Hold::pooled(self.link_to_prepare(route, snapshot, &mut tried).await?),
             };
             let link = &mut *hold.link;

@@ -35,7 +35,20 @@ const UNCLEAR: Effects = Effects::MULTI
     .union(Effects::UNKNOWN_FUNCTION)
     .union(Effects::UNPROVEN)
     .union(Effects::LEAVES_FOUND_ROWS)
-    .union(Effects::NEEDS_PREVIOUS);
+    .union(Effects::NEEDS_WARNINGS);
+
+/// Statements that use no tables: MariaDB leaves the warnings of the statement before where they are, if they have none of their own.
+const KEEPS_DIAGNOSTICS: Effects = Effects::READ
+    .union(Effects::CONSTANT)
+    .union(Effects::BEGIN)
+    .union(Effects::COMMIT)
+    .union(Effects::ROLLBACK)
+    .union(Effects::CHAIN)
+    .union(Effects::SAVEPOINT)
+    .union(Effects::SET_SESSION)
+    .union(Effects::SET_AUTOCOMMIT)
+    .union(Effects::SET_NEXT_TRANSACTION)
+    .union(Effects::SET_USER_VARIABLE);
 
 impl Left {
     /// Takes down an answer.
@@ -44,6 +57,7 @@ impl Left {
         if shows && effects.contains(Effects::NEEDS_WARNINGS) && outcome.error.is_none() {
             // It leaves what was there, but for the rows that it was itself.
             self.was_rows = true;
+            (self.told, self.is_least) = (0, false);
             return;
         }
         self.told = match engine {
@@ -53,7 +67,11 @@ impl Left {
         self.is_least = engine == Engine::MySql && outcome.error.is_some();
         self.was_rows = outcome.ended_by_rows;
         self.affected = outcome.affected_rows;
-        self.has_diagnostics = outcome.warnings > 0 || outcome.error.is_some();
+        let are_kept = self.has_diagnostics
+            && engine == Engine::MariaDb
+            && KEEPS_DIAGNOSTICS.contains(effects)
+            && !effects.is_empty();
+        self.has_diagnostics = are_kept || outcome.warnings > 0 || outcome.error.is_some();
         self.is_unclear = effects.intersects(UNCLEAR);
         if outcome.ended_by_rows {
             self.found_rows = Some(outcome.rows);

@@ -13,6 +13,8 @@ pub enum Place {
     Last,
     /// To where the previous statement ran, if it is still ours: nothing is held, so its connection went back to the pool.
     Previous,
+    /// To where the previous statement ran, which becomes the home: what holds the present home is carried.
+    PreviousAsHome,
     /// The transaction on the home connection (a READ ONLY one, on a reader) must be committed there; then anew.
     EndReadOnly,
     /// Not at all: not while held there.

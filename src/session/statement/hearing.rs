@@ -6,6 +6,7 @@
 //! [`super::settle`]'s to say.
 
 use crate::backend::Engine;
+use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::status::Status;
 use crate::rules::Plan;
@@ -80,14 +81,22 @@ impl Session {
     async fn hear_changes(&mut self, link: &mut Link, outcome: &mut Outcome, uncertain: bool) {
         match self.worker.talk().ask(link, Command::Ping, b"").await {
             Ok(reply) => {
+                note_changes(outcome, reply.changes);
                 if uncertain {
                     outcome.status = Some(reply.summary.status);
+                    self.uncount_rows(link).await;
                 }
-                note_changes(outcome, reply.changes);
             }
             // The next statement finds out what is wrong with the link; until then nobody else gets it.
             Err(_) => note_changes(outcome, Changes { unreported: true, ..Changes::default() }),
         }
+    }
+
+    /// After an error `ROW_COUNT()` is -1, and after a ping 0: it is made -1 again, by a command that sets what is set.
+    async fn uncount_rows(&mut self, link: &mut Link) {
+        let is_on = link.key.shape.contains(Capabilities::MULTI_STATEMENTS);
+        // The next statement finds out what is wrong with a broken link.
+        let _ = self.worker.talk().ask(link, Command::SetOption, &u16::from(!is_on).to_le_bytes()).await;
     }
 
     /// MariaDB says in an EOF packet that something changed, and keeps what it was until another variable is set: so one is,
@@ -145,7 +154,10 @@ impl Session {
             return pins;
         };
         let mut values = self.state.values.clone();
-        let report = Report { variables: &changes.variables, schema: changes.schema.as_deref() };
+        // What stood around a statement is set back behind it, which MariaDB does not always report.
+        let is_set_back = is_around(plan) && !effects.contains(Effects::UNTRACKED_STATE);
+        let variables = if is_set_back { &[] } else { changes.variables.as_slice() };
+        let report = Report { variables, schema: changes.schema.as_deref() };
         pins |= apply(&mut values, &assignments, report);
         if is_unexplained(plan, changes, is_read && outcome.error.is_none()) {
             pins |= Pins::UNTRACKED_STATE;
@@ -232,9 +244,12 @@ fn is_unexplained(plan: &Plan, changes: &Changes, is_read: bool) -> bool {
     if !(changes.state_changed || changes.unreported) {
         return false;
     }
-    // MariaDB's SET STATEMENT sets variables, and sets them back.
-    let around = plan.digest.get(..AROUND.len()).is_some_and(|head| head.eq_ignore_ascii_case(AROUND));
-    out_of_sight || !(effects.intersects(IN_SIGHT) || around || changes.schema.is_some())
+    out_of_sight || !(effects.intersects(IN_SIGHT) || is_around(plan) || changes.schema.is_some())
+}
+
+/// True for MariaDB's SET STATEMENT, which sets variables, and sets them back.
+fn is_around(plan: &Plan) -> bool {
+    plan.digest.get(..AROUND.len()).is_some_and(|head| head.eq_ignore_ascii_case(AROUND))
 }
 
 /// How a statement begins that sets variables for itself alone.

@@ -60,6 +60,13 @@ impl Session {
             }
             Place::Last => self.holdings.take_last().ok_or_else(|| gone(plan.facts.effects).into()),
             Place::Previous => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
+            Place::PreviousAsHome => {
+                self.let_home_go().await;
+                match self.holdings.take_last() {
+                    Some(last) => Ok(last),
+                    None => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
+                }
+            }
             Place::Writer => {
                 let link = self.supply().obtain(&self.state, &[route.writer], snapshot, tried).await?;
                 Ok(self.with_insert_id(plan.facts.effects, Hold::pooled(link)).await?)
@@ -96,10 +103,16 @@ impl Session {
             .into()),
             // A session that holds a reader has prepared nothing by name: the server says so.
             Place::ReadOnlyTransaction if names_prepared(plan) => {
-                self.holdings.take_home().ok_or_else(|| StatementError::ReadOnlyTransaction.into())
+                self.holdings.take_home().ok_or_else(|| self.read_only_transaction().into())
             }
-            Place::ReadOnlyTransaction => Err(StatementError::ReadOnlyTransaction.into()),
+            Place::ReadOnlyTransaction => Err(self.read_only_transaction().into()),
         }
+    }
+
+    /// The error for what must not run in the READ ONLY transaction that the session has, as its server words it.
+    fn read_only_transaction(&self) -> StatementError {
+        let is_mysql = self.holdings.home().is_some_and(|home| home.link.backend().engine() == Engine::MySql);
+        StatementError::ReadOnlyTransaction(if is_mysql { "." } else { "" })
     }
 
     /// A link in the session's state, on which `LAST_INSERT_ID()` says what it must say for this session.

@@ -86,6 +86,7 @@ const AT_HOME_IN_IT: Effects = OF_TRANSACTION
     .union(Effects::SET_AUTOCOMMIT)
     .union(Effects::READ)
     .union(Effects::SERVER_BOUND)
+    .union(Effects::UNLOCK_TABLES)
     .union(Effects::CONSTANT);
 
 /// Decides.
@@ -155,13 +156,25 @@ fn needs_previous(effects: Effects, standing: &Standing) -> (Place, Why) {
     let place = match (standing.last, standing.home) {
         (_, Some(home)) if insert_id_only || home.pins.contains(Pins::TRANSACTION) => Place::Home,
         (_, None) if insert_id_only => Place::Writer,
-        // What it sets beside would be left on a connection that the session does not keep.
-        (Some(_), Some(_)) if !Effects::READER_SAFE.union(Effects::NEEDS_PREVIOUS).contains(effects) => Place::Refuse,
-        (Some(_), _) => Place::Last,
         (None, Some(_)) if standing.previous_at_home => Place::Home,
+        // What it sets beside would be left on a connection that the session does not keep: that one becomes the home, where it can.
+        (last, Some(home))
+            if sets_beside(effects)
+                && last.is_none_or(|last| last.writer)
+                && !home.pins.intersects(Pins::NEEDS_RESET) =>
+        {
+            Place::PreviousAsHome
+        }
+        (_, Some(_)) if sets_beside(effects) => Place::Refuse,
+        (Some(_), _) => Place::Last,
         (None, _) => Place::Previous,
     };
     (place, Why::NeedsPrevious)
+}
+
+/// True for a statement that asks about the one before and sets something with the answer: `GET DIAGNOSTICS`, `SELECT … INTO`.
+pub(super) fn sets_beside(effects: Effects) -> bool {
+    !Effects::READER_SAFE.union(Effects::NEEDS_PREVIOUS).contains(effects)
 }
 
 fn in_reader_transaction(route: &Route, effects: Effects, hostgroup: u32) -> (Place, Why) {

@@ -14,6 +14,7 @@ use crate::session::link::conversation::TalkError;
 use crate::session::parts::Session;
 use crate::session::state::pins::Pins;
 use crate::session::statement::links::gone;
+use crate::session::statement::place::sets_beside;
 use crate::session::supply::Tried;
 use crate::session::worker::snapshot::Snapshot;
 use crate::sql::effects::Effects;
@@ -77,7 +78,11 @@ impl Session {
             return self.fresh_link(snapshot, route, tried, "").await;
         }
         let (serial, owner) = (self.previous, self.serial);
-        let mine = |link: &Link| link.serial == serial && link.owner == owner && !link.is_disturbed();
+        // What a statement sets with the answer would hold the session on a reader: what can be left again is left on the writer.
+        let may_read = !sets_beside(effects) || self.left.recreation(effects).is_none();
+        let mine = |link: &Link| {
+            link.serial == serial && link.owner == owner && !link.is_disturbed() && (link.writer || may_read)
+        };
         let parked = self.holdings.take_parked(|link| link.serial == serial);
         let pooled = || self.worker.pool.borrow_mut().take_where(|link| mine(link)).map(Hold::pooled);
         let Some(mut hold) = parked.or_else(pooled) else {

@@ -150,8 +150,10 @@ impl Session {
         let in_transaction = self.status.contains(Status::IN_TRANSACTION);
         pins.set(Pins::TRANSACTION, in_transaction);
         pins.set(Pins::AUTOCOMMIT_OFF, self.may_have_begun(pins, effects, outcome));
-        let consumed = effects.intersects(IN_TRANSACTION_ONLY | ENDS_TRANSACTION) && outcome.error.is_none();
-        if consumed && !in_transaction {
+        // Whether a statement of its own began a transaction, its table's engine alone knows. The end of one is certain.
+        let was_in_one = hold.pins().contains(Pins::TRANSACTION);
+        let ended = effects.intersects(ENDS_TRANSACTION) && outcome.error.is_none();
+        if !in_transaction && (ended || was_in_one) {
             pins.remove(Pins::NEXT_TRANSACTION);
         }
         // A result of rows (RETURNING) and an error in a later row have no room for the id, and a procedure may have inserted.

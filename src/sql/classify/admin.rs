@@ -144,7 +144,8 @@ impl Scan<'_> {
                 self.verb = Verb::Unlock;
                 self.effects |= Effects::UNLOCK_TABLES;
                 if self.cur.take(TABLES) || self.cur.take(TABLE) {
-                    self.effects |= Effects::IMPLICIT_COMMIT;
+                    // It commits where LOCK TABLES is in force, and else leaves the transaction alone: no effect of its own says so,
+                    // the server's status does.
                 } else if self.cur.take(INSTANCE) {
                     self.effects |= Effects::MYSQL_ONLY;
                 } else {
@@ -224,7 +225,7 @@ impl Scan<'_> {
     /// `GET DIAGNOSTICS`, `SIGNAL`, `RESIGNAL`.
     pub(super) fn diagnostics(&mut self, kw: Kw) {
         if kw == Kw::GET {
-            self.effects |= Effects::NEEDS_WARNINGS | Effects::SET_USER_VARIABLE;
+            self.effects |= Effects::NEEDS_WARNINGS | Effects::NEEDS_ROW_COUNT | Effects::SET_USER_VARIABLE;
         } else {
             self.effects |= Effects::CONSTANT;
         }

@@ -102,6 +102,8 @@ pub const KINDS: &[Kind] = &[
         make: Make::Lines(&[
             "SELECT CONNECTION_ID() = {me} AS mine",
             "SELECT CONNECTION_ID() AS x FROM DUAL WHERE CONNECTION_ID() <> {me}",
+            "SELECT CONNECTION_ID() + 1 = {me} + 1 AS mine",
+            "DO GET_LOCK('{a}l{k}', 0) ;; SELECT IS_USED_LOCK('{a}l{k}') = {me} AS mine",
         ]),
     },
     Kind {
@@ -119,9 +121,7 @@ pub const KINDS: &[Kind] = &[
         has: Has::Both,
         make: Make::Lines(&[
             "SELECT @@pseudo_thread_id = {me} AS mine",
-            "DO GET_LOCK('{a}l{k}', 0) ;; SELECT IS_USED_LOCK('{a}l{k}') = {me} AS mine",
             "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID() AND ID = {me}",
-            "SELECT CONNECTION_ID() + 1 = {me} + 1 AS mine",
             "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST WHERE ID IN ({me}, {s2})",
         ]),
     },

@@ -20,7 +20,7 @@ pub const KINDS: &[Kind] = &[
         weight: 3,
         has: Has::Both,
         make: Make::Lines(&[
-            ".prepare q8 CALL p_out(?) ;; .execute q8 1",
+            ".prepare call_out CALL p_out(?) ;; .execute call_out 1",
             "CALL p_out(@o)",
             "SELECT @o AS o",
             "CALL p_out(@o) ;; SELECT @o AS o",

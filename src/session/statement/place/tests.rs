@@ -121,6 +121,13 @@ fn results_are_asked_for_where_they_are() {
     let sets_too = ask(count) | Effects::SET_USER_VARIABLE;
     let both = Standing { home, last, ..Standing::default() };
     assert_eq!(place(&write(), sets_too, &both).0, Place::Refuse, "its variable would be lost");
+    let variable = writer(Pins::USER_VARIABLE);
+    let nowhere = Standing { home, ..Standing::default() };
+    assert_eq!(place(&write(), sets_too, &nowhere).0, Place::PreviousAsHome, "an insert id is carried");
+    let on_writer = Standing { home, last: writer(Pins::WARNINGS), ..Standing::default() };
+    assert_eq!(place(&write(), sets_too, &on_writer).0, Place::PreviousAsHome);
+    let pinned = Standing { home: variable, ..Standing::default() };
+    assert_eq!(place(&write(), sets_too, &pinned).0, Place::Refuse, "it has variables elsewhere");
 }
 
 #[test]
@@ -131,6 +138,7 @@ fn a_read_only_transaction_on_a_reader() {
         (write(), Effects::COMMIT, Place::Home),
         (write(), Effects::ROLLBACK | Effects::RELEASE, Place::Home),
         (write(), Effects::SAVEPOINT, Place::Home),
+        (write(), Effects::UNLOCK_TABLES, Place::Home),
         (write(), Effects::BEGIN, Place::EndReadOnly),
         (write(), Effects::DDL | Effects::IMPLICIT_COMMIT, Place::EndReadOnly),
         (write(), Effects::WRITE, Place::ReadOnlyTransaction),
