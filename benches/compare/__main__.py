@@ -156,7 +156,8 @@ def main():
         run["memory"] = memories(args, binary, needed, limit)
     if args.crowd:
         server = targets.MariaDb(args.crowd_connections + SLACK, args.server_port)
-        load.prepare(server.target(), 1, args.rows)
+        if not workloads:
+            load.prepare(server.target(), 1, args.rows)
         run["crowd"] = crowd.measure(binary, server, args.crowd_connections, args.crowd_clients, args.crowd_rate, args.seconds,
                                      args.rows)
         targets.stop_all()
