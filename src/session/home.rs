@@ -46,16 +46,9 @@ fn name_used(sql: &[u8], mode: crate::sql::LexMode) -> Option<String> {
     if !ends || verb.kind != TokenKind::Word || !verb.text(sql).eq_ignore_ascii_case(b"USE") {
         return None;
     }
-    let text = std::str::from_utf8(name.text(sql)).ok()?;
-    match name.kind {
-        TokenKind::Word => Some(text.to_owned()),
-        TokenKind::QuotedIdent => {
-            let quote = text.chars().next()?;
-            let inner = text.strip_prefix(quote)?.strip_suffix(quote)?;
-            Some(inner.replace(&format!("{quote}{quote}"), &quote.to_string()))
-        }
-        _ => None,
-    }
+    // One that is not in UTF-8 is for the server to read.
+    std::str::from_utf8(name.text(sql)).ok()?;
+    Some(name.name(sql)?.into_owned())
 }
 
 impl Session {

@@ -21,6 +21,7 @@
 
 use super::LexMode;
 use memchr::{memchr, memchr2};
+use std::borrow::Cow;
 
 mod class;
 mod doubt;
@@ -74,6 +75,47 @@ impl Token {
     #[inline]
     pub fn text<'a>(&self, sql: &'a [u8]) -> &'a [u8] {
         sql.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    /// The name that the token is, without its quotes; none if it is no name.
+    pub fn name<'a>(&self, sql: &'a [u8]) -> Option<Cow<'a, str>> {
+        match self.kind {
+            TokenKind::Word => Some(readable(Cow::Borrowed(self.text(sql)))),
+            TokenKind::QuotedIdent => Some(unquoted(self.text(sql))),
+            _ => None,
+        }
+    }
+}
+
+/// A quoted name without its quotes.
+fn unquoted(text: &[u8]) -> Cow<'_, str> {
+    let Some((&quote, inner)) = text.split_first() else { return Cow::Borrowed("") };
+    let inner = inner.strip_suffix(&[quote]).unwrap_or(inner);
+    if !inner.contains(&quote) {
+        return readable(Cow::Borrowed(inner));
+    }
+    // Inside, a quote is written twice.
+    let mut name = Vec::with_capacity(inner.len());
+    let mut bytes = inner.iter();
+    while let Some(&byte) = bytes.next() {
+        name.push(byte);
+        if byte == quote {
+            bytes.next();
+        }
+    }
+    readable(Cow::Owned(name))
+}
+
+/// A name as text. One that is no UTF-8 came from a client with a one-byte character set, most likely latin1.
+fn readable(name: Cow<'_, [u8]>) -> Cow<'_, str> {
+    match name {
+        Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(bytes.iter().map(|&byte| byte as char).collect()),
+        },
+        Cow::Owned(bytes) => String::from_utf8(bytes)
+            .unwrap_or_else(|error| error.as_bytes().iter().map(|&byte| byte as char).collect())
+            .into(),
     }
 }
 

@@ -89,17 +89,7 @@ impl Walk<'_> {
 
     /// The name at a place, in lower case and without quotes.
     fn name(&self, at: usize) -> Option<Box<str>> {
-        let token = self.tokens.get(at)?;
-        let text = String::from_utf8_lossy(token.text(self.text)).to_lowercase();
-        match token.kind {
-            TokenKind::Word => Some(text.into()),
-            TokenKind::QuotedIdent => {
-                let quote = text.chars().next()?;
-                let inner = text.get(1..text.len().checked_sub(1)?)?;
-                Some(inner.replace(&format!("{quote}{quote}"), &quote.to_string()).into())
-            }
-            _ => None,
-        }
+        Some(self.tokens.get(at)?.name(self.text)?.to_lowercase().into())
     }
 
     /// `DECLARE a, b INT`, `FOR a IN …`.

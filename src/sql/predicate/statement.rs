@@ -11,7 +11,7 @@ use super::clause::where_ends;
 use super::condition::{Conditions, Known};
 use super::program::{Reference, TimeColumn, TimeColumns, Verdict};
 use super::tables::{self, Tables, is_query};
-use super::tokens::{Key, Refusal, Tokens, readable, unquoted};
+use super::tokens::{Key, Refusal, Tokens};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -31,19 +31,14 @@ fn names_time_table(text: &[u8], mode: LexMode, columns: &dyn TimeColumns) -> bo
     let mut schema: Option<Cow<'_, str>> = None;
     let mut last: Option<Cow<'_, str>> = None;
     for token in Lexer::new(text, mode) {
-        let name = match token.kind {
-            TokenKind::Word => readable(Cow::Borrowed(token.text(text))),
-            TokenKind::QuotedIdent => unquoted(token.text(text)),
-            // What is behind it may name anything.
-            TokenKind::Unterminated => return true,
-            TokenKind::Operator if token.text(text) == b"." => {
-                schema = last.take();
-                continue;
+        let Some(name) = token.name(text) else {
+            match token.kind {
+                // What is behind it may name anything.
+                TokenKind::Unterminated => return true,
+                TokenKind::Operator if token.text(text) == b"." => schema = last.take(),
+                _ => (schema, last) = (None, None),
             }
-            _ => {
-                (schema, last) = (None, None);
-                continue;
-            }
+            continue;
         };
         if !columns.of(schema.as_deref(), &name).is_empty() {
             return true;

@@ -158,11 +158,7 @@ impl<'a> Tokens<'a> {
 
     /// The name at a place, without its quotes.
     pub fn name(&self, at: usize) -> Option<Cow<'a, str>> {
-        match self.kind(at)? {
-            TokenKind::Word => Some(readable(Cow::Borrowed(self.text(at)))),
-            TokenKind::QuotedIdent => Some(unquoted(self.text(at))),
-            _ => None,
-        }
+        self.list.get(at)?.token.name(self.text)
     }
 
     /// Where the bracket that opens at a place closes; none for other tokens.
@@ -190,38 +186,6 @@ impl<'a> Tokens<'a> {
     /// The first place of a level that holds one of some keywords.
     pub fn find(&self, from: usize, to: usize, keys: &[Key]) -> Option<usize> {
         self.level(from, to).find(|&at| keys.contains(&self.key(at)))
-    }
-}
-
-/// A quoted name without its quotes.
-pub(super) fn unquoted(text: &[u8]) -> Cow<'_, str> {
-    let Some((&quote, inner)) = text.split_first() else { return Cow::Borrowed("") };
-    let inner = inner.strip_suffix(&[quote]).unwrap_or(inner);
-    if !inner.contains(&quote) {
-        return readable(Cow::Borrowed(inner));
-    }
-    // Inside, a quote is written twice.
-    let mut name = Vec::with_capacity(inner.len());
-    let mut bytes = inner.iter();
-    while let Some(&byte) = bytes.next() {
-        name.push(byte);
-        if byte == quote {
-            bytes.next();
-        }
-    }
-    readable(Cow::Owned(name))
-}
-
-/// A name as text. One that is no UTF-8 came from a client with a one-byte character set, most likely latin1.
-pub(super) fn readable(name: Cow<'_, [u8]>) -> Cow<'_, str> {
-    match name {
-        Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => Cow::Owned(bytes.iter().map(|&byte| byte as char).collect()),
-        },
-        Cow::Owned(bytes) => String::from_utf8(bytes)
-            .unwrap_or_else(|error| error.as_bytes().iter().map(|&byte| byte as char).collect())
-            .into(),
     }
 }
 
