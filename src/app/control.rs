@@ -379,20 +379,13 @@ async fn check_backends(published: Published) {
         let snapshot = published.load_full();
         let backends = snapshot.topology.backends();
         say_drained(&backends, &mut empty);
-        tasks.retain(|id, (checks, task)| {
-            let keep = *checks == snapshot.checks && backends.iter().any(|b| b.id == *id);
-            if !keep {
-                task.abort();
-            }
-            keep
-        });
-        followers.retain(|id, task| {
-            let keep = backends.iter().any(|b| b.id == *id);
-            if !keep {
-                task.abort();
-            }
-            keep
-        });
+        let is_there = |id: &BackendId| backends.iter().any(|b| b.id == *id);
+        for (_, (_, task)) in tasks.extract_if(|id, (checks, _)| *checks != snapshot.checks || !is_there(id)) {
+            task.abort();
+        }
+        for (_, task) in followers.extract_if(|id, _| !is_there(id)) {
+            task.abort();
+        }
         for backend in backends {
             followers.entry(backend.id).or_insert_with(|| {
                 let (backend, published) = (Arc::clone(&backend), Arc::clone(&published));

@@ -147,6 +147,10 @@ impl Effects {
         .union(Effects::MARIADB_ONLY)
         .union(Effects::MYSQL_ONLY);
 
+    /// Effects of statements whose text does not show all that they do: somebody else's text does, or nobody can read it.
+    pub const OUT_OF_SIGHT: Effects =
+        Effects::CALL.union(Effects::UNKNOWN_FUNCTION).union(Effects::UNPROVEN).union(Effects::TEXT_PREPARE);
+
     /// Effects that need what the statement before left on its connection.
     pub const NEEDS_PREVIOUS: Effects = Effects::NEEDS_INSERT_ID
         .union(Effects::NEEDS_ROW_COUNT)

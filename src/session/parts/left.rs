@@ -29,13 +29,8 @@ pub struct Left {
 }
 
 /// Statements whose packets do not tell all that they left.
-const UNCLEAR: Effects = Effects::MULTI
-    .union(Effects::CALL)
-    .union(Effects::TEXT_PREPARE)
-    .union(Effects::UNKNOWN_FUNCTION)
-    .union(Effects::UNPROVEN)
-    .union(Effects::LEAVES_FOUND_ROWS)
-    .union(Effects::NEEDS_WARNINGS);
+const UNCLEAR: Effects =
+    Effects::OUT_OF_SIGHT.union(Effects::MULTI).union(Effects::LEAVES_FOUND_ROWS).union(Effects::NEEDS_WARNINGS);
 
 /// Statements that use no tables: MariaDB leaves the warnings of the statement before where they are, if they have none of their own.
 const KEEPS_DIAGNOSTICS: Effects = Effects::READ

@@ -40,11 +40,7 @@ const UNCERTAIN_AFTER_ERROR: Effects = Effects::CALL
     .union(Effects::UNTRACKED_STATE);
 
 /// Statements that may set what their text does not show.
-const OUT_OF_SIGHT: Effects = Effects::CALL
-    .union(Effects::UNKNOWN_FUNCTION)
-    .union(Effects::HIDDEN_STATE)
-    .union(Effects::UNPROVEN)
-    .union(Effects::TEXT_PREPARE);
+const MAY_SET: Effects = Effects::OUT_OF_SIGHT.union(Effects::HIDDEN_STATE);
 
 impl Session {
     /// True if a server must be asked before a response can be settled: what it has changed, or whether a transaction is open.
@@ -133,7 +129,7 @@ impl Session {
         let effects = plan.facts.effects;
         let is_set = effects.contains(Effects::SET_SESSION) && outcome.error.is_none();
         // Several statements of which every one can be read: what they set is in their texts.
-        let is_read = effects.contains(Effects::MULTI) && !effects.intersects(OUT_OF_SIGHT | Effects::DDL);
+        let is_read = effects.contains(Effects::MULTI) && !effects.intersects(MAY_SET | Effects::DDL);
         let text = || match executing {
             Some(id) => self.statement_of(id),
             None => self.statement_text(),
@@ -240,7 +236,7 @@ const IN_SIGHT: Effects = Effects::SET_SESSION
 /// prepared statement), and the statement's text does not show it: a routine, a trigger or a view did it.
 fn is_unexplained(plan: &Plan, changes: &Changes, is_read: bool) -> bool {
     let effects = plan.facts.effects;
-    let out_of_sight = effects.intersects(OUT_OF_SIGHT) || effects.contains(Effects::MULTI) && !is_read;
+    let out_of_sight = effects.intersects(MAY_SET) || effects.contains(Effects::MULTI) && !is_read;
     if !(changes.state_changed || changes.unreported) {
         return false;
     }
@@ -269,5 +265,5 @@ fn note_changes(outcome: &mut Outcome, changes: Changes) {
 
 /// True if a server keeps back what a statement has changed: an EOF packet has no room for it.
 fn keeps_its_report(effects: Effects, outcome: &Outcome, link: &Link) -> bool {
-    outcome.ended_by_eof && effects.intersects(OUT_OF_SIGHT) && link.backend().engine() != Engine::MariaDb
+    outcome.ended_by_eof && effects.intersects(MAY_SET) && link.backend().engine() != Engine::MariaDb
 }

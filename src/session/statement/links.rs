@@ -140,11 +140,8 @@ const NAMES_TABLES: Effects = Effects::READ_TABLE
     .union(Effects::WRITE)
     .union(Effects::DDL)
     .union(Effects::LOCK_TABLES)
-    .union(Effects::CALL)
-    .union(Effects::UNKNOWN_FUNCTION)
-    .union(Effects::UNPROVEN)
     .union(Effects::METADATA)
-    .union(Effects::TEXT_PREPARE)
+    .union(Effects::OUT_OF_SIGHT)
     .union(Effects::HANDLER);
 
 /// Statements that one engine alone understands.

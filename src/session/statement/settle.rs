@@ -16,10 +16,7 @@ use crate::sql::effects::{Effects, Verb};
 /// Statements that write, or may: after them the session reads its own writes.
 pub(in crate::session) const MAY_WRITE: Effects = Effects::WRITE
     .union(Effects::DDL)
-    .union(Effects::CALL)
-    .union(Effects::UNKNOWN_FUNCTION)
-    .union(Effects::UNPROVEN)
-    .union(Effects::TEXT_PREPARE)
+    .union(Effects::OUT_OF_SIGHT)
     .union(Effects::XA)
     .union(Effects::SET_GLOBAL)
     .union(Effects::ADMIN);
@@ -30,21 +27,13 @@ const IN_TRANSACTION_ONLY: Effects = Effects::READ_TABLE
     .union(Effects::LOCK_ROWS)
     .union(Effects::LOCK_TABLES)
     .union(Effects::METADATA)
-    .union(Effects::CALL)
-    .union(Effects::UNKNOWN_FUNCTION)
-    .union(Effects::UNPROVEN)
-    .union(Effects::TEXT_PREPARE)
+    .union(Effects::OUT_OF_SIGHT)
     .union(Effects::HANDLER)
     .union(Effects::BEGIN);
 
 /// Effects of statements that may use triggers, views or routines, of which the server's catalogue alone tells what they do.
-const USES_DEFINITIONS: Effects = Effects::READ_TABLE
-    .union(Effects::WRITE)
-    .union(Effects::LOCK_ROWS)
-    .union(Effects::CALL)
-    .union(Effects::UNKNOWN_FUNCTION)
-    .union(Effects::UNPROVEN)
-    .union(Effects::TEXT_PREPARE);
+const USES_DEFINITIONS: Effects =
+    Effects::READ_TABLE.union(Effects::WRITE).union(Effects::LOCK_ROWS).union(Effects::OUT_OF_SIGHT);
 
 /// Effects of statements after which none is open, unless they opened another.
 const ENDS_TRANSACTION: Effects =
