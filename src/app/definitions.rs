@@ -1,6 +1,6 @@
 //! From what the servers' catalogues have to what statements are planned by.
 //!
-//! The health checks read the catalogues ([`crate::backend::catalogue`]), [`crate::sql::definitions`] says what follows from
+//! The catalogues are read by a task for each backend ([`crate::backend::catalogue`]), [`crate::sql::definitions`] says what follows from
 //! them, and the rules carry that to the plans. All servers' definitions are taken together: what a trigger does on one
 //! server it may do on each. Runs on the control thread; it refuses to ask a server.
 
