@@ -260,3 +260,25 @@ async fn results_while_a_cursor_is_open_inside() {
     })
     .await;
 }
+
+/// A question about the statement before goes where that ran, a reader perhaps; what writes with the answer does not.
+#[tokio::test]
+async fn what_writes_runs_on_no_reader_whatever_it_asks() {
+    let estate = Estate::shared();
+    let schema = estate.schema().await;
+    let mut client = Raw::connect(&estate.router, &schema, MODERN).await;
+    assert_eq!(client.query("CREATE TABLE t (a VARCHAR(99), n INT)").await.code(), 0);
+    for (question, known) in [("FOUND_ROWS()", true), ("ROW_COUNT()", true), ("@@warning_count", false)] {
+        let (read, written) = (tag("read"), tag("write"));
+        // Its warning holds the session's connection to the reader.
+        client.query(&format!("SELECT CAST('x' AS SIGNED), '{read}'")).await;
+        assert_eq!(estate.ran_on(&read), "replica");
+        let answer = client.query(&format!("INSERT INTO t VALUES ('{written}', {question})")).await;
+        if known {
+            assert_eq!((answer.code(), estate.ran_on(&written)), (0, "master"), "{question}");
+        } else {
+            assert_eq!(answer.code(), 1105, "{question}: {answer:?}");
+        }
+    }
+    assert_eq!(client.query("SELECT n FROM t ORDER BY n").await.rows(), [["-1"], ["1"]]);
+}

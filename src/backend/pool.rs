@@ -2,12 +2,18 @@
 //!
 //! Belongs to one thread: no lock, no atomic beyond the backend's own counters. The pool knows when a connection was put
 //! back and for whom it is fit (its [`Key`]); what it carries is the session's type `C`.
+//!
+//! Workers share a backend's room: each has a part of it, and the rest for as long as nobody else asks ([`Pool::owes_room`],
+//! [`Pool::may_open`]). A connection cannot change its worker, so that room goes from one to another by closing a connection here and
+//! opening one there, which is dear: where all workers have as much to do, none of it must happen.
 
-use super::server::BackendId;
+pub mod lines;
+
+use self::lines::Lines;
+use super::server::{Backend, BackendId};
 use crate::protocol::capabilities::Capabilities;
 use hashbrown::HashMap;
-use std::collections::VecDeque;
-use std::task::Waker;
+use std::rc::Rc;
 
 /// Whom a connection is fit for: sessions that go to this backend, sign in there as this account, and agree with the
 /// server on these flags.
@@ -28,34 +34,30 @@ struct Idle<C> {
     since: u32,
 }
 
-struct Waiter {
-    ticket: u64,
-    waker: Waker,
-}
-
 /// The idle connections of a worker.
 pub struct Pool<C> {
     idle: HashMap<Key, Vec<Idle<C>>, foldhash::fast::FixedState>,
-    waiters: HashMap<BackendId, VecDeque<Waiter>, foldhash::fast::FixedState>,
-    /// Who holds a connection that it would give back to whoever waits.
-    holders: HashMap<BackendId, VecDeque<Waiter>, foldhash::fast::FixedState>,
-    next_ticket: u64,
     count: usize,
-}
-
-impl<C> Default for Pool<C> {
-    fn default() -> Self {
-        Self {
-            idle: HashMap::default(),
-            waiters: HashMap::default(),
-            holders: HashMap::default(),
-            next_ticket: 0,
-            count: 0,
-        }
-    }
+    /// Counts this worker's connections to each backend, idle or not: one who has such a count is a connection.
+    open: HashMap<BackendId, Rc<()>, foldhash::fast::FixedState>,
+    /// How many workers there are.
+    workers: u32,
+    /// Who waits, and who is to be called.
+    pub lines: Lines,
 }
 
 impl<C> Pool<C> {
+    /// The pool of one of so many workers.
+    pub fn new(workers: usize) -> Self {
+        Self {
+            idle: HashMap::default(),
+            count: 0,
+            open: HashMap::default(),
+            workers: u32::try_from(workers).unwrap_or(u32::MAX).max(1),
+            lines: Lines::default(),
+        }
+    }
+
     /// Takes an idle connection: the most recently used that `fits` best. `rank` gives 0 for a perfect fit, higher for
     /// worse, `None` for one that must not be taken (a dead one is for [`Pool::sweep`]).
     pub fn take(&mut self, key: &Key, mut rank: impl FnMut(&C) -> Option<u32>) -> Option<C> {
@@ -86,14 +88,31 @@ impl<C> Pool<C> {
         Some(idle.remove(index).connection)
     }
 
-    /// Puts a connection back at time `now` (in the worker's ticks), and wakes who waits for its backend.
-    ///
-    /// `waiting` is how many sessions wait at its backend. Where those of other workers do and none of this one, the
-    /// connection is closed instead: its room is what they wait for.
-    pub fn put(&mut self, key: Key, waiting: u32, connection: C, now: u32) {
-        if waiting > 0 && !self.wake(key.backend) {
-            return;
-        }
+    /// Counts a connection of this worker's for as long as it has this.
+    pub fn counted(&mut self, backend: BackendId) -> Rc<()> {
+        Rc::clone(self.open.entry(backend).or_default())
+    }
+
+    /// This worker's connections to a backend, idle or not.
+    fn open(&self, backend: BackendId) -> u32 {
+        let counted = self.open.get(&backend).map_or(0, |count| Rc::strong_count(count) - 1);
+        u32::try_from(counted).unwrap_or(u32::MAX)
+    }
+
+    /// True if this worker may open another connection to a backend that has room: within its part of the room, or because nobody
+    /// waits at other workers. Parts are rounded up, so that every room is somebody's.
+    pub fn may_open(&self, backend: &Backend) -> bool {
+        self.open(backend.id) < backend.max_connections().div_ceil(self.workers) || !self.lines.others_wait(backend)
+    }
+
+    /// True if a connection to a backend that nobody needs here is to be closed: this worker has more than its part of the room, and
+    /// somebody waits at another. Parts are rounded down: of a room that cannot be parted nobody has more than a turn.
+    pub fn owes_room(&self, backend: &Backend) -> bool {
+        self.lines.others_wait(backend) && self.open(backend.id) > backend.max_connections() / self.workers
+    }
+
+    /// Puts a connection back at time `now` (in the worker's ticks).
+    pub fn put(&mut self, key: Key, connection: C, now: u32) {
         self.idle.entry(key).or_default().push(Idle { connection, since: now });
         self.count += 1;
     }
@@ -142,6 +161,11 @@ impl<C> Pool<C> {
         self.idle.iter().map(|(key, idle)| (key.backend, idle.len()))
     }
 
+    /// True if a connection to this backend is idle, whoever it is fit for.
+    pub fn has_idle(&self, backend: BackendId) -> bool {
+        self.counts().any(|(id, count)| id == backend && count > 0)
+    }
+
     /// Idle connections.
     pub fn len(&self) -> usize {
         self.count
@@ -151,56 +175,44 @@ impl<C> Pool<C> {
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
+}
 
-    /// Holds a connection to `backend` that may be wanted back: whoever waits for one calls. The ticket is for
-    /// [`Pool::keep`].
-    pub fn hold(&mut self, backend: BackendId, waker: Waker) -> u64 {
-        self.next_ticket += 1;
-        self.holders.entry(backend).or_default().push_back(Waiter { ticket: self.next_ticket, waker });
-        self.next_ticket
+#[cfg(test)]
+pub(super) mod tests {
+    use super::lines::At;
+    use super::*;
+    use crate::backend::connect::Target;
+    use crate::backend::health::{Health, State, Thresholds};
+    use std::sync::Arc;
+    use std::task::Waker;
+
+    /// A backend of so many connections.
+    pub fn backend(connections: u32) -> Arc<Backend> {
+        let health = Health::new(Thresholds::default(), State::Up);
+        Arc::new(Backend::new(BackendId(1), Target::tcp("db", 3306), connections, health))
     }
 
-    /// Keeps it from being called any more; false if it has been.
-    pub fn keep(&mut self, backend: BackendId, ticket: u64) -> bool {
-        let Some(holders) = self.holders.get_mut(&backend) else { return false };
-        let Some(place) = holders.iter().position(|h| h.ticket == ticket) else { return false };
-        holders.remove(place);
-        true
-    }
-
-    /// Calls as many of those who hold a connection to `backend` as `most`.
-    pub fn call_back(&mut self, backend: BackendId, most: usize) {
-        let Some(holders) = self.holders.get_mut(&backend) else { return };
-        for holder in holders.drain(..most.min(holders.len())) {
-            holder.waker.wake();
-        }
-    }
-
-    /// Stands in line for a connection to `backend`; the ticket is for [`Pool::leave`]. One who holds such a connection for a
-    /// while is called.
-    pub fn wait(&mut self, backend: BackendId, waker: Waker) -> u64 {
-        self.call_back(backend, 1);
-        self.next_ticket += 1;
-        self.waiters.entry(backend).or_default().push_back(Waiter { ticket: self.next_ticket, waker });
-        self.next_ticket
-    }
-
-    /// Leaves the line; true if the ticket was still in it (nobody called).
-    pub fn leave(&mut self, backend: BackendId, ticket: u64) -> bool {
-        let Some(line) = self.waiters.get_mut(&backend) else { return false };
-        let Some(place) = line.iter().position(|w| w.ticket == ticket) else { return false };
-        line.remove(place);
-        true
-    }
-
-    /// Calls the first in line; false if nobody stands there.
-    pub fn wake(&mut self, backend: BackendId) -> bool {
-        match self.waiters.get_mut(&backend).and_then(VecDeque::pop_front) {
-            Some(waiter) => {
-                waiter.waker.wake();
-                true
+    #[test]
+    fn room_is_shared_among_workers() {
+        // The most connections; how many this worker has; somebody waits at another. Does it owe room; may it open another?
+        let cases = [
+            (10, 5, true, false, false),
+            (10, 6, true, true, false),
+            (10, 4, true, false, true),
+            (10, 9, false, false, true),
+            (1, 1, true, true, false),
+            (1, 0, true, false, true),
+            (3, 1, true, false, true),
+            (3, 2, true, true, false),
+        ];
+        for (most, has, others_wait, owes, may_open) in cases {
+            let (mut pool, mut there, backend) = (Pool::<()>::new(2), Lines::default(), backend(most));
+            let _connections: Vec<_> = (0..has).map(|_| pool.counted(backend.id)).collect();
+            if others_wait {
+                there.wait(&backend, At::End, Waker::noop().clone());
             }
-            None => false,
+            let got = (pool.owes_room(&backend), pool.may_open(&backend));
+            assert_eq!(got, (owes, may_open), "{has} of {most}, others wait: {others_wait}");
         }
     }
 }

@@ -186,13 +186,10 @@ impl Backend {
         self.waiting.load(Relaxed)
     }
 
-    /// A session began or ceased to wait for room.
-    pub fn wait(&self, more: bool) {
-        if more {
-            self.waiting.fetch_add(1, Relaxed)
-        } else {
-            self.waiting.fetch_sub(1, Relaxed)
-        };
+    /// A session waits for room, for as long as it has this.
+    pub fn wait(self: &Arc<Self>) -> Waiting {
+        self.waiting.fetch_add(1, Relaxed);
+        Waiting { backend: Arc::clone(self) }
     }
 
     /// True if new statements may go there.
@@ -204,6 +201,18 @@ impl Backend {
     pub fn failed(&self, cause: Cause) {
         self.record.failed();
         self.health.passive_failure(&self.name, cause);
+    }
+}
+
+/// Counts one that waits for room at a backend.
+#[derive(Debug)]
+pub struct Waiting {
+    backend: Arc<Backend>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.backend.waiting.fetch_sub(1, Relaxed);
     }
 }
 

@@ -69,7 +69,7 @@ impl Session {
     }
 
     /// The hostgroups of that route, the writer's if it has none of its own.
-    fn home_tiers(&self, snapshot: &Snapshot, schema: Option<&str>) -> Vec<u32> {
+    pub(super) fn home_tiers(&self, snapshot: &Snapshot, schema: Option<&str>) -> Vec<u32> {
         let route = self.route_home(snapshot, schema);
         let writers = |id: &&u32| snapshot.topology.hostgroup(**id).is_some_and(|h| h.writer);
         let tiers: Vec<u32> = route.tiers.iter().filter(writers).copied().collect();
@@ -84,7 +84,12 @@ impl Session {
     /// What a session with this schema begins with, as far as its home has said.
     fn known_base(&self, snapshot: &Snapshot, schema: Option<&str>) -> Option<Rc<Base>> {
         let tiers = self.home_tiers(snapshot, schema);
-        tiers.iter().find_map(|hostgroup| Some(self.worker.base_of(*hostgroup, self.sign_in(), Born::BySignIn)?.0))
+        Some(self.base_of(&tiers, Born::BySignIn)?.0)
+    }
+
+    /// The base that the first of these hostgroups has said, which has said one, and its age in ticks.
+    fn base_of(&self, tiers: &[u32], born: Born) -> Option<(Rc<Base>, u32)> {
+        tiers.iter().find_map(|hostgroup| self.worker.base_of(*hostgroup, self.sign_in(), born))
     }
 
     /// What a new life of this session begins with, by a sign-in.
@@ -95,21 +100,21 @@ impl Session {
 
     /// What it begins with after COM_RESET_CONNECTION: what a connection of its home does, which is reset for that where none
     /// was a moment ago.
-    pub(super) async fn fresh_by_reset(&self) -> Values {
+    pub(super) async fn fresh_by_reset(&mut self) -> Values {
         let snapshot = self.worker.snapshot();
         let schema = self.state.values.schema.clone();
         let tiers = self.home_tiers(&snapshot, schema.as_deref());
-        let known = || tiers.iter().find_map(|id| self.worker.base_of(*id, self.sign_in(), Born::ByReset));
-        if known().is_none() {
+        let known = |session: &Self| session.base_of(&tiers, Born::ByReset);
+        if known(self).is_none() {
             // Nobody has reset one yet: then there must be one to reset.
-            if let Ok(link) = self.supply().obtain(&self.state, &tiers, &snapshot, &mut Tried::default()).await {
+            if let Ok(link) = self.obtain(&Rc::clone(&self.state), &tiers, &snapshot, &mut Tried::default()).await {
                 self.release(link);
             }
         }
-        if known().is_none_or(|(_, age)| age > FRESH) {
+        if known(self).is_none_or(|(_, age)| age > FRESH) {
             self.refresh(&snapshot, &tiers).await;
         }
-        match known() {
+        match known(self) {
             Some((base, _)) => Values::new(schema, base),
             None => self.fresh(schema),
         }
@@ -152,9 +157,9 @@ impl Session {
     }
 
     /// The base of the first of these hostgroups that says one; a connection is opened where none has yet.
-    async fn meet(&self, snapshot: &Snapshot, tiers: &[u32]) -> Option<Rc<Base>> {
-        let known = || tiers.iter().find_map(|id| self.worker.base_of(*id, self.sign_in(), Born::BySignIn));
-        let before = known();
+    async fn meet(&mut self, snapshot: &Snapshot, tiers: &[u32]) -> Option<Rc<Base>> {
+        let known = |session: &Self| session.base_of(tiers, Born::BySignIn);
+        let before = known(self);
         if let Some((base, age)) = &before {
             if *age <= FRESH {
                 return Some(Rc::clone(base));
@@ -162,15 +167,15 @@ impl Session {
             // Those who come meanwhile take what is known.
             self.worker.touch_base(tiers, self.sign_in());
             if self.refresh(snapshot, tiers).await || !has_room(snapshot, tiers) {
-                return known().map(|(base, _)| base);
+                return known(self).map(|(base, _)| base);
             }
         }
         let blank = self.worker.states.intern(Values::default());
-        match self.supply().obtain(&blank, tiers, snapshot, &mut Tried::default()).await {
+        match self.obtain(&blank, tiers, snapshot, &mut Tried::default()).await {
             Ok(link) => {
                 let base = Rc::clone(&link.base);
                 self.release(link);
-                known().map(|(base, _)| base).or(Some(base))
+                known(self).map(|(base, _)| base).or(Some(base))
             }
             Err(_) => before.map(|(base, _)| base),
         }
@@ -179,7 +184,7 @@ impl Session {
     /// Makes sure that a schema is there: of these hostgroups, and for a session in this state, whose schema it is. One that
     /// was there a moment ago still is; where nobody can be asked, the first statement will tell.
     async fn ensure_schema(
-        &self,
+        &mut self,
         snapshot: &Snapshot,
         tiers: &[u32],
         schema: &str,
@@ -189,7 +194,7 @@ impl Session {
         if self.worker.schemas.borrow().contains_key(&key) {
             return Ok(());
         }
-        match self.supply().obtain(state, tiers, snapshot, &mut Tried::default()).await {
+        match self.obtain(state, tiers, snapshot, &mut Tried::default()).await {
             Ok(link) => {
                 self.release(link);
                 self.worker.schemas.borrow_mut().insert(key, self.worker.ticks());

@@ -3,6 +3,7 @@
 //! A link that is kept just for what the client may ask next goes back with the next statement that does not ask, or after
 //! `hold_results`; its `LAST_INSERT_ID()` is remembered first. Which pins a statement leaves is said in [`crate::session::statement::settle`].
 
+use crate::backend::server::Backend;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::session::error::StatementError;
@@ -10,12 +11,15 @@ use crate::session::holdings::{From, Hold, Lost};
 use crate::session::link::Link;
 use crate::session::link::conversation::TalkError;
 use crate::session::parts::Session;
+use crate::session::state::State;
 use crate::session::state::pins::Pins;
-use crate::session::supply::{Cleaning, TAKE_INSERT_ID};
+use crate::session::supply::{Cleaning, TAKE_INSERT_ID, Tried};
 use crate::session::worker::registry::Activity;
+use crate::session::worker::snapshot::Snapshot;
+use std::rc::Rc;
 
 /// In the place of a link's number: no link has what the statement before left.
-const NOWHERE: u64 = u64::MAX;
+pub(super) const NOWHERE: u64 = u64::MAX;
 
 impl Session {
     /// Shows others that the session waits for its client.
@@ -27,7 +31,7 @@ impl Session {
     /// Gives back the connection of the statement before, where that is not the session's home.
     pub(super) fn give_back_last(&mut self) {
         if let Some(last) = self.holdings.take_last() {
-            self.release(last.link);
+            self.give_up(last);
         }
     }
 
@@ -111,6 +115,32 @@ impl Session {
         }
         self.release(home.link);
         true
+    }
+
+    /// A link from the supply, after a wait if need be. The session does not wait for what it holds itself: what it keeps just for
+    /// what its client may ask next goes back first.
+    ///
+    /// # Errors
+    /// As [`crate::session::supply::Supply::obtain`].
+    pub(super) async fn obtain(
+        &mut self,
+        state: &Rc<State>,
+        tiers: &[u32],
+        snapshot: &Snapshot,
+        tried: &mut Tried,
+    ) -> Result<Box<Link>, StatementError> {
+        if self.holdings.for_a_while().is_some_and(|link| self.is_all_in_use(link.backend(), tiers, snapshot)) {
+            self.let_go().await;
+        }
+        self.supply().obtain(state, tiers, snapshot, tried).await
+    }
+
+    /// True if one of these hostgroups has this backend, which has no room, and no link that is idle.
+    fn is_all_in_use(&self, backend: &Backend, tiers: &[u32], snapshot: &Snapshot) -> bool {
+        let mut members = tiers.iter().filter_map(|id| snapshot.topology.hostgroup(*id)).flat_map(|h| &h.members);
+        backend.open() >= backend.max_connections()
+            && members.any(|member| member.backend.id == backend.id)
+            && !self.worker.pool.borrow().has_idle(backend.id)
     }
 
     /// Reads `LAST_INSERT_ID()` on a link, and takes it away for whoever has the link next.

@@ -92,19 +92,19 @@ impl Session {
             if let Poll::Ready(read) = self.poll_read_more(cx) {
                 return Poll::Ready(Some(read));
             }
-            let mut pool = worker.pool.borrow_mut();
+            let lines = &mut worker.pool.borrow_mut().lines;
             match ticket {
                 // Woken and no longer among the holders: called.
-                Some(held) if !pool.keep(backend.id, held) => return Poll::Ready(None),
+                Some(held) if !lines.keep(backend.id, held) => return Poll::Ready(None),
                 None if backend.waiting() > 0 => return Poll::Ready(None),
                 _ => {}
             }
-            ticket = Some(pool.hold(backend.id, cx.waker().clone()));
+            ticket = Some(lines.hold(backend.id, cx.waker().clone()));
             Poll::Pending
         });
         let read = tokio::time::timeout(patience, read).await;
         if let Some(ticket) = ticket {
-            worker.pool.borrow_mut().keep(backend.id, ticket);
+            worker.pool.borrow_mut().lines.keep(backend.id, ticket);
         }
         match read {
             Ok(Some(read)) => read,

@@ -41,6 +41,9 @@ impl Session {
 
     /// Every command but COM_QUERY, COM_STMT_EXECUTE and COM_QUIT.
     pub(super) async fn other_command(&mut self, command: Command) -> Result<(), SessionEnd> {
+        if is_sent_on(command) && self.must_carry(Effects::empty()) {
+            self.carry_aside().await?;
+        }
         match command {
             Command::Ping => {
                 self.count_conditions().await;
@@ -199,4 +202,9 @@ impl Session {
     pub(super) fn close(&mut self) {
         self.drop_links();
     }
+}
+
+/// True for commands that a server answers, or may.
+fn is_sent_on(command: Command) -> bool {
+    matches!(command, Command::InitDb | Command::FieldList | Command::Statistics | Command::Prepare | Command::Fetch)
 }

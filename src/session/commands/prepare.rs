@@ -130,7 +130,7 @@ impl Session {
 
     /// A link to one of the route's hostgroups.
     async fn link_to_prepare(
-        &self,
+        &mut self,
         route: &Route,
         snapshot: &Snapshot,
         tried: &mut Tried,
@@ -140,7 +140,7 @@ impl Session {
         {
             return Ok(link);
         }
-        self.supply().obtain(&self.state, &route.tiers, snapshot, tried).await
+        self.obtain(&Rc::clone(&self.state), &route.tiers, snapshot, tried).await
     }
 
     /// A server has prepared a text: it is the session's statement.

@@ -51,12 +51,12 @@ pub(super) enum InsertId {
 pub(super) enum Settled {
     /// The session, as its home.
     Home,
-    /// The session, until the next statement or for cursors. A link that it held in its place is free for others.
-    Held(Option<Box<Link>>),
+    /// The session, until the next statement or for cursors. A link that it held in its place is nobody's now.
+    Held(Option<Hold>),
     /// Nothing stands on it: it is free for others.
     Free(Box<Link>),
     /// Something stands on it that the session cannot hold: it must be closed.
-    Stained(Box<Link>),
+    Stained(Hold),
 }
 
 /// The links that a session holds.
@@ -69,6 +69,8 @@ pub(super) struct Holdings {
     /// Named things on the home.
     things: Things,
     insert_id: InsertId,
+    /// User variables that were set on the last link, which are to be the home's. Boxed: few sessions ever have one.
+    aside: Option<Box<Vec<Box<str>>>>,
 }
 
 /// What is held.
@@ -111,8 +113,9 @@ impl Holdings {
 
     /// The link that is held just for what the client may ask next, if one is.
     pub fn for_a_while(&self) -> Option<&Link> {
-        let home = self.home.as_ref().filter(|home| FOR_A_WHILE.contains(home.pins));
-        self.last.as_ref().or(home).map(|hold| &*hold.link)
+        let for_a_while = |hold: &&Hold| FOR_A_WHILE.contains(hold.pins);
+        let last = self.last.as_ref().filter(for_a_while);
+        last.or(self.home.as_ref().filter(for_a_while)).map(|hold| &*hold.link)
     }
 
     /// The link that ran the statement before, where it is held: the last, or else the home if that did.
@@ -195,19 +198,45 @@ impl Holdings {
             }
             Keeper::Last => {
                 let before = self.last.replace(Hold { link, pins: fleeting, from: From::Last });
-                return Settled::Held(before.map(|hold| hold.link));
+                return Settled::Held(before);
             }
-            Keeper::Nobody => return Settled::Stained(link),
+            Keeper::Nobody => return Settled::Stained(Hold { link, pins: lasting, from: From::Pool }),
             Keeper::Others => return Settled::Free(link),
         }
         Settled::Held(None)
     }
 
+    /// The link of the statement before stays that, with user variables of these names on it, which are to be the home's.
+    pub fn settle_aside(&mut self, hold: Hold, fleeting: Pins, names: impl IntoIterator<Item = Box<str>>) -> Settled {
+        let aside = self.aside.get_or_insert_default();
+        for name in names {
+            if !aside.contains(&name) {
+                aside.push(name);
+            }
+        }
+        let pins = fleeting | Pins::USER_VARIABLE;
+        Settled::Held(self.last.replace(Hold { link: hold.link, pins, from: From::Last }))
+    }
+
+    /// True if user variables wait to be carried home.
+    #[inline]
+    pub fn has_aside(&self) -> bool {
+        self.aside.is_some()
+    }
+
+    /// Takes out the last link with the names of the user variables that are to be carried from it.
+    pub fn take_aside(&mut self) -> Option<(Hold, Vec<Box<str>>)> {
+        let names = self.aside.take()?;
+        Some((self.last.take()?, *names))
+    }
+
     /// A link is of no more use. What stood on it is gone: named things, an insert id; its cursors are found missing when they are
     /// asked for. Gives out the link, to be closed.
     pub fn lose(&mut self, hold: Hold) -> (Box<Link>, Lost) {
-        if hold.is_home() {
-            self.things = Things::default();
+        match hold.from {
+            From::Home => self.things = Things::default(),
+            From::Last => self.aside = None,
+            From::Pool => {}
         }
         if hold.pins.contains(Pins::INSERT_ID) {
             self.insert_id = InsertId::Lost;
@@ -226,6 +255,12 @@ impl Holdings {
     /// Takes down what a statement did to named things. They are on the home, or on the link that is about to be it.
     pub fn note_thing(&mut self, event: Event) {
         self.things.note(event);
+    }
+
+    /// A link is the home from now on, with what stands on it.
+    pub fn make_home(&mut self, hold: Hold) {
+        debug_assert!(self.home.is_none(), "a session has one home");
+        self.home = Some(Hold { from: From::Home, ..hold });
     }
 
     /// The home has what the named things pin.

@@ -7,7 +7,7 @@ use super::Link;
 use super::buffers::Buffers;
 use super::relay::{BackendFault, Changes, SERVER_SHUTDOWN};
 use crate::net::write::write_all;
-use crate::protocol::codec::{HEADER, Header, Reader, put_packet};
+use crate::protocol::codec::{HEADER, Header, Reader, Truncated, put_packet};
 use crate::protocol::command::Command;
 use crate::protocol::response::ErrPacket;
 use crate::protocol::status::Status;
@@ -165,6 +165,14 @@ impl Reply {
         packets.skip(columns).map(read_row).collect()
     }
 
+    /// The types of a result's columns. Empty where there is no result.
+    pub fn column_types(&self) -> Vec<ColumnType> {
+        let mut packets = Packets(&self.rows);
+        let columns = packets.next().and_then(|head| Reader::new(head).lenenc().ok()).unwrap_or(0);
+        let columns = usize::try_from(columns).unwrap_or(usize::MAX);
+        packets.take(columns).filter_map(|packet| column_type(packet).ok()).collect()
+    }
+
     /// The first value of the last row of a text result.
     pub fn last_value(&self) -> Option<String> {
         self.text_rows().pop()?.into_iter().next()?
@@ -183,6 +191,28 @@ impl<'a> Iterator for Packets<'a> {
         self.0 = self.0.get(HEADER + header.length..).unwrap_or_default();
         Some(payload)
     }
+}
+
+/// The type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColumnType {
+    /// `MYSQL_TYPE_…`
+    pub code: u8,
+    /// It is a number without a sign.
+    pub unsigned: bool,
+}
+
+/// The type in a column's definition: behind six names, the length of what follows, a character set and a length; flags come
+/// behind it.
+fn column_type(definition: &[u8]) -> Result<ColumnType, Truncated> {
+    const UNSIGNED_FLAG: u16 = 32;
+    let mut reader = Reader::new(definition);
+    for _ in 0..6 {
+        reader.lenenc_bytes()?;
+    }
+    reader.lenenc()?;
+    reader.bytes(2 + 4)?;
+    Ok(ColumnType { code: reader.u8()?, unsigned: reader.u16()? & UNSIGNED_FLAG != 0 })
 }
 
 fn read_row(payload: &[u8]) -> Vec<Option<String>> {

@@ -62,6 +62,8 @@ pub struct Link {
     pub relay: Relay,
     /// Its room at the backend; given back when the link is dropped.
     pub lease: Lease,
+    /// Counts it among the worker's.
+    pub counted: Rc<()>,
     /// Whom it is fit for.
     pub key: Key,
     /// The hostgroup that it was taken for.

@@ -14,8 +14,8 @@ use crate::sql::effects::Effects;
 pub struct Left {
     /// Rows of the last result of rows; none if there was none yet.
     found_rows: Option<u64>,
-    /// The last answer was rows.
-    was_rows: bool,
+    /// The last answer was rows or an error: `ROW_COUNT()` is -1.
+    counts_nothing: bool,
     /// Rows that the last statement changed.
     affected: u64,
     /// It left warnings or an error.
@@ -51,7 +51,7 @@ impl Left {
     pub fn note(&mut self, engine: Engine, shows: bool, effects: Effects, outcome: &Outcome) {
         if shows && effects.contains(Effects::NEEDS_WARNINGS) && outcome.error.is_none() {
             // It leaves what was there, but for the rows that it was itself.
-            self.was_rows = true;
+            self.counts_nothing = true;
             (self.told, self.is_least) = (0, false);
             return;
         }
@@ -60,7 +60,7 @@ impl Left {
             _ => 0,
         };
         self.is_least = engine == Engine::MySql && outcome.error.is_some();
-        self.was_rows = outcome.ended_by_rows;
+        self.counts_nothing = outcome.ended_by_rows || outcome.error.is_some();
         self.affected = outcome.affected_rows;
         let are_kept = self.has_diagnostics
             && engine == Engine::MariaDb
@@ -91,11 +91,11 @@ impl Left {
     /// A statement that leaves the same on a connection of a new life, as far as a statement with these effects asks; empty
     /// where nothing is needed. None if nobody knows what was left.
     pub fn recreation(&self, asks: Effects) -> Option<String> {
-        if self.has_diagnostics || self.is_unclear {
+        if self.is_unclear || self.has_diagnostics && asks.contains(Effects::NEEDS_WARNINGS) {
             return None;
         }
         let (counts, finds) = (asks.contains(Effects::NEEDS_ROW_COUNT), asks.contains(Effects::NEEDS_FOUND_ROWS));
-        match (self.was_rows, self.found_rows) {
+        match (self.counts_nothing, self.found_rows) {
             (true, Some(rows)) if rows <= MOST_ROWS => Some(rows_of(rows)),
             // How many rows were found is not asked for.
             (true, _) if !finds => Some(rows_of(1)),
@@ -139,7 +139,9 @@ mod tests {
             (changed(3), warnings, Some("")),
             (changed(3), count, None),
             (Outcome { warnings: 1, ..rows(1) }, warnings, None),
-            (Outcome { error: Some(1146), ..Outcome::default() }, count, None),
+            (Outcome { error: Some(1146), ..Outcome::default() }, count, Some("SELECT 1")),
+            (Outcome { error: Some(1146), ..Outcome::default() }, count | warnings, None),
+            (Outcome { warnings: 1, ..rows(1) }, count, Some("SELECT 1")),
         ];
         for (outcome, asks, want) in cases {
             let mut left = Left::default();

@@ -73,7 +73,7 @@ impl Session {
                     || facts.effects.contains(Effects::SERVER_BOUND)
             }
         };
-        !ours && !self.is_answered(&planned.route)
+        !ours && !self.is_answered(&planned.route) && !self.must_carry(planned.request.effects)
     }
 
     /// Settles where a statement goes, and gives back what the session held for another that has not come.

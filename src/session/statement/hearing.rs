@@ -186,6 +186,20 @@ impl Session {
         }
     }
 
+    /// The names of the user variables that a statement sets.
+    pub(in crate::session) fn variables_set(&self, effects: Effects, executing: Option<u32>) -> Vec<Box<str>> {
+        let text = match executing {
+            Some(id) => self.statement_of(id),
+            None => self.statement_text(),
+        };
+        let events = things::read(text, self.subject.mode(), effects);
+        let named = events.into_iter().filter_map(|event| match event {
+            things::Event::Made(_, name) | things::Event::Gone(_, name) => Some(name),
+            things::Event::AllGone(_) | things::Event::Unnamed(_) => None,
+        });
+        named.collect()
+    }
+
     /// Remembers what a server answered to a SET, for the next that is the same.
     fn keep_echo(&self, before: &Rc<State>, link: &Link, changes: &Changes) {
         let is_free = self.holdings.home().is_none() && !self.status.contains(Status::IN_TRANSACTION);

@@ -93,7 +93,7 @@ impl Session {
         let mut hold = match self.holdings.take_home() {
             Some(home) => home,
             None => Hold::pooled(
-                self.supply().obtain(&self.state, &[route.writer], &snapshot, &mut Tried::default()).await?,
+                self.obtain(&Rc::clone(&self.state), &[route.writer], &snapshot, &mut Tried::default()).await?,
             ),
         };
         let link = &mut *hold.link;

@@ -62,37 +62,37 @@ impl Session {
             Place::Previous => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
             Place::PreviousAsHome => {
                 self.let_home_go().await;
-                match self.holdings.take_last() {
-                    Some(last) => Ok(last),
-                    None => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
+                match self.holdings.last().is_some_and(|last| last.link.writer) {
+                    true => self.holdings.take_last().ok_or_else(|| gone(plan.facts.effects).into()),
+                    false => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
                 }
             }
             Place::Writer => {
-                let link = self.supply().obtain(&self.state, &[route.writer], snapshot, tried).await?;
+                let link = self.obtain(&Rc::clone(&self.state), &[route.writer], snapshot, tried).await?;
                 Ok(self.with_insert_id(plan.facts.effects, Hold::pooled(link)).await?)
             }
             Place::Route if plan.facts.effects.intersects(ONE_ENGINE) => {
                 let tiers = speakers(plan.facts.effects, route, snapshot, tried);
-                match self.supply().obtain(&self.state, &tiers, snapshot, tried).await {
+                match self.obtain(&Rc::clone(&self.state), &tiers, snapshot, tried).await {
                     Ok(link) => Ok(Hold::pooled(link)),
                     Err(error) => Err(explain_refusal(error, route, snapshot).into()),
                 }
             }
-            Place::Route => match self.supply().obtain(&self.state, &route.tiers, snapshot, tried).await {
+            Place::Route => match self.obtain(&Rc::clone(&self.state), &route.tiers, snapshot, tried).await {
                 Ok(link) => Ok(Hold::pooled(link)),
                 Err(StatementError::State { code: UNKNOWN_SCHEMA, .. })
                     if !plan.facts.effects.intersects(NAMES_TABLES) =>
                 {
                     // Its default schema is gone. What needs none goes on.
                     let adrift = self.worker.states.intern(self.state.values.in_schema(None));
-                    let link = self.supply().obtain(&adrift, &route.tiers, snapshot, &mut Tried::default()).await?;
+                    let link = self.obtain(&adrift, &route.tiers, snapshot, &mut Tried::default()).await?;
                     Ok(Hold::pooled(link))
                 }
                 Err(error) => Err(explain_refusal(error, route, snapshot).into()),
             },
             Place::EndReadOnly => {
                 self.end_read_only().await?;
-                let link = self.supply().obtain(&self.state, &route.tiers, snapshot, tried).await?;
+                let link = self.obtain(&Rc::clone(&self.state), &route.tiers, snapshot, tried).await?;
                 Ok(Hold::pooled(link))
             }
             Place::Refuse => Err(StatementError::Pinned {

@@ -27,6 +27,9 @@ impl Session {
         at_hand: Option<Hold>,
     ) -> Result<(), SessionEnd> {
         if at_hand.is_none() && planned.placed == UNPLACED {
+            if self.must_carry(planned.request.effects) {
+                Box::pin(self.carry_aside()).await?;
+            }
             if self.is_answered(&planned.route) {
                 return Box::pin(self.answered_by_rule(&planned.plan, &planned.route)).await;
             }

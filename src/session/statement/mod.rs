@@ -9,12 +9,14 @@
 //! | [`links`], [`previous`] | the link that a place means; that of the statement before |
 //! | [`hearing`] | what a server says of the session's state after an answer |
 //! | [`settle`] | what an answer changed: pins, state, who keeps the link |
+//! | [`aside`] | user variables that were set where the statement before ran, carried home |
 //! | [`writing`] | whose writes a session's reads must see |
 //! | [`tally`] | what is counted of it |
 //! | [`explain`], [`kill`] | `EXPLAIN ROUTE` and `KILL`, which the router answers |
 //!
 //! It refuses to decide what a statement does (`sql`) and what the rules say (`rules`).
 
+pub(super) mod aside;
 mod execution;
 pub mod explain;
 pub(super) mod flight;

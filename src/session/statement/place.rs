@@ -153,28 +153,44 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
 /// `LAST_INSERT_ID()` lives on the home connection, where there is one; the rest lives where the previous statement ran.
 fn needs_previous(effects: Effects, standing: &Standing) -> (Place, Why) {
     let insert_id_only = (effects & Effects::NEEDS_PREVIOUS) == Effects::NEEDS_INSERT_ID;
+    let beside = beside(effects);
     let place = match (standing.last, standing.home) {
         (_, Some(home)) if insert_id_only || home.pins.contains(Pins::TRANSACTION) => Place::Home,
         (_, None) if insert_id_only => Place::Writer,
-        (None, Some(_)) if standing.previous_at_home => Place::Home,
-        // What it sets beside would be left on a connection that the session does not keep: that one becomes the home, where it can.
-        (last, Some(home))
-            if sets_beside(effects)
-                && last.is_none_or(|last| last.writer)
-                && !home.pins.intersects(Pins::NEEDS_RESET) =>
-        {
-            Place::PreviousAsHome
-        }
-        (_, Some(_)) if sets_beside(effects) => Place::Refuse,
+        (None, Some(home)) if standing.previous_at_home && (home.writer || beside != Beside::More) => Place::Home,
+        // What it does beside is done on a writer, and may hold the session: the connection of the statement before becomes
+        // the home, where it can.
+        (_, Some(home)) if beside == Beside::More && home.pins.intersects(Pins::NEEDS_RESET) => Place::Refuse,
+        (_, Some(_)) if beside == Beside::More => Place::PreviousAsHome,
+        (Some(last), None) if beside == Beside::More && !last.writer => Place::Previous,
         (Some(_), _) => Place::Last,
         (None, _) => Place::Previous,
     };
     (place, Why::NeedsPrevious)
 }
 
-/// True for a statement that asks about the one before and sets something with the answer: `GET DIAGNOSTICS`, `SELECT … INTO`.
-pub(super) fn sets_beside(effects: Effects) -> bool {
-    !Effects::READER_SAFE.union(Effects::NEEDS_PREVIOUS).contains(effects)
+/// What a statement that asks about the one before does beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// Nothing: it may run wherever the one before ran.
+    Nothing,
+    /// It sets user variables with the answer (`GET DIAGNOSTICS`, `SELECT … INTO`), which are carried home later.
+    Variables,
+    /// It writes, or reads user variables, or nobody knows.
+    More,
+}
+
+/// Says which.
+pub(super) fn beside(effects: Effects) -> Beside {
+    const ASKS: Effects = Effects::READER_SAFE.union(Effects::NEEDS_PREVIOUS);
+    const READ_BY_NAME: Effects = ASKS.difference(Effects::MULTI.union(Effects::EXECUTABLE_COMMENT));
+    if ASKS.contains(effects) {
+        Beside::Nothing
+    } else if READ_BY_NAME.union(Effects::SET_USER_VARIABLE).contains(effects) {
+        Beside::Variables
+    } else {
+        Beside::More
+    }
 }
 
 fn in_reader_transaction(route: &Route, effects: Effects, hostgroup: u32) -> (Place, Why) {

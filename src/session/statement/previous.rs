@@ -14,7 +14,7 @@ use crate::session::link::conversation::TalkError;
 use crate::session::parts::Session;
 use crate::session::state::pins::Pins;
 use crate::session::statement::links::gone;
-use crate::session::statement::place::sets_beside;
+use crate::session::statement::place::{Beside, beside};
 use crate::session::supply::Tried;
 use crate::session::worker::snapshot::Snapshot;
 use crate::sql::effects::Effects;
@@ -78,8 +78,8 @@ impl Session {
             return self.fresh_link(snapshot, route, tried, "").await;
         }
         let (serial, owner) = (self.previous, self.serial);
-        // What a statement sets with the answer would hold the session on a reader: what can be left again is left on the writer.
-        let may_read = !sets_beside(effects) || self.left.recreation(effects).is_none();
+        // What is more than a question runs on a writer: what the statement before left is left again there, where it is known.
+        let may_read = beside(effects) != Beside::More;
         let mine = |link: &Link| {
             link.serial == serial && link.owner == owner && !link.is_disturbed() && (link.writer || may_read)
         };
@@ -109,7 +109,7 @@ impl Session {
         tried: &mut Tried,
         statement: &str,
     ) -> Result<Hold, StatementError> {
-        let mut hold = Hold::pooled(self.supply().obtain(&self.state, &[route.writer], snapshot, tried).await?);
+        let mut hold = Hold::pooled(self.obtain(&Rc::clone(&self.state), &[route.writer], snapshot, tried).await?);
         let made_ready = self.leave_there(&mut hold.link, statement).await;
         self.if_ready(hold, made_ready)
     }

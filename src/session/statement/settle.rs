@@ -11,6 +11,7 @@ use crate::session::link::relay::Outcome;
 use crate::session::parts::Session;
 use crate::session::prepared::UNKNOWN_STATEMENT;
 use crate::session::state::pins::Pins;
+use crate::session::statement::place::{Beside, beside};
 use crate::sql::effects::{Effects, Verb};
 
 /// Statements that write, or may: after them the session reads its own writes.
@@ -45,6 +46,9 @@ const TELL_OF_THINGS: Effects = Effects::TEXT_PREPARE
     .union(Effects::USER_LOCK)
     .union(Effects::HANDLER)
     .union(Effects::SET_USER_VARIABLE);
+
+/// Effects of statements that run where the one before ran.
+const ASKS_LAST: Effects = Effects::NEEDS_PREVIOUS.difference(Effects::NEEDS_INSERT_ID);
 
 /// How statements begin that end an XA transaction.
 const XA_ENDS: [&[u8]; 2] = [b"XA COMMIT", b"XA ROLLBACK"];
@@ -84,9 +88,11 @@ impl Session {
         }
         let simple = Effects::READER_SAFE.contains(effects) && outcome.changes.is_none();
         let applied = if simple { Pins::empty() } else { self.apply_state(link, plan, executing, outcome) };
-        if effects.intersects(TELL_OF_THINGS) && !has_done_nothing(effects, outcome) {
+        let aside = self.set_aside(&hold, effects, executing);
+        if aside.is_none() && effects.intersects(TELL_OF_THINGS) && !has_done_nothing(effects, outcome) {
             self.note_things(effects, executing);
         }
+        let link = &mut *hold.link;
         if effects.intersects(Effects::SET_GLOBAL | Effects::STORED_DEFINITION) {
             note_change_of_server(effects, link);
         }
@@ -96,7 +102,12 @@ impl Session {
         self.note_write(effects, outcome, link);
         let cursor = if self.holdings.has_cursor_on(link.serial) { Pins::CURSOR } else { Pins::empty() };
         let lasting = self.lasting_pins(&hold, plan, outcome, applied) | cursor | self.state.pins;
-        self.keep_or_release(hold, lasting, fleeting_pins(effects, outcome, simple));
+        let fleeting = fleeting_pins(effects, outcome, simple);
+        let settled = match aside {
+            Some(names) if lasting.is_empty() => self.holdings.settle_aside(hold, fleeting, names),
+            _ => self.holdings.settle(hold, lasting, fleeting),
+        };
+        self.keep_or_release(settled);
     }
 
     /// A statement has run of which it may not be known what it left on its connection.
@@ -195,14 +206,33 @@ impl Session {
         begun || effects.intersects(IN_TRANSACTION_ONLY)
     }
 
-    fn keep_or_release(&mut self, hold: Hold, lasting: Pins, fleeting: Pins) {
-        match self.holdings.settle(hold, lasting, fleeting) {
+    /// User variables that a question about the statement before has set on that one's connection, which is not to be the
+    /// home: they are carried there once the next statement comes ([`super::aside`]). None where that is no matter.
+    fn set_aside(&self, hold: &Hold, effects: Effects, executing: Option<u32>) -> Option<Vec<Box<str>>> {
+        let may_be_home = hold.link.writer && self.holdings.home().is_none();
+        if hold.is_home() || may_be_home || !effects.intersects(ASKS_LAST) {
+            return None;
+        }
+        match beside(effects) {
+            Beside::Variables => Some(self.variables_set(effects, executing)),
+            Beside::Nothing if hold.pins().contains(Pins::USER_VARIABLE) => Some(Vec::new()),
+            _ => None,
+        }
+    }
+
+    fn keep_or_release(&mut self, settled: Settled) {
+        match settled {
             Settled::Home => self.previous_at_home = true,
             Settled::Held(None) => {}
-            Settled::Free(link) | Settled::Held(Some(link)) => self.release(link),
-            Settled::Stained(link) => {
-                tracing::warn!(backend = &*link.backend().name, pins = lasting.names(), "a read left state behind");
-                self.discard(link);
+            Settled::Held(Some(hold)) => self.give_up(hold),
+            Settled::Free(link) => self.release(link),
+            Settled::Stained(hold) => {
+                tracing::warn!(
+                    backend = &*hold.link.backend().name,
+                    pins = hold.pins().names(),
+                    "a read left state behind"
+                );
+                self.discard(hold.link);
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use super::Supply;
 use crate::session::link::{Fate, Link};
+use crate::session::worker::Worker;
 use crate::session::worker::strike::end_abandoned;
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,15 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Supply<'_> {
     /// Puts a link back for others.
-    pub fn release(&self, mut link: Box<Link>) {
+    pub fn release(&self, link: Box<Link>) {
         if link.fate.get() != Fate::Shared {
             return self.discard(link);
         }
         self.worker.stats.counters.pool_puts.inc();
-        link.set_busy(false);
-        link.owner = self.user;
-        let (key, waiting) = (link.key, link.backend().waiting());
-        self.worker.pool.borrow_mut().put(key, waiting, link, self.worker.ticks());
+        put(self.worker, link, self.user);
     }
 
     /// Closes a link that is of no more use.
@@ -42,9 +40,7 @@ impl Supply<'_> {
         if link.fate.get() == Fate::Killed {
             return end_abandoned(self.worker, link, self.account.credentials());
         }
-        let backend = link.backend().id;
-        drop(link);
-        self.worker.pool.borrow_mut().wake(backend);
+        close(self.worker, link);
     }
 
     /// Puts a link back for others once it is clean.
@@ -61,19 +57,33 @@ impl Supply<'_> {
                     Cleaning::Reset => worker.reset(&mut link).await,
                 }
             };
-            let cleaned = tokio::time::timeout(PATIENCE, clean).await;
-            link.set_busy(false);
-            let (key, waiting) = (link.key, link.backend().waiting());
-            match cleaned {
-                Ok(Ok(())) => {
-                    link.owner = user;
-                    worker.pool.borrow_mut().put(key, waiting, link, worker.ticks());
-                }
-                _ => {
-                    drop(link);
-                    worker.pool.borrow_mut().wake(key.backend);
-                }
+            match tokio::time::timeout(PATIENCE, clean).await {
+                Ok(Ok(())) => put(&worker, link, user),
+                _ => close(&worker, link),
             }
         });
     }
+}
+
+/// Puts a link into the pool, unless its room is owed to another worker.
+fn put(worker: &Worker, mut link: Box<Link>, user: u64) {
+    link.set_busy(false);
+    link.owner = user;
+    let mut pool = worker.pool.borrow_mut();
+    let is_waited_for = link.backend().waiting() > 0;
+    if is_waited_for && pool.owes_room(link.backend()) {
+        return;
+    }
+    let (key, backend) = (link.key, link.backend().id);
+    pool.put(key, link, worker.ticks());
+    if is_waited_for {
+        pool.lines.wake(backend);
+    }
+}
+
+/// Closes a link, whose room may be waited for.
+fn close(worker: &Worker, link: Box<Link>) {
+    let backend = link.backend().id;
+    drop(link);
+    worker.pool.borrow_mut().lines.wake(backend);
 }

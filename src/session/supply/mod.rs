@@ -15,6 +15,7 @@ mod open;
 mod wait;
 
 pub(super) use give::{Cleaning, TAKE_INSERT_ID};
+use wait::InLine;
 
 use crate::auth::Account;
 use crate::backend::Hostgroup;
@@ -167,8 +168,10 @@ impl Supply<'_> {
     ) -> Result<Box<Link>, NoLink> {
         let key = self.key(backend);
         let deadline = Instant::now() + snapshot.settings.pool_wait;
+        let mut line: Option<InLine<'_>> = None;
         loop {
             if let Some(mut link) = self.take_idle(state, &key) {
+                line = None;
                 link.hostgroup = hostgroup.id;
                 match self.make_fit(&mut link, state).await {
                     Ok(()) => return Ok(link),
@@ -178,14 +181,19 @@ impl Supply<'_> {
                     }
                 }
             }
-            match backend.lease() {
-                Some(lease) if hostgroup.may_open() => return self.open(state, lease, hostgroup, snapshot).await,
+            let may_open = self.worker.pool.borrow().may_open(backend);
+            match backend.lease().filter(|_| may_open) {
+                Some(lease) if hostgroup.may_open() => {
+                    drop(line);
+                    return self.open(state, lease, hostgroup, snapshot).await;
+                }
                 // In the next second, or once somebody gives one back.
                 Some(_) => {}
                 None if self.worker.pool.borrow_mut().evict(backend.id) => continue,
                 None => {}
             }
-            if self.wait_for_room(backend, deadline).await.is_err() {
+            let line = line.get_or_insert_with(|| InLine::new(self.worker, backend));
+            if line.wait(deadline).await.is_err() {
                 self.worker.stats.counters.pool_timeouts.inc();
                 return Err(NoLink::Timeout(snapshot.settings.pool_wait));
             }

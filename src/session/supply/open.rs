@@ -59,6 +59,7 @@ impl Supply<'_> {
             stream: connected.stream,
             relay: Relay::default(),
             key: self.key(&backend),
+            counted: self.worker.pool.borrow_mut().counted(backend.id),
             lease,
             hostgroup: hostgroup.id,
             writer: hostgroup.writer,

@@ -179,7 +179,7 @@ impl Worker {
         Self {
             id,
             buffers: Buffers::default(),
-            pool: RefCell::default(),
+            pool: RefCell::new(Pool::new(board.workers())),
             plans: RefCell::new(PlanCache::new(limits)),
             states: Interner::default(),
             log_budget: Budget::default(),
@@ -372,7 +372,7 @@ impl Worker {
         for backend in self.snapshot().topology.hostgroups().flat_map(|h| &h.members).map(|m| &m.backend) {
             let waiting = usize::try_from(backend.waiting()).unwrap_or(usize::MAX);
             if waiting > 0 {
-                self.pool.borrow_mut().call_back(backend.id, waiting);
+                self.pool.borrow_mut().lines.call_back(backend.id, waiting);
             }
         }
     }

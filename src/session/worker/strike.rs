@@ -76,6 +76,6 @@ pub(in crate::session) fn end_abandoned(worker: &Rc<Worker>, link: Box<Link>, cr
         }
         let backend = link.backend().id;
         drop(link);
-        worker.pool.borrow_mut().wake(backend);
+        worker.pool.borrow_mut().lines.wake(backend);
     });
 }

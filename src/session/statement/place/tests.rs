@@ -120,14 +120,25 @@ fn results_are_asked_for_where_they_are() {
     }
     let sets_too = ask(count) | Effects::SET_USER_VARIABLE;
     let both = Standing { home, last, ..Standing::default() };
-    assert_eq!(place(&write(), sets_too, &both).0, Place::Refuse, "its variable would be lost");
-    let variable = writer(Pins::USER_VARIABLE);
+    assert_eq!(place(&write(), sets_too, &both).0, Place::Last, "its variable is carried home");
+    let pinned = Standing { home: writer(Pins::USER_VARIABLE), ..Standing::default() };
+    assert_eq!(place(&write(), sets_too, &pinned).0, Place::Previous);
+
+    let writes_too = ask(rows) | Effects::WRITE;
     let nowhere = Standing { home, ..Standing::default() };
-    assert_eq!(place(&write(), sets_too, &nowhere).0, Place::PreviousAsHome, "an insert id is carried");
+    assert_eq!(place(&write(), writes_too, &nowhere).0, Place::PreviousAsHome, "an insert id is carried");
     let on_writer = Standing { home, last: writer(Pins::WARNINGS), ..Standing::default() };
-    assert_eq!(place(&write(), sets_too, &on_writer).0, Place::PreviousAsHome);
-    let pinned = Standing { home: variable, ..Standing::default() };
-    assert_eq!(place(&write(), sets_too, &pinned).0, Place::Refuse, "it has variables elsewhere");
+    assert_eq!(place(&write(), writes_too, &on_writer).0, Place::PreviousAsHome);
+    assert_eq!(place(&write(), writes_too, &both).0, Place::PreviousAsHome);
+    assert_eq!(place(&write(), writes_too, &pinned).0, Place::Refuse, "it has variables elsewhere");
+    let on_reader = Standing { last, ..Standing::default() };
+    assert_eq!(place(&write(), writes_too, &on_reader).0, Place::Previous, "no write runs on a reader");
+    let on_writer = Standing { last: writer(Pins::WARNINGS), ..Standing::default() };
+    assert_eq!(place(&write(), writes_too, &on_writer).0, Place::Last);
+    let held_on_reader = Standing { home: reader(Pins::HISTORY), previous_at_home: true, ..Standing::default() };
+    assert_eq!(place(&write(), writes_too, &held_on_reader).0, Place::Refuse, "no write runs on a reader");
+    let reads_variables = sets_too | Effects::READ_USER_VARIABLE;
+    assert_eq!(place(&write(), reads_variables, &pinned).0, Place::Refuse, "they are at home");
 }
 
 #[test]

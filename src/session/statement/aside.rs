@@ -1,0 +1,135 @@
+//! User variables that a question about the statement before has set on that one's connection (`GET DIAGNOSTICS @a = …`,
+//! `SELECT FOUND_ROWS() INTO @n`): they are carried home once the session asks something else.
+//!
+//! Until then that connection stays as it is, for more questions. It may be a reader's, which must not become the home of a
+//! session that writes, or the session has its home elsewhere. What is read and set here is told apart by the server's own
+//! words: the type of a column, and `CHARSET()` and `COLLATION()` of a text.
+
+use crate::session::error::StatementError;
+use crate::session::holdings::Hold;
+use crate::session::keeping::NOWHERE;
+use crate::session::link::Link;
+use crate::session::link::conversation::{ColumnType, TalkError};
+use crate::session::parts::Session;
+use crate::session::state::pins::Pins;
+use crate::session::state::things::{Event, Kind};
+use crate::session::supply::Tried;
+use crate::sql::effects::Effects;
+use std::rc::Rc;
+
+impl Session {
+    /// True if a statement is to find user variables at home that are still elsewhere.
+    #[inline]
+    pub(in crate::session) fn must_carry(&self, effects: Effects) -> bool {
+        const ASKS_MORE: Effects = Effects::NEEDS_PREVIOUS.difference(Effects::NEEDS_INSERT_ID);
+        self.holdings.has_aside() && (!effects.intersects(ASKS_MORE) || effects.contains(Effects::READ_USER_VARIABLE))
+    }
+
+    /// Carries them: reads them where they are, and sets them at home. A session without a home gets one.
+    ///
+    /// # Errors
+    /// When no home can be had, they stay where they are; when one of the two connections breaks, they are lost.
+    pub(in crate::session) async fn carry_aside(&mut self) -> Result<(), StatementError> {
+        let Some((mut last, names)) = self.holdings.take_aside() else { return Ok(()) };
+        let mut home = match self.home_for_variables().await {
+            Ok(home) => home,
+            Err(error) => {
+                let last = self.holdings.settle_aside(last, Pins::UNTIL_NEXT, names);
+                debug_assert!(matches!(last, crate::session::holdings::Settled::Held(None)), "it was taken out");
+                return Err(error);
+            }
+        };
+        let set = match self.read_variables(&mut last.link, &names).await {
+            Ok(set) => set,
+            Err(error) => {
+                self.put_back(home);
+                return Err(self.talk_failed(last, error));
+            }
+        };
+        self.give_up(last);
+        self.previous = NOWHERE;
+        if let Err(error) = self.worker.talk().query(&mut home.link, &set).await {
+            home.pin(Pins::USER_VARIABLE);
+            return Err(self.talk_failed(home, error));
+        }
+        for name in names {
+            self.holdings.note_thing(Event::Made(Kind::UserVariable, name));
+        }
+        home.pin(Pins::USER_VARIABLE);
+        self.holdings.make_home(home);
+        Ok(())
+    }
+
+    /// The home, or a link to the writer that is to be it.
+    async fn home_for_variables(&mut self) -> Result<Hold, StatementError> {
+        let mut home = match self.holdings.take_home() {
+            Some(home) => home,
+            None => {
+                let snapshot = self.worker.snapshot();
+                let tiers = self.home_tiers(&snapshot, self.state.values.schema.as_deref());
+                let link = self.obtain(&Rc::clone(&self.state), &tiers, &snapshot, &mut Tried::default()).await?;
+                Hold::pooled(link)
+            }
+        };
+        match self.worker.bring(&mut home.link, &self.state).await {
+            Ok(()) => Ok(home),
+            Err(error) => Err(self.talk_failed(home, error)),
+        }
+    }
+
+    /// A statement that sets these user variables to what they are on this link.
+    async fn read_variables(&self, link: &mut Link, names: &[Box<str>]) -> Result<String, TalkError> {
+        let asked: Vec<String> =
+            names.iter().map(|name| format!("{name},HEX({name}),CHARSET({name}),COLLATION({name})")).collect();
+        let reply = self.worker.talk().query(link, &format!("SELECT {}", asked.join(","))).await?;
+        let (types, row) = (reply.column_types(), reply.text_rows().pop().unwrap_or_default());
+        let values = row.chunks_exact(4).zip(types.chunks_exact(4));
+        let set: Vec<String> = names
+            .iter()
+            .zip(values)
+            .map(|(name, (value, types))| format!("{name}={}", literal(types.first().copied(), value)))
+            .collect();
+        Ok(format!("SET {}", set.join(",")))
+    }
+}
+
+// MYSQL_TYPE_LONGLONG, MYSQL_TYPE_DOUBLE and MYSQL_TYPE_NEWDECIMAL: the types that numbers in user variables have.
+const LONGLONG: u8 = 8;
+const DOUBLE: u8 = 5;
+const NEWDECIMAL: u8 = 246;
+
+/// A value of a user variable as a literal: of a column of this type, with the value itself, its bytes in hexadecimal, its character
+/// set and its collation.
+fn literal(column: Option<ColumnType>, value: &[Option<String>]) -> String {
+    let [Some(text), Some(hex), Some(set), Some(collation)] = value else { return "NULL".to_owned() };
+    match column.map(|column| (column.code, column.unsigned)) {
+        Some((LONGLONG, true)) => format!("CAST({text} AS UNSIGNED)"),
+        Some((LONGLONG | NEWDECIMAL, _)) => text.clone(),
+        // Its text may look like a decimal's.
+        Some((DOUBLE, _)) => format!("{text}+0e0"),
+        _ if set == "binary" => format!("x'{hex}'"),
+        _ => format!("_{set} x'{hex}' COLLATE {collation}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_become_literals() {
+        let value = |text: &str, hex: &str, set: &str, collation: &str| {
+            [text, hex, set, collation].map(|part| Some(part.to_owned()))
+        };
+        let column = |code| Some(ColumnType { code, unsigned: false });
+        let blob = column(251);
+        let unsigned = Some(ColumnType { code: LONGLONG, unsigned: true });
+        assert_eq!(literal(unsigned, &value("7", "x", "binary", "binary")), "CAST(7 AS UNSIGNED)");
+        assert_eq!(literal(column(LONGLONG), &value("-7", "x", "binary", "binary")), "-7");
+        assert_eq!(literal(column(DOUBLE), &value("3", "x", "binary", "binary")), "3+0e0");
+        let text = value("é", "C3A9", "utf8mb3", "utf8mb3_general_ci");
+        assert_eq!(literal(blob, &text), "_utf8mb3 x'C3A9' COLLATE utf8mb3_general_ci");
+        assert_eq!(literal(blob, &value("", "", "binary", "binary")), "x''");
+        assert_eq!(literal(blob, &[None, None, Some("binary".into()), Some("binary".into())]), "NULL");
+    }
+}
