@@ -11,7 +11,6 @@ use crate::protocol::status::Status;
 use crate::rules::Route;
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::parts::Session;
-use crate::session::parts::left::Left;
 use crate::session::state::base::{Base, Born};
 use crate::session::state::pins::Pins;
 use crate::session::state::{State, Values};
@@ -248,8 +247,7 @@ impl Session {
             return Ok(false);
         }
         self.enter(state.values.clone());
-        self.previous = 0;
-        self.left = Left::default();
+        self.answered();
         self.send_ok_with(b"", &[], Some(name)).await?;
         Ok(true)
     }

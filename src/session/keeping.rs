@@ -18,9 +18,6 @@ use crate::session::worker::registry::Activity;
 use crate::session::worker::snapshot::Snapshot;
 use std::rc::Rc;
 
-/// In the place of a link's number: no link has what the statement before left.
-pub(super) const NOWHERE: u64 = u64::MAX;
-
 impl Session {
     /// Shows others that the session waits for its client.
     pub(super) fn rest(&self) {
@@ -94,7 +91,7 @@ impl Session {
         self.give_back_last();
         if self.let_home_go().await {
             // What it had of the statement before is gone. What the answer said is not.
-            self.previous = NOWHERE;
+            self.previous.is_lost();
         }
     }
 
@@ -102,7 +99,6 @@ impl Session {
     /// have it now.
     pub(super) async fn let_home_go(&mut self) -> bool {
         let Some(mut home) = self.holdings.take_home_for_a_while() else { return false };
-        self.previous_at_home = false;
         if home.pins().contains(Pins::INSERT_ID) {
             match self.read_insert_id(&mut home.link).await {
                 Some(id) => self.holdings.remember_insert_id(id),

@@ -19,6 +19,8 @@ pub struct Own<'a> {
     pub schema: Option<&'a str>,
     /// In the place of `IS_USED_LOCK('…')`: before its argument, between that and its argument again, and at the end.
     pub lock_owner: [&'a str; 3],
+    /// In the place of `ROW_COUNT()`, where the connection does not know it.
+    pub row_count: Option<&'a str>,
     /// Variables, in lower case, whose global value is the session's own.
     pub global: &'a [&'a str],
 }
@@ -177,6 +179,7 @@ impl Walk<'_> {
                 let other = match text {
                     _ if text.eq_ignore_ascii_case(b"CONNECTION_ID") => Some(self.own.connection_id),
                     _ if is_one_of(text, "DATABASE SCHEMA") => self.own.schema,
+                    _ if text.eq_ignore_ascii_case(b"ROW_COUNT") => self.own.row_count,
                     _ => None,
                 };
                 if let Some(other) = other {
@@ -303,6 +306,7 @@ mod tests {
     fn words_for_the_session_are_others_and_columns_keep_their_names() {
         let own = Own {
             connection_id: "N",
+            row_count: Some("3"),
             pseudo_thread_id: "P",
             schema: Some("D"),
             lock_owner: ["(", "|", ")"],
@@ -322,6 +326,7 @@ mod tests {
             ),
             ("SELECT * FROM (SELECT CONNECTION_ID()) t", "SELECT * FROM (SELECT N AS `CONNECTION_ID()`) t"),
             ("SELECT a FROM t WHERE x = connection_id()", "SELECT a FROM t WHERE x = N"),
+            ("SELECT ROW_COUNT(), row_count() + 1 AS x", "SELECT 3 AS `ROW_COUNT()`, 3 + 1 AS x"),
             ("INSERT INTO t VALUES (CONNECTION_ID(), 1)", "INSERT INTO t VALUES (N, 1)"),
             ("SET @x = CONNECTION_ID(), @y = @@pseudo_thread_id", "SET @x = N, @y = P"),
             ("SELECT DISTINCT @@session.pseudo_thread_id", "SELECT DISTINCT P AS `@@session.pseudo_thread_id`"),

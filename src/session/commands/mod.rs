@@ -17,6 +17,7 @@ use crate::session::home::{quote, use_statement};
 use crate::session::parts::Session;
 use crate::session::parts::flight::{Planned, UNPLACED};
 use crate::session::parts::left::Left;
+use crate::session::parts::previous::Previous;
 use crate::session::state::Values;
 use crate::session::supply::Tried;
 use crate::sql::effects::Effects;
@@ -47,6 +48,7 @@ impl Session {
         match command {
             Command::Ping => {
                 self.count_conditions().await;
+                self.left.commanded(command);
                 self.send_ok_as_left().await
             }
             Command::InitDb => match self.init_schema().await? {
@@ -57,6 +59,7 @@ impl Session {
             Command::Statistics => self.forward(command, Effects::SERVER_BOUND).await,
             Command::SetOption => {
                 self.count_conditions().await;
+                self.left.commanded(command);
                 self.set_option().await
             }
             Command::ResetConnection => self.reset_connection().await,
@@ -188,8 +191,7 @@ impl Session {
     /// What a new session starts with.
     pub(super) fn start_anew(&mut self, values: Values) {
         self.prepared = None;
-        self.previous = 0;
-        self.previous_at_home = false;
+        self.previous = Previous::default();
         self.left = Left::default();
         self.holdings = Holdings::default();
         self.wrote_at = None;

@@ -92,8 +92,8 @@ impl Session {
                 Ok(outcome) => {
                     if outcome.warnings > 0 || outcome.error.is_some() {
                         link.diagnostics = self.serial;
-                        self.left.note(link.backend().engine(), false, Effects::empty(), &outcome);
-                        self.previous = link.serial;
+                        let keeps = self.left.note(link.backend().engine(), false, Effects::empty(), &outcome);
+                        self.previous.ran_on(link.serial, keeps);
                     }
                     if let Some((remote, columns, parameters)) = outcome.prepared {
                         link.remember(remote, number, &known);

@@ -52,7 +52,8 @@ impl Session {
     pub(in crate::session) fn own_text(&self, facts: &Facts, text: &[u8], link: &Link) -> Option<Vec<u8>> {
         // Its default schema is gone, and the link has none.
         let schema = self.state.values.schema.as_deref().filter(|_| link.state.values.schema.is_none());
-        let asks = facts.effects.contains(Effects::SERVER_BOUND) || schema.is_some();
+        let counts = self.counts_for(facts.effects).filter(|_| link.serial != self.previous.asked_by(facts.effects));
+        let asks = facts.effects.contains(Effects::SERVER_BOUND) || schema.is_some() || counts.is_some();
         if !asks || facts.effects.intersects(AS_IT_IS) || facts.tables.iter().any(has_servers_numbers) {
             return None;
         }
@@ -69,6 +70,7 @@ impl Session {
             pseudo_thread_id: &long,
             schema: schema.as_deref(),
             lock_owner: ["IF(IS_USED_LOCK(", &owner, "))"],
+            row_count: counts.as_deref(),
             global: &global,
         };
         let creates = facts.effects.contains(Effects::DDL);
@@ -78,6 +80,18 @@ impl Session {
             (true, false) => rewrite_creation(text, self.subject.mode(), &own),
             (true, true) => None,
         }
+    }
+
+    /// The number of rows that the statement before changed, as an expression of the type that `ROW_COUNT()` has, for the text of one
+    /// that asks for it and for no warnings. None where a server can be made to say it, or nobody knows it.
+    pub(in crate::session) fn counts_for(&self, effects: Effects) -> Option<String> {
+        const OTHER_WORDS: Effects = AS_IT_IS.union(Effects::MULTI).union(Effects::NEEDS_WARNINGS).union(Effects::DDL);
+        let is_text = self.inbox.payload().first() == Some(&(Command::Query as u8));
+        if !effects.contains(Effects::NEEDS_ROW_COUNT) || effects.intersects(OTHER_WORDS) || !is_text {
+            return None;
+        }
+        let count = self.left.row_count().filter(|count| *count > 0)?;
+        Some(format!("IF(1,{count},ROW_COUNT())"))
     }
 
     /// A prepared text by which links know it: one that asks for the session's own is not shared with other sessions.

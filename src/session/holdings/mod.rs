@@ -118,10 +118,10 @@ impl Holdings {
         last.or(self.home.as_ref().filter(for_a_while)).map(|hold| &*hold.link)
     }
 
-    /// The link that ran the statement before, where it is held: the last, or else the home if that did.
-    pub fn previous_mut(&mut self, at_home: bool) -> Option<&mut Link> {
-        let home = self.home.as_mut().filter(|_| at_home);
-        self.last.as_mut().or(home).map(|hold| &mut *hold.link)
+    /// The link of that serial number, where it is held as the last or as the home.
+    pub fn held_mut(&mut self, serial: u64) -> Option<&mut Link> {
+        let mut held = self.last.iter_mut().chain(self.home.as_mut());
+        held.find(|hold| hold.link.serial == serial).map(|hold| &mut *hold.link)
     }
 
     /// What is known of the insert id of a home that is no more.

@@ -6,26 +6,44 @@
 //! none.
 
 use crate::backend::Engine;
+use crate::protocol::command::Command;
 use crate::session::link::relay::Outcome;
+use crate::session::parts::previous::Keeps;
 use crate::sql::effects::Effects;
 
 /// What the last answer left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
-    /// Rows of the last result of rows; none if there was none yet.
-    found_rows: Option<u64>,
+    /// What `FOUND_ROWS()` says.
+    found: Found,
     /// The last answer was rows or an error: `ROW_COUNT()` is -1.
     counts_nothing: bool,
     /// Rows that the last statement changed.
     affected: u64,
-    /// It left warnings or an error.
+    /// It left warnings or an error, or those of a statement before it.
     has_diagnostics: bool,
+    /// The same, on MariaDB.
+    are_of_mariadb: bool,
     /// The number of warnings that MySQL puts into the answers of commands that are no statements; MariaDB puts none there.
     told: u16,
     /// `told` is only a lower bound: it counts the error itself, and MySQL may have noted more conditions beside it.
     is_least: bool,
     /// It was several statements, a call, or one that says how many rows there would have been.
     is_unclear: bool,
+    /// A command that is no statement and came after it, which changes what `ROW_COUNT()` says, and which the router has answered.
+    since: Option<Command>,
+}
+
+/// What is known of the number of rows that were found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Found {
+    /// No statement had rows yet.
+    #[default]
+    Nothing,
+    /// The last result of rows had so many.
+    Rows(u64),
+    /// It is what nobody has said.
+    Unclear,
 }
 
 /// Statements whose packets do not tell all that they left.
@@ -43,17 +61,21 @@ const KEEPS_DIAGNOSTICS: Effects = Effects::READ
     .union(Effects::SET_SESSION)
     .union(Effects::SET_AUTOCOMMIT)
     .union(Effects::SET_NEXT_TRANSACTION)
-    .union(Effects::SET_USER_VARIABLE);
+    .union(Effects::SET_USER_VARIABLE)
+    .union(Effects::NEEDS_ROW_COUNT)
+    .union(Effects::NEEDS_FOUND_ROWS)
+    .union(Effects::NEEDS_INSERT_ID);
 
 impl Left {
-    /// Takes down an answer.
+    /// Takes down an answer. Gives what of the statements before is still where it was.
     #[inline]
-    pub fn note(&mut self, engine: Engine, shows: bool, effects: Effects, outcome: &Outcome) {
+    pub fn note(&mut self, engine: Engine, shows: bool, effects: Effects, outcome: &Outcome) -> Keeps {
+        self.since = None;
         if shows && effects.contains(Effects::NEEDS_WARNINGS) && outcome.error.is_none() {
             // It leaves what was there, but for the rows that it was itself.
             self.counts_nothing = true;
             (self.told, self.is_least) = (0, false);
-            return;
+            return Keeps { found: true, diagnostics: true };
         }
         self.told = match engine {
             Engine::MySql => outcome.warnings.max(u16::from(outcome.error.is_some())),
@@ -62,15 +84,49 @@ impl Left {
         self.is_least = engine == Engine::MySql && outcome.error.is_some();
         self.counts_nothing = outcome.ended_by_rows || outcome.error.is_some();
         self.affected = outcome.affected_rows;
-        let are_kept = self.has_diagnostics
-            && engine == Engine::MariaDb
-            && KEEPS_DIAGNOSTICS.contains(effects)
-            && !effects.is_empty();
-        self.has_diagnostics = are_kept || outcome.warnings > 0 || outcome.error.is_some();
+        let has_own = outcome.warnings > 0 || outcome.error.is_some();
+        let diagnostics = !has_own && engine == Engine::MariaDb && self.outlasts(effects);
+        self.has_diagnostics = diagnostics || has_own;
+        self.are_of_mariadb = self.has_diagnostics && engine == Engine::MariaDb;
         self.is_unclear = effects.intersects(UNCLEAR);
         if outcome.ended_by_rows {
-            self.found_rows = Some(outcome.rows);
+            self.found = Found::Rows(outcome.rows);
         }
+        // MySQL counts the rows that an UPDATE or a DELETE has found, and does not say so.
+        let finds = outcome.ended_by_rows || engine == Engine::MySql && effects.contains(Effects::WRITE);
+        if self.is_unclear || finds && !outcome.ended_by_rows {
+            self.found = Found::Unclear;
+        }
+        Keeps { found: !finds && !self.is_unclear, diagnostics }
+    }
+
+    /// True if diagnostics outlast a statement with these effects that has none of its own.
+    #[inline]
+    pub fn outlasts(&self, effects: Effects) -> bool {
+        self.are_of_mariadb && KEEPS_DIAGNOSTICS.contains(effects) && !effects.is_empty()
+    }
+
+    /// The router has answered a statement that counts nothing and finds nothing.
+    pub fn answered(&mut self) {
+        *self = Self { found: self.found, ..Self::default() };
+    }
+
+    /// The router has answered COM_PING (`ROW_COUNT()` is 0 then) or COM_SET_OPTION (-1).
+    pub fn commanded(&mut self, command: Command) {
+        self.since = Some(command);
+        (self.counts_nothing, self.affected) = (command == Command::SetOption, 0);
+    }
+
+    /// The command that the statement's connection has not heard of, for a statement that asks what it changes.
+    #[inline]
+    pub fn unheard(&self, asks: Effects) -> Option<Command> {
+        self.since.filter(|_| asks.contains(Effects::NEEDS_ROW_COUNT))
+    }
+
+    /// What `ROW_COUNT()` says, as far as that is known.
+    pub fn row_count(&self) -> Option<i64> {
+        let count = if self.counts_nothing { -1 } else { i64::try_from(self.affected).ok()? };
+        Some(count).filter(|_| !self.is_unclear)
     }
 
     /// The warnings that the answer to COM_PING or COM_SET_OPTION has.
@@ -88,27 +144,42 @@ impl Left {
         (self.told, self.is_least) = (warnings, false);
     }
 
-    /// A statement that leaves the same on a connection of a new life, as far as a statement with these effects asks; empty
-    /// where nothing is needed. None if nobody knows what was left.
-    pub fn recreation(&self, asks: Effects) -> Option<String> {
+    /// What leaves the same on another connection, as far as a statement with these effects asks. None if nobody knows what was left,
+    /// or nothing leaves the same.
+    pub fn recreation(&self, asks: Effects) -> Option<Again> {
         if self.is_unclear || self.has_diagnostics && asks.contains(Effects::NEEDS_WARNINGS) {
             return None;
         }
         let (counts, finds) = (asks.contains(Effects::NEEDS_ROW_COUNT), asks.contains(Effects::NEEDS_FOUND_ROWS));
-        match (self.counts_nothing, self.found_rows) {
-            (true, Some(rows)) if rows <= MOST_ROWS => Some(rows_of(rows)),
-            // How many rows were found is not asked for.
-            (true, _) if !finds => Some(rows_of(1)),
-            (true, _) => None,
+        match (self.counts_nothing, self.found) {
+            (_, Found::Unclear | Found::Rows(MOST_ROWS..)) if finds => None,
             (false, _) if counts && self.affected > 0 => None,
-            (false, found) if finds && found.is_some_and(|rows| rows > 0) => None,
-            (false, _) => Some(String::new()),
+            (true, Found::Rows(rows)) if finds => Some(Again { rows: Some(rows), ping: false }),
+            (true, _) => Some(Again { rows: Some(1), ping: false }),
+            (false, Found::Rows(rows)) if finds => Some(Again { rows: Some(rows), ping: counts }),
+            (false, _) => Some(Again::default()),
         }
     }
 }
 
-/// The most rows that are made for their number's sake.
-const MOST_ROWS: u64 = 10_000;
+/// What is to be done on a connection, so that it says the same as another. Nothing: it is as a new one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Again {
+    /// A statement with so many rows, which has no count.
+    pub rows: Option<u64>,
+    /// Then a ping: it counts nothing, and leaves what was found.
+    pub ping: bool,
+}
+
+impl Again {
+    /// The statement, if there is one.
+    pub fn statement(self) -> Option<String> {
+        self.rows.map(rows_of)
+    }
+}
+
+/// Fewer rows than this are made for their number's sake.
+const MOST_ROWS: u64 = 10_001;
 
 /// A statement that has so many rows.
 fn rows_of(rows: u64) -> String {
@@ -146,16 +217,34 @@ mod tests {
         for (outcome, asks, want) in cases {
             let mut left = Left::default();
             left.note(Engine::MariaDb, false, Effects::READ, &outcome);
-            assert_eq!(left.recreation(asks).as_deref(), want, "{outcome:?} {asks:?}");
+            let got = left.recreation(asks).map(|again| again.statement().unwrap_or_default());
+            assert_eq!(got.as_deref(), want, "{outcome:?} {asks:?}");
         }
         let mut left = Left::default();
         left.note(Engine::MariaDb, false, Effects::READ, &rows(7));
         left.note(Engine::MariaDb, true, Effects::NEEDS_WARNINGS, &rows(0));
         assert!(
-            left.recreation(found).is_some_and(|sql| sql.ends_with(" LIMIT 7")),
+            left.recreation(found).and_then(Again::statement).is_some_and(|sql| sql.ends_with(" LIMIT 7")),
             "SHOW WARNINGS leaves what was there"
         );
+        left.note(Engine::MariaDb, false, Effects::WRITE, &changed(2));
+        assert_eq!((left.row_count(), left.recreation(count)), (Some(2), None));
+        assert!(
+            left.recreation(found).and_then(Again::statement).is_some_and(|sql| sql.ends_with(" LIMIT 7")),
+            "a write finds nothing"
+        );
+        left.commanded(Command::Ping);
+        assert_eq!((left.row_count(), left.unheard(count), left.unheard(found)), (Some(0), Some(Command::Ping), None));
+        assert_eq!(left.recreation(count | found), Some(Again { rows: Some(7), ping: true }));
+        left.commanded(Command::SetOption);
+        assert_eq!(left.row_count(), Some(-1));
         left.note(Engine::MariaDb, false, Effects::CALL, &rows(1));
-        assert_eq!(left.recreation(count), None);
+        assert_eq!((left.recreation(count), left.row_count(), left.unheard(count)), (None, None, None));
+        left.answered();
+        assert_eq!(
+            (left.recreation(count), left.recreation(found)),
+            (Some(Again::default()), None),
+            "nobody said what it found"
+        );
     }
 }

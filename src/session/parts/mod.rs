@@ -8,6 +8,7 @@
 //! | [`flight`] | a statement with its plan, and on its way |
 //! | [`writing`] | a write that other sessions are to see |
 //! | [`left`] | what the last answer said of itself |
+//! | [`previous`] | where the statement before ran, and where what it left is |
 //! | [`statements`] | prepared statements |
 //!
 //! Every room above changes a session through these types, so they stand below all of those. They refuse to talk to
@@ -17,6 +18,7 @@ pub mod flight;
 pub mod inbox;
 pub mod left;
 pub mod place;
+pub mod previous;
 pub mod request;
 pub mod statements;
 pub mod writing;
@@ -24,6 +26,7 @@ pub mod writing;
 use self::flight::Departure;
 use self::inbox::Inbox;
 use self::left::Left;
+use self::previous::Previous;
 use self::statements::Statements;
 use super::holdings::Holdings;
 use super::state::{State, Values};
@@ -84,9 +87,8 @@ pub struct Session {
     pub(super) state: Rc<State>,
     /// The links that it holds, and what stands on them.
     pub(super) holdings: Holdings,
-    /// Where the previous statement ran: its link's number.
-    pub(super) previous: u64,
-    pub(super) previous_at_home: bool,
+    /// Where the previous statement ran.
+    pub(super) previous: Previous,
     /// What the previous statement's answer said of itself.
     pub(super) left: Left,
     /// When the session last wrote (router's milliseconds), while that matters.
@@ -155,8 +157,7 @@ impl Session {
             ticket,
             state,
             holdings: Holdings::default(),
-            previous: 0,
-            previous_at_home: false,
+            previous: Previous::default(),
             left: Left::default(),
             wrote_at: None,
             leaves_doubt: false,
@@ -204,6 +205,14 @@ impl Session {
         self.subject.set_mode(self.state.lex_mode);
         self.ticket.set_schema(schema);
         self.names.1 = self.worker.name_number(schema.unwrap_or_default());
+    }
+
+    /// The router has answered a statement itself, which no connection has seen.
+    pub(super) fn answered(&mut self) {
+        if !self.previous.is_none() {
+            self.previous.is_lost();
+        }
+        self.left.answered();
     }
 
     /// Shows others that it serves a command, whose time counts from here.

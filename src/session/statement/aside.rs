@@ -7,7 +7,6 @@
 
 use crate::session::error::StatementError;
 use crate::session::holdings::Hold;
-use crate::session::keeping::NOWHERE;
 use crate::session::link::Link;
 use crate::session::link::conversation::{ColumnType, TalkError};
 use crate::session::parts::Session;
@@ -39,7 +38,7 @@ impl Session {
                 return Err(error);
             }
         };
-        let set = match self.read_variables(&mut last.link, &names).await {
+        let (set, names) = match self.read_variables(&mut last.link, names).await {
             Ok(set) => set,
             Err(error) => {
                 self.put_back(home);
@@ -47,7 +46,11 @@ impl Session {
             }
         };
         self.give_up(last);
-        self.previous = NOWHERE;
+        self.previous.is_lost();
+        if set.is_empty() {
+            self.put_back(home);
+            return Ok(());
+        }
         if let Err(error) = self.worker.talk().query(&mut home.link, &set).await {
             home.pin(Pins::USER_VARIABLE);
             return Err(self.talk_failed(home, error));
@@ -77,19 +80,25 @@ impl Session {
         }
     }
 
-    /// A statement that sets these user variables to what they are on this link.
-    async fn read_variables(&self, link: &mut Link, names: &[Box<str>]) -> Result<String, TalkError> {
+    /// A statement that sets these user variables to what they are on this link, and their names, without those that nobody has
+    /// set there; empty if nobody has set any.
+    async fn read_variables(
+        &self,
+        link: &mut Link,
+        mut names: Vec<Box<str>>,
+    ) -> Result<(String, Vec<Box<str>>), TalkError> {
         let asked: Vec<String> =
             names.iter().map(|name| format!("{name},HEX({name}),CHARSET({name}),COLLATION({name})")).collect();
         let reply = self.worker.talk().query(link, &format!("SELECT {}", asked.join(","))).await?;
         let (types, row) = (reply.column_types(), reply.text_rows().pop().unwrap_or_default());
-        let values = row.chunks_exact(4).zip(types.chunks_exact(4));
-        let set: Vec<String> = names
-            .iter()
-            .zip(values)
-            .map(|(name, (value, types))| format!("{name}={}", literal(types.first().copied(), value)))
-            .collect();
-        Ok(format!("SET {}", set.join(",")))
+        let mut values = row.chunks_exact(4).zip(types.chunks_exact(4));
+        let mut set = Vec::new();
+        names.retain(|name| {
+            let value = values.next().and_then(|(value, types)| literal(*types.first()?, value));
+            set.extend(value.iter().map(|value| format!("{name}={value}")));
+            value.is_some()
+        });
+        Ok((if set.is_empty() { String::new() } else { format!("SET {}", set.join(",")) }, names))
     }
 }
 
@@ -99,17 +108,21 @@ const DOUBLE: u8 = 5;
 const NEWDECIMAL: u8 = 246;
 
 /// A value of a user variable as a literal: of a column of this type, with the value itself, its bytes in hexadecimal, its character
-/// set and its collation.
-fn literal(column: Option<ColumnType>, value: &[Option<String>]) -> String {
-    let [Some(text), Some(hex), Some(set), Some(collation)] = value else { return "NULL".to_owned() };
-    match column.map(|column| (column.code, column.unsigned)) {
-        Some((LONGLONG, true)) => format!("CAST({text} AS UNSIGNED)"),
-        Some((LONGLONG | NEWDECIMAL, _)) => text.clone(),
+/// set and its collation. None for a variable that was never set: only one such is NULL, and of no type but that of binary texts.
+fn literal(column: ColumnType, value: &[Option<String>]) -> Option<String> {
+    let [text, hex, Some(set), Some(collation)] = value else { return None };
+    let is_number = [LONGLONG, DOUBLE, NEWDECIMAL].contains(&column.code);
+    let (Some(text), Some(hex)) = (text, hex) else {
+        return (is_number || set != "binary").then(|| "NULL".to_owned());
+    };
+    Some(match column.code {
+        LONGLONG if column.unsigned => format!("CAST({text} AS UNSIGNED)"),
+        LONGLONG | NEWDECIMAL => text.clone(),
         // Its text may look like a decimal's.
-        Some((DOUBLE, _)) => format!("{text}+0e0"),
+        DOUBLE => format!("{text}+0e0"),
         _ if set == "binary" => format!("x'{hex}'"),
         _ => format!("_{set} x'{hex}' COLLATE {collation}"),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -118,18 +131,23 @@ mod tests {
 
     #[test]
     fn values_become_literals() {
-        let value = |text: &str, hex: &str, set: &str, collation: &str| {
-            [text, hex, set, collation].map(|part| Some(part.to_owned()))
+        let literal = |code, unsigned, values: [&str; 4]| {
+            let value = values.map(|part| (part != "NULL").then(|| part.to_owned()));
+            literal(ColumnType { code, unsigned }, &value)
         };
-        let column = |code| Some(ColumnType { code, unsigned: false });
-        let blob = column(251);
-        let unsigned = Some(ColumnType { code: LONGLONG, unsigned: true });
-        assert_eq!(literal(unsigned, &value("7", "x", "binary", "binary")), "CAST(7 AS UNSIGNED)");
-        assert_eq!(literal(column(LONGLONG), &value("-7", "x", "binary", "binary")), "-7");
-        assert_eq!(literal(column(DOUBLE), &value("3", "x", "binary", "binary")), "3+0e0");
-        let text = value("é", "C3A9", "utf8mb3", "utf8mb3_general_ci");
-        assert_eq!(literal(blob, &text), "_utf8mb3 x'C3A9' COLLATE utf8mb3_general_ci");
-        assert_eq!(literal(blob, &value("", "", "binary", "binary")), "x''");
-        assert_eq!(literal(blob, &[None, None, Some("binary".into()), Some("binary".into())]), "NULL");
+        const BLOB: u8 = 251;
+        let cases = [
+            (LONGLONG, true, ["7", "7", "binary", "binary"], Some("CAST(7 AS UNSIGNED)")),
+            (LONGLONG, false, ["-7", "F", "binary", "binary"], Some("-7")),
+            (LONGLONG, false, ["NULL", "NULL", "binary", "binary"], Some("NULL")),
+            (DOUBLE, false, ["3", "3", "binary", "binary"], Some("3+0e0")),
+            (BLOB, false, ["é", "C3A9", "utf8mb3", "utf8mb3_bin"], Some("_utf8mb3 x'C3A9' COLLATE utf8mb3_bin")),
+            (BLOB, false, ["", "", "binary", "binary"], Some("x''")),
+            (BLOB, false, ["NULL", "NULL", "utf8mb3", "utf8mb3_bin"], Some("NULL")),
+            (BLOB, false, ["NULL", "NULL", "binary", "binary"], None),
+        ];
+        for (code, unsigned, values, want) in cases {
+            assert_eq!(literal(code, unsigned, values).as_deref(), want, "{code} {values:?}");
+        }
     }
 }

@@ -33,7 +33,7 @@ impl Session {
         let sql = statement_of(&payload).unwrap_or_default();
         let why = explain(&snapshot.rules, &self.subject, sql, &[], self.now(), self.time_zone(&snapshot));
         let effects = crate::sql::classify::classify(sql, self.subject.mode()).effects;
-        let (place, reason) = place(&why.route, effects, &self.standing(&snapshot, &why.route));
+        let (place, reason) = place(&why.route, effects, &self.standing(&snapshot, &why.route, effects));
         let mut rows = why.facts();
         // What this session adds stands before the notes that not every statement has.
         let notes = rows.iter().position(|(fact, _)| *fact == "reason").map_or(rows.len(), |at| at + 1);

@@ -84,9 +84,9 @@ impl Session {
         planned.placed = if stands_alone && planned.snapshot.settings.read_your_writes_scope == Scope::Session {
             simple_place(effects)
         } else {
-            place(&planned.route, effects, &self.standing(&planned.snapshot, &planned.route))
+            place(&planned.route, effects, &self.standing(&planned.snapshot, &planned.route, effects))
         };
-        if !effects.intersects(Effects::NEEDS_PREVIOUS) {
+        if !effects.intersects(Effects::NEEDS_PREVIOUS) && !self.left.outlasts(effects) {
             self.give_back_last();
             if planned.placed.0 != Place::Home {
                 self.end_until_next();

@@ -15,7 +15,6 @@ use crate::session::link::Link;
 use crate::session::link::relay::{Changes, Outcome};
 use crate::session::parts::Session;
 use crate::session::parts::flight::Planned;
-use crate::session::parts::left::Left;
 use crate::session::state::assignment::{Assignment, read_set, read_sets};
 use crate::session::state::change::{Report, apply, unsaid};
 use crate::session::state::pins::Pins;
@@ -102,20 +101,17 @@ impl Session {
         note_changes(outcome, Changes { state_changed: false, ..reply.changes });
     }
 
-    /// Asks for variables that may have changed beside a reported one.
+    /// Asks for variables that may have changed beside a reported one: they are set to what they are, which the server reports. A SELECT
+    /// would change what `ROW_COUNT()` and `FOUND_ROWS()` say.
     async fn ask_unsaid(&mut self, link: &mut Link, outcome: &mut Outcome, unsaid: &[&str]) {
         let engine = link.backend().engine();
-        let names: Vec<String> = unsaid.iter().map(|name| format!("@@session.{}", name_on(name, engine))).collect();
-        let reply = self.worker.talk().query(link, &format!("SELECT {}", names.join(","))).await;
-        let row = reply.ok().and_then(|reply| reply.text_rows().pop());
+        let set: Vec<String> = unsaid.iter().map(|name| name_on(name, engine)).map(|n| format!("{n}=@@{n}")).collect();
+        let reply = self.worker.talk().query(link, &format!("SET {}", set.join(","))).await;
+        let said = reply.map(|reply| reply.changes.variables).unwrap_or_default();
         let changes = outcome.changes.get_or_insert_default();
-        match row {
-            Some(row) if row.len() == unsaid.len() => {
-                let said = unsaid.iter().zip(row).map(|(name, value)| ((*name).to_owned(), value.unwrap_or_default()));
-                changes.variables.extend(said);
-            }
-            _ => changes.unreported = true,
-        }
+        // Whatever is missing is not known.
+        changes.unreported |= !unsaid.iter().all(|name| said.iter().any(|(said, _)| *said == name_on(name, engine)));
+        changes.variables.extend(said);
     }
 
     /// What the statement set: brings the session's state up to it, as far as it can be carried. Gives the pins for the rest.
@@ -215,7 +211,7 @@ impl Session {
     /// Answers a SET as a server did a moment ago, where one did: the state is brought to a connection when one is next
     /// needed. None where it has to be asked.
     pub(in crate::session) async fn answer_by_echo(&mut self, planned: &Planned) -> Option<Result<(), SessionEnd>> {
-        let nothing_held = self.holdings.is_free();
+        let nothing_held = self.holdings.is_free() && !self.left.outlasts(planned.request.effects);
         if !nothing_held || planned.executing.is_some() {
             return None;
         }
@@ -224,8 +220,7 @@ impl Session {
         let echo = self.worker.echoes.get(&self.state, asked)?;
         self.enter(echo.to.values.clone());
         self.status = echo.status;
-        self.previous = 0;
-        self.left = Left::default();
+        self.answered();
         self.tally_answered(&planned.plan, &planned.route);
         Some(self.send_ok_with(b"", &echo.reported, None).await)
     }
@@ -250,7 +245,9 @@ const IN_SIGHT: Effects = Effects::SET_SESSION
 /// prepared statement), and the statement's text does not show it: a routine, a trigger or a view did it.
 fn is_unexplained(plan: &Plan, changes: &Changes, is_read: bool) -> bool {
     let effects = plan.facts.effects;
-    let out_of_sight = effects.intersects(MAY_SET) || effects.contains(Effects::MULTI) && !is_read;
+    // PREPARE and DEALLOCATE run nothing.
+    let prepares = matches!(plan.facts.verb, Verb::Prepare | Verb::Deallocate) && !effects.contains(Effects::MULTI);
+    let out_of_sight = !prepares && effects.intersects(MAY_SET) || effects.contains(Effects::MULTI) && !is_read;
     if !(changes.state_changed || changes.unreported) {
         return false;
     }

@@ -7,7 +7,6 @@ use crate::protocol::command::Command;
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::holdings::Hold;
 use crate::session::parts::Session;
-use crate::session::parts::left::Left;
 use crate::session::supply::Tried;
 use crate::session::worker::kill::Verdict;
 use crate::sql::LexMode;
@@ -109,8 +108,8 @@ impl Session {
             Ok(reply) => reply,
             Err(failed) => return Err(self.talk_failed(hold, failed).into()),
         };
-        (self.previous, self.previous_at_home) = (hold.link.serial, hold.is_home());
-        self.left = Left::default();
+        self.previous.is_lost();
+        self.left.answered();
         match hold.is_home() {
             true => self.put_back(hold),
             false => self.release(hold.link),

@@ -43,8 +43,9 @@ impl Session {
             }
             Place::Writer if !unclean => self.supply().ready(&self.state, &[route.writer], snapshot).map(Hold::pooled),
             Place::Home if !unclean => {
-                let Self { holdings, state, .. } = self;
-                holdings.take_home_if(|link| Rc::ptr_eq(&link.state, state))
+                let home = &self.holdings.home()?.link;
+                let is_ready = Rc::ptr_eq(&home.state, &self.state) && !self.must_join_counts(effects, home);
+                is_ready.then(|| self.holdings.take_home()).flatten()
             }
             _ => None,
         }
@@ -56,9 +57,13 @@ impl Session {
         match planned.placed.0 {
             Place::Home => {
                 let home = self.holdings.take_home().ok_or(StatementError::ResultGone("its state"))?;
-                Ok(self.with_insert_id(plan.facts.effects, home).await?)
+                let home = self.with_insert_id(plan.facts.effects, home).await?;
+                Ok(self.join_counts(plan.facts.effects, home).await?)
             }
-            Place::Last => self.holdings.take_last().ok_or_else(|| gone(plan.facts.effects).into()),
+            Place::Last => {
+                let last = self.holdings.take_last().ok_or_else(|| gone(plan.facts.effects))?;
+                Ok(self.join_counts(plan.facts.effects, last).await?)
+            }
             Place::Previous => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
             Place::PreviousAsHome => {
                 self.let_home_go().await;

@@ -62,12 +62,14 @@ impl Session {
     }
 
     /// What of this session decides about the place of a statement with this route.
-    pub(in crate::session) fn standing(&self, snapshot: &Snapshot, route: &Route) -> Standing {
+    pub(in crate::session) fn standing(&self, snapshot: &Snapshot, route: &Route, effects: Effects) -> Standing {
+        let asked = self.previous.asked_by(effects);
+        let is_asked = |hold: &&Hold| hold.link.serial == asked;
         let held = |hold: &Hold| Held { hostgroup: hold.link.hostgroup, writer: hold.link.writer, pins: hold.pins() };
         Standing {
             home: self.holdings.home().map(held),
-            last: self.holdings.last().map(held),
-            previous_at_home: self.previous_at_home,
+            last: self.holdings.last().filter(is_asked).map(held),
+            previous_at_home: self.holdings.home().is_some_and(|home| is_asked(&home)),
             wrote_lately: self.wrote_lately(snapshot, route.writer),
             autocommit_off: !self.state.autocommit,
         }

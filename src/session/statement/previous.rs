@@ -5,6 +5,7 @@
 //! It refuses to let a session see what another left there.
 
 use crate::backend::Engine;
+use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::rules::Route;
 use crate::session::error::StatementError;
@@ -12,6 +13,7 @@ use crate::session::holdings::{Hold, InsertId};
 use crate::session::link::Link;
 use crate::session::link::conversation::TalkError;
 use crate::session::parts::Session;
+use crate::session::parts::left::Again;
 use crate::session::state::pins::Pins;
 use crate::session::statement::links::gone;
 use crate::session::statement::place::{Beside, beside};
@@ -28,7 +30,8 @@ impl Session {
             return;
         }
         let worker = Rc::clone(&self.worker);
-        let Some(link) = self.holdings.previous_mut(self.previous_at_home) else { return };
+        let serial = self.previous.asked_by(Effects::NEEDS_WARNINGS);
+        let Some(link) = self.holdings.held_mut(serial) else { return };
         // A broken link shows at what is sent next.
         if let Ok(reply) = worker.talk().ask(link, Command::Ping, b"").await {
             self.left.tell(reply.summary.warnings);
@@ -74,10 +77,10 @@ impl Session {
         route: &Route,
         tried: &mut Tried,
     ) -> Result<Hold, StatementError> {
-        if self.previous == 0 {
-            return self.fresh_link(snapshot, route, tried, "").await;
+        if self.previous.is_none() {
+            return self.fresh_link(snapshot, route, tried, None).await;
         }
-        let (serial, owner) = (self.previous, self.serial);
+        let (serial, owner) = (self.previous.asked_by(effects), self.serial);
         // What is more than a question runs on a writer: what the statement before left is left again there, where it is known.
         let may_read = beside(effects) != Beside::More;
         let mine = |link: &Link| {
@@ -87,8 +90,8 @@ impl Session {
         let pooled = || self.worker.pool.borrow_mut().take_where(|link| mine(link)).map(Hold::pooled);
         let Some(mut hold) = parked.or_else(pooled) else {
             // Somebody else has used it since; what the statement left may be known all the same.
-            return match self.left.recreation(effects) {
-                Some(statement) => self.fresh_link(snapshot, route, tried, &statement).await,
+            return match self.left.recreation(self.asks_server(effects)) {
+                Some(again) => self.fresh_link(snapshot, route, tried, Some(again)).await,
                 None => Err(gone(effects)),
             };
         };
@@ -98,32 +101,87 @@ impl Session {
             Ok(()) if not_ours && effects.contains(Effects::NEEDS_WARNINGS) => self.make_fresh(&mut hold.link).await,
             agreed => agreed,
         };
-        self.if_ready(hold, made_ready)
+        let hold = self.if_ready(hold, made_ready)?;
+        self.join_counts(effects, hold).await
     }
 
-    /// A link to the route's writer as a new session would find it, after this statement (if any).
+    /// True for a statement that asks for counts which a link does not have as they are: see [`Session::join_counts`].
+    #[inline]
+    pub(super) fn must_join_counts(&self, effects: Effects, link: &Link) -> bool {
+        self.left.unheard(effects).is_some() || !self.previous.elsewhere(effects, link.serial).is_empty()
+    }
+
+    /// Makes the counts on a link what they must be for this session. Those that are elsewhere are left there again by what uses no
+    /// table, which keeps MariaDB's diagnostics; a command that the router answered itself is sent too.
+    pub(super) async fn join_counts(&mut self, effects: Effects, mut hold: Hold) -> Result<Hold, StatementError> {
+        if !self.must_join_counts(effects, &hold.link) {
+            return Ok(hold);
+        }
+        let asked = effects.difference(Effects::NEEDS_WARNINGS);
+        let mut again = None;
+        if !self.previous.elsewhere(asked, hold.link.serial).is_empty() {
+            let Some(left) = self.left.recreation(self.asks_server(asked)) else {
+                self.put_back(hold);
+                return Err(gone(effects));
+            };
+            again = Some(if left == Again::default() { Again { ping: true, ..left } } else { left });
+        }
+        let command = self.left.unheard(effects);
+        let joined = self.leave_counts(&mut hold.link, again.unwrap_or_default(), command).await;
+        if again.is_some() {
+            let counts_alone = effects.contains(Effects::NEEDS_WARNINGS);
+            self.previous.is_lost_on(if counts_alone { 0 } else { hold.link.serial });
+        }
+        self.if_ready(hold, joined)
+    }
+
+    async fn leave_counts(&self, link: &mut Link, again: Again, command: Option<Command>) -> Result<(), TalkError> {
+        if let Some(statement) = again.statement() {
+            self.worker.talk().query(link, &statement).await?;
+        }
+        if again.ping {
+            self.worker.talk().ask(link, Command::Ping, b"").await?;
+        }
+        let Some(command) = command else { return Ok(()) };
+        let is_on = link.key.shape.contains(Capabilities::MULTI_STATEMENTS);
+        let option = u16::from(!is_on).to_le_bytes();
+        let argument: &[u8] = if command == Command::SetOption { &option } else { b"" };
+        self.worker.talk().ask(link, command, argument).await.map(drop)
+    }
+
+    /// What a statement asks the server that runs it: the number of rows that the one before changed is put into its text, where
+    /// it is known and nothing leaves the same.
+    fn asks_server(&self, effects: Effects) -> Effects {
+        if self.counts_for(effects).is_some() { effects.difference(Effects::NEEDS_ROW_COUNT) } else { effects }
+    }
+
+    /// A link to the route's writer as a new session would find it, but for what the session's statement before left.
     async fn fresh_link(
         &mut self,
         snapshot: &Snapshot,
         route: &Route,
         tried: &mut Tried,
-        statement: &str,
+        again: Option<Again>,
     ) -> Result<Hold, StatementError> {
         let mut hold = Hold::pooled(self.obtain(&Rc::clone(&self.state), &[route.writer], snapshot, tried).await?);
-        let made_ready = self.leave_there(&mut hold.link, statement).await;
+        let made_ready = self.leave_there(&mut hold.link, again.unwrap_or_default()).await;
+        // It may be the very link that the statement before had: what that left there is gone.
+        if !self.previous.is_none() {
+            self.previous.is_lost_on(hold.link.serial);
+        }
         self.if_ready(hold, made_ready)
     }
 
-    /// Gives a link a new life, and has this statement leave there what it leaves; a new session's leavings, where it is empty.
-    async fn leave_there(&self, link: &mut Link, statement: &str) -> Result<(), TalkError> {
+    /// Gives a link a new life, and leaves there what was left elsewhere; a new session's leavings, where that is nothing.
+    async fn leave_there(&self, link: &mut Link, again: Again) -> Result<(), TalkError> {
         self.make_fresh(link).await?;
         // A reset does not take back how many rows were found: by a new connection MySQL has found none, and MariaDB one.
         let found = if link.backend().engine() == Engine::MySql { "SELECT 1 LIMIT 0" } else { "SELECT 1" };
-        let statements: &[&str] = if statement.is_empty() { &[found, "DO 0"] } else { &[statement] };
-        for statement in statements {
+        let new: &[&str] = if again == Again::default() { &[found, "DO 0"] } else { &[] };
+        for statement in new {
             self.worker.talk().query(link, statement).await?;
         }
-        Ok(())
+        self.leave_counts(link, again, None).await
     }
 
     /// A link as a new session would find it, but for the session's own state.

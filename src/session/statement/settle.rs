@@ -71,7 +71,6 @@ impl Session {
         outcome: &Outcome,
     ) {
         let effects = plan.facts.effects;
-        let at_home = hold.is_home();
         let link = &mut *hold.link;
         if let Some(status) = outcome.status {
             self.status = status;
@@ -80,9 +79,8 @@ impl Session {
         if outcome.warnings > 0 || outcome.error.is_some() {
             link.diagnostics = self.serial;
         }
-        self.left.note(link.backend().engine(), plan.facts.verb == Verb::Show, effects, outcome);
-        self.previous = link.serial;
-        self.previous_at_home = at_home;
+        let keeps = self.left.note(link.backend().engine(), plan.facts.verb == Verb::Show, effects, outcome);
+        self.previous.ran_on(link.serial, keeps);
         if outcome.error.is_none() {
             link.backend().health.passive_success();
         }
@@ -222,8 +220,7 @@ impl Session {
 
     fn keep_or_release(&mut self, settled: Settled) {
         match settled {
-            Settled::Home => self.previous_at_home = true,
-            Settled::Held(None) => {}
+            Settled::Home | Settled::Held(None) => {}
             Settled::Held(Some(hold)) => self.give_up(hold),
             Settled::Free(link) => self.release(link),
             Settled::Stained(hold) => {

@@ -6,6 +6,7 @@
 //! that is not known leaves a doubt, so the statement is unproven.
 
 use super::super::effects::{Access, Effects, Verb};
+use super::super::lexer::TokenKind;
 use super::scan::Scan;
 use super::words::Kw;
 
@@ -229,7 +230,12 @@ impl Scan<'_> {
         } else {
             self.effects |= Effects::CONSTANT;
         }
-        self.skip();
+        while let Some(item) = self.cur.next() {
+            // The number of a condition may stand in one; whatever else has one is given a value.
+            if item.kind == TokenKind::UserVariable && !self.cur.is_op_at(0, b"=") {
+                self.effects |= Effects::READ_USER_VARIABLE;
+            }
+        }
     }
 
     /// What administers the server; for the session it is enough to know that it does.

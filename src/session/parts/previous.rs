@@ -1,0 +1,102 @@
+//! Where the statement before ran, and where what it left to be asked for is.
+//!
+//! Mostly that is one connection. `FOUND_ROWS()` outlasts statements that have no rows, and MariaDB keeps the diagnostics of a
+//! statement over those that use no table; these may run elsewhere. So each of the three has a place of its own.
+
+use crate::sql::effects::Effects;
+
+/// The links that the statement before is asked about, by their serial numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Previous {
+    /// Where it ran, and `ROW_COUNT()` is; 0 if there was none.
+    statement: u64,
+    /// Where `FOUND_ROWS()` is.
+    found: u64,
+    /// Where the diagnostics are.
+    diagnostics: u64,
+}
+
+/// What a statement leaves as it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeps {
+    /// `FOUND_ROWS()`.
+    pub found: bool,
+    /// The diagnostics.
+    pub diagnostics: bool,
+}
+
+/// No link has this number.
+const NOWHERE: u64 = u64::MAX;
+
+impl Previous {
+    /// A statement has run there; what it `keeps` stays where it is.
+    #[inline]
+    pub fn ran_on(&mut self, link: u64, keeps: Keeps) {
+        self.statement = link;
+        if !keeps.found {
+            self.found = link;
+        }
+        if !keeps.diagnostics {
+            self.diagnostics = link;
+        }
+    }
+
+    /// What the statement before left is on no connection any more.
+    pub fn is_lost(&mut self) {
+        *self = Self { statement: NOWHERE, found: NOWHERE, diagnostics: NOWHERE };
+    }
+
+    /// A link was made to say what the router knows: nothing is there any more as a statement left it, but for diagnostics that are
+    /// elsewhere.
+    pub fn is_lost_on(&mut self, link: u64) {
+        let diagnostics = if self.diagnostics == link { NOWHERE } else { self.diagnostics };
+        *self = Self { statement: NOWHERE, found: NOWHERE, diagnostics };
+    }
+
+    /// True if the session has run no statement.
+    pub fn is_none(self) -> bool {
+        self.statement == 0
+    }
+
+    /// The link that a statement with these effects asks.
+    #[inline]
+    pub fn asked_by(self, effects: Effects) -> u64 {
+        if effects.contains(Effects::NEEDS_WARNINGS) { self.diagnostics } else { self.statement }
+    }
+
+    /// Of the counts that a statement with these effects asks for, those that are not on this link.
+    #[inline]
+    pub fn elsewhere(self, effects: Effects, link: u64) -> Effects {
+        let mut elsewhere = Effects::empty();
+        elsewhere.set(Effects::NEEDS_ROW_COUNT, self.statement != link);
+        elsewhere.set(Effects::NEEDS_FOUND_ROWS, self.found != link);
+        elsewhere & effects
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_stays_where_it_is() {
+        let (counts, found, warnings) = (Effects::NEEDS_ROW_COUNT, Effects::NEEDS_FOUND_ROWS, Effects::NEEDS_WARNINGS);
+        let mut previous = Previous::default();
+        assert!(previous.is_none());
+        previous.ran_on(7, Keeps::default());
+        assert_eq!((previous.asked_by(counts), previous.asked_by(warnings)), (7, 7));
+        previous.ran_on(8, Keeps { found: true, diagnostics: true });
+        assert_eq!((previous.asked_by(counts), previous.asked_by(warnings)), (8, 7));
+        assert_eq!((previous.elsewhere(counts | found, 8), previous.elsewhere(counts | found, 7)), (found, counts));
+        assert!(previous.elsewhere(warnings, 9).is_empty());
+        previous.ran_on(9, Keeps::default());
+        assert_eq!(previous.asked_by(warnings), 9);
+        previous.ran_on(4, Keeps { found: true, diagnostics: true });
+        previous.is_lost_on(4);
+        assert_eq!((previous.asked_by(counts), previous.asked_by(warnings)), (NOWHERE, 9));
+        previous.is_lost_on(9);
+        assert_eq!(previous.asked_by(warnings), NOWHERE);
+        previous.is_lost();
+        assert!(!previous.is_none() && previous.asked_by(counts) == NOWHERE);
+    }
+}
