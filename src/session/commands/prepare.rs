@@ -17,7 +17,7 @@ use crate::session::parts::statements::Statement;
 use crate::session::state::pins::Pins;
 use crate::session::supply::Tried;
 use crate::session::worker::snapshot::Snapshot;
-use crate::sql::effects::Effects;
+use crate::sql::effects::{Effects, Verb};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl Session {
                 Ok(outcome) => {
                     if outcome.warnings > 0 || outcome.error.is_some() {
                         link.diagnostics = self.serial;
-                        let keeps = self.left.note(link.backend().engine(), false, Effects::empty(), &outcome);
+                        let keeps = self.left.note(link.backend().engine(), Verb::Prepare, Effects::empty(), &outcome);
                         self.previous.ran_on(link.serial, keeps);
                     }
                     if let Some((remote, columns, parameters)) = outcome.prepared {

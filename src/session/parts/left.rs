@@ -9,7 +9,7 @@ use crate::backend::Engine;
 use crate::protocol::command::Command;
 use crate::session::link::relay::Outcome;
 use crate::session::parts::previous::Keeps;
-use crate::sql::effects::Effects;
+use crate::sql::effects::{Effects, Verb};
 
 /// What the last answer left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,31 +47,53 @@ enum Found {
 }
 
 /// Statements whose packets do not tell all that they left.
-const UNCLEAR: Effects =
-    Effects::OUT_OF_SIGHT.union(Effects::MULTI).union(Effects::LEAVES_FOUND_ROWS).union(Effects::NEEDS_WARNINGS);
+const UNCLEAR: Effects = Effects::OUT_OF_SIGHT.union(Effects::MULTI).union(Effects::LEAVES_FOUND_ROWS);
 
-/// Statements that use no tables: MariaDB leaves the warnings of the statement before where they are, if they have none of their own.
-const KEEPS_DIAGNOSTICS: Effects = Effects::READ
+/// Effects of statements that use no tables: MariaDB leaves the diagnostics of the statement before where they are, if these have none
+/// of their own (10.11).
+const TABLELESS: Effects = Effects::READ
     .union(Effects::CONSTANT)
+    .union(Effects::VOLATILE)
+    .union(Effects::EXPLAIN)
+    .union(Effects::LEAVES_FOUND_ROWS)
+    .union(Effects::MARIADB_ONLY)
     .union(Effects::BEGIN)
     .union(Effects::COMMIT)
     .union(Effects::ROLLBACK)
     .union(Effects::CHAIN)
     .union(Effects::SAVEPOINT)
+    .union(Effects::SET_SCHEMA)
     .union(Effects::SET_SESSION)
     .union(Effects::SET_AUTOCOMMIT)
     .union(Effects::SET_NEXT_TRANSACTION)
     .union(Effects::SET_USER_VARIABLE)
-    .union(Effects::NEEDS_ROW_COUNT)
-    .union(Effects::NEEDS_FOUND_ROWS)
-    .union(Effects::NEEDS_INSERT_ID);
+    .union(Effects::READ_USER_VARIABLE)
+    .union(Effects::USER_LOCK)
+    .union(Effects::SETS_INSERT_ID)
+    .union(Effects::NEEDS_PREVIOUS);
+
+/// Effects of statements that use tables, and so clear MariaDB's diagnostics.
+const USES_TABLES: Effects =
+    Effects::READ_TABLE.union(Effects::WRITE).union(Effects::DDL).union(Effects::HANDLER).union(Effects::LOCK_TABLES);
+
+/// True for a statement that MariaDB's diagnostics outlast.
+#[inline]
+fn is_tableless(verb: Verb, effects: Effects) -> bool {
+    let more = match verb {
+        // CONNECTION_ID(), @@hostname. What SHOW shows of a server is a table.
+        Verb::Select | Verb::Set => Effects::SERVER_BOUND,
+        Verb::Prepare | Verb::Deallocate => Effects::TEXT_PREPARE,
+        _ => Effects::empty(),
+    };
+    TABLELESS.union(more).contains(effects) && !effects.is_empty()
+}
 
 impl Left {
     /// Takes down an answer. Gives what of the statements before is still where it was.
     #[inline]
-    pub fn note(&mut self, engine: Engine, shows: bool, effects: Effects, outcome: &Outcome) -> Keeps {
+    pub fn note(&mut self, engine: Engine, verb: Verb, effects: Effects, outcome: &Outcome) -> Keeps {
         self.since = None;
-        if shows && effects.contains(Effects::NEEDS_WARNINGS) && outcome.error.is_none() {
+        if verb == Verb::Show && effects.contains(Effects::NEEDS_WARNINGS) && outcome.error.is_none() {
             // It leaves what was there, but for the rows that it was itself.
             self.counts_nothing = true;
             (self.told, self.is_least) = (0, false);
@@ -84,31 +106,45 @@ impl Left {
         self.is_least = engine == Engine::MySql && outcome.error.is_some();
         self.counts_nothing = outcome.ended_by_rows || outcome.error.is_some();
         self.affected = outcome.affected_rows;
-        let has_own = outcome.warnings > 0 || outcome.error.is_some();
-        let diagnostics = !has_own && engine == Engine::MariaDb && self.outlasts(effects);
+        let has_own = has_own(outcome);
+        let diagnostics = !has_own && engine == Engine::MariaDb && self.outlasts(verb, effects);
         self.has_diagnostics = diagnostics || has_own;
         self.are_of_mariadb = self.has_diagnostics && engine == Engine::MariaDb;
-        self.is_unclear = effects.intersects(UNCLEAR);
-        if outcome.ended_by_rows {
-            self.found = Found::Rows(outcome.rows);
+        let is_out_of_sight = effects.intersects(UNCLEAR) && !matches!(verb, Verb::Prepare | Verb::Deallocate);
+        self.is_unclear = is_out_of_sight || effects.contains(Effects::NEEDS_WARNINGS);
+        Keeps { found: !self.note_found(engine, verb, effects, outcome, is_out_of_sight), diagnostics }
+    }
+
+    /// Takes down how many rows a statement has found. False if it has not looked for any.
+    #[inline]
+    fn note_found(&mut self, engine: Engine, verb: Verb, effects: Effects, outcome: &Outcome, unclear: bool) -> bool {
+        // MySQL counts the rows that an UPDATE or a DELETE has found, and does not say so; nor does a SELECT into variables.
+        let counts_writes = engine == Engine::MySql && effects.contains(Effects::WRITE);
+        let is_silent = outcome.error.is_none() && !outcome.ended_by_rows && verb == Verb::Select;
+        let is_said = outcome.ended_by_rows && !effects.contains(Effects::EXPLAIN);
+        match (unclear, is_said) {
+            (false, true) => self.found = Found::Rows(outcome.rows),
+            (false, false) if !(counts_writes || is_silent || outcome.ended_by_rows) => return false,
+            _ => self.found = Found::Unclear,
         }
-        // MySQL counts the rows that an UPDATE or a DELETE has found, and does not say so.
-        let finds = outcome.ended_by_rows || engine == Engine::MySql && effects.contains(Effects::WRITE);
-        if self.is_unclear || finds && !outcome.ended_by_rows {
-            self.found = Found::Unclear;
-        }
-        Keeps { found: !finds && !self.is_unclear, diagnostics }
+        true
     }
 
     /// True if diagnostics outlast a statement with these effects that has none of its own.
     #[inline]
-    pub fn outlasts(&self, effects: Effects) -> bool {
-        self.are_of_mariadb && KEEPS_DIAGNOSTICS.contains(effects) && !effects.is_empty()
+    pub fn outlasts(&self, verb: Verb, effects: Effects) -> bool {
+        self.are_of_mariadb && is_tableless(verb, effects)
     }
 
-    /// The router has answered a statement that counts nothing and finds nothing.
+    /// True if the statement before is known to have left no diagnostics.
+    pub fn has_no_diagnostics(&self) -> bool {
+        !self.has_diagnostics && !self.is_unclear
+    }
+
+    /// The router has answered a statement that counts nothing, finds nothing and uses no table.
     pub fn answered(&mut self) {
-        *self = Self { found: self.found, ..Self::default() };
+        let is_kept = self.are_of_mariadb;
+        *self = Self { found: self.found, has_diagnostics: is_kept, are_of_mariadb: is_kept, ..Self::default() };
     }
 
     /// The router has answered COM_PING (`ROW_COUNT()` is 0 then) or COM_SET_OPTION (-1).
@@ -159,6 +195,21 @@ impl Left {
             (false, Found::Rows(rows)) if finds => Some(Again { rows: Some(rows), ping: counts }),
             (false, _) => Some(Again::default()),
         }
+    }
+}
+
+/// True if a statement has left diagnostics of its own.
+#[inline]
+pub fn has_own(outcome: &Outcome) -> bool {
+    outcome.warnings > 0 || outcome.error.is_some()
+}
+
+/// True if a statement that has none of its own has cleared those that were on its connection.
+#[inline]
+pub fn clears_diagnostics(engine: Engine, effects: Effects) -> bool {
+    match engine {
+        Engine::MySql => !effects.contains(Effects::NEEDS_WARNINGS),
+        _ => effects.intersects(USES_TABLES),
     }
 }
 
@@ -216,18 +267,18 @@ mod tests {
         ];
         for (outcome, asks, want) in cases {
             let mut left = Left::default();
-            left.note(Engine::MariaDb, false, Effects::READ, &outcome);
+            left.note(Engine::MariaDb, Verb::Update, Effects::READ, &outcome);
             let got = left.recreation(asks).map(|again| again.statement().unwrap_or_default());
             assert_eq!(got.as_deref(), want, "{outcome:?} {asks:?}");
         }
         let mut left = Left::default();
-        left.note(Engine::MariaDb, false, Effects::READ, &rows(7));
-        left.note(Engine::MariaDb, true, Effects::NEEDS_WARNINGS, &rows(0));
+        left.note(Engine::MariaDb, Verb::Select, Effects::READ, &rows(7));
+        left.note(Engine::MariaDb, Verb::Show, Effects::NEEDS_WARNINGS, &rows(0));
         assert!(
             left.recreation(found).and_then(Again::statement).is_some_and(|sql| sql.ends_with(" LIMIT 7")),
             "SHOW WARNINGS leaves what was there"
         );
-        left.note(Engine::MariaDb, false, Effects::WRITE, &changed(2));
+        left.note(Engine::MariaDb, Verb::Insert, Effects::WRITE, &changed(2));
         assert_eq!((left.row_count(), left.recreation(count)), (Some(2), None));
         assert!(
             left.recreation(found).and_then(Again::statement).is_some_and(|sql| sql.ends_with(" LIMIT 7")),
@@ -238,7 +289,7 @@ mod tests {
         assert_eq!(left.recreation(count | found), Some(Again { rows: Some(7), ping: true }));
         left.commanded(Command::SetOption);
         assert_eq!(left.row_count(), Some(-1));
-        left.note(Engine::MariaDb, false, Effects::CALL, &rows(1));
+        left.note(Engine::MariaDb, Verb::Select, Effects::CALL, &rows(1));
         assert_eq!((left.recreation(count), left.row_count(), left.unheard(count)), (None, None, None));
         left.answered();
         assert_eq!(

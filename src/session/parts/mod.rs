@@ -26,7 +26,7 @@ pub mod writing;
 use self::flight::Departure;
 use self::inbox::Inbox;
 use self::left::Left;
-use self::previous::Previous;
+use self::previous::{Keeps, Previous};
 use self::statements::Statements;
 use super::holdings::Holdings;
 use super::state::{State, Values};
@@ -209,10 +209,8 @@ impl Session {
 
     /// The router has answered a statement itself, which no connection has seen.
     pub(super) fn answered(&mut self) {
-        if !self.previous.is_none() {
-            self.previous.is_lost();
-        }
         self.left.answered();
+        self.previous.ran_nowhere(Keeps { found: true, diagnostics: !self.left.has_no_diagnostics() });
     }
 
     /// Shows others that it serves a command, whose time counts from here.

@@ -41,6 +41,13 @@ impl Previous {
         }
     }
 
+    /// A statement has run on no connection; what it `keeps` stays where it is.
+    pub fn ran_nowhere(&mut self, keeps: Keeps) {
+        if !self.is_none() {
+            self.ran_on(NOWHERE, keeps);
+        }
+    }
+
     /// What the statement before left is on no connection any more.
     pub fn is_lost(&mut self) {
         *self = Self { statement: NOWHERE, found: NOWHERE, diagnostics: NOWHERE };
@@ -61,7 +68,13 @@ impl Previous {
     /// The link that a statement with these effects asks.
     #[inline]
     pub fn asked_by(self, effects: Effects) -> u64 {
-        if effects.contains(Effects::NEEDS_WARNINGS) { self.diagnostics } else { self.statement }
+        if effects.contains(Effects::NEEDS_WARNINGS) {
+            self.diagnostics
+        } else if effects.contains(Effects::NEEDS_FOUND_ROWS) && !effects.contains(Effects::NEEDS_ROW_COUNT) {
+            self.found
+        } else {
+            self.statement
+        }
     }
 
     /// Of the counts that a statement with these effects asks for, those that are not on this link.

@@ -26,6 +26,11 @@ pub fn apply(values: &mut Values, assignments: &[Assignment], report: Report<'_>
     }
     for (name, said) in report.variables {
         let name = one_name(name);
+        if *name == *"collation_connection" {
+            // The set of a collation is set with it, which no report tells.
+            let set = said.split_once('_').map_or(said.as_str(), |(set, _)| set);
+            pins |= heard(values, "character_set_connection", set, None);
+        }
         pins |= heard(values, &name, said, given(assignments, &name));
     }
     if let Some(collation) = results_collation(assignments, &report) {

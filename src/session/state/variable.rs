@@ -215,7 +215,6 @@ pub fn is_reported_only(name: &str) -> bool {
 pub fn companions(changed: &str) -> &'static [&'static str] {
     match changed {
         "character_set_connection" => &["collation_connection"],
-        "collation_connection" => &["character_set_connection"],
         "max_join_size" => &["sql_big_selects"],
         _ => &[],
     }

@@ -86,7 +86,7 @@ impl Session {
         } else {
             place(&planned.route, effects, &self.standing(&planned.snapshot, &planned.route, effects))
         };
-        if !effects.intersects(Effects::NEEDS_PREVIOUS) && !self.left.outlasts(effects) {
+        if !effects.intersects(Effects::NEEDS_PREVIOUS) && !self.left.outlasts(planned.plan.facts.verb, effects) {
             self.give_back_last();
             if planned.placed.0 != Place::Home {
                 self.end_until_next();

@@ -79,15 +79,15 @@ impl Session {
                 note_changes(outcome, reply.changes);
                 if uncertain {
                     outcome.status = Some(reply.summary.status);
-                    self.uncount_rows(link).await;
                 }
+                self.uncount_rows(link).await;
             }
             // The next statement finds out what is wrong with the link; until then nobody else gets it.
             Err(_) => note_changes(outcome, Changes { unreported: true, ..Changes::default() }),
         }
     }
 
-    /// After an error `ROW_COUNT()` is -1, and after a ping 0: it is made -1 again, by a command that sets what is set.
+    /// After rows and after an error `ROW_COUNT()` is -1, and after a ping or a SET 0: it is made -1 again, by a command that sets what is set.
     async fn uncount_rows(&mut self, link: &mut Link) {
         let is_on = link.key.shape.contains(Capabilities::MULTI_STATEMENTS);
         // The next statement finds out what is wrong with a broken link.
@@ -99,6 +99,7 @@ impl Session {
     async fn flush_report(&mut self, link: &mut Link, outcome: &mut Outcome) {
         let Ok(reply) = self.worker.talk().query(link, "SET sql_warnings=@@sql_warnings").await else { return };
         note_changes(outcome, Changes { state_changed: false, ..reply.changes });
+        self.uncount_rows(link).await;
     }
 
     /// Asks for variables that may have changed beside a reported one: they are set to what they are, which the server reports. A SELECT
@@ -211,7 +212,7 @@ impl Session {
     /// Answers a SET as a server did a moment ago, where one did: the state is brought to a connection when one is next
     /// needed. None where it has to be asked.
     pub(in crate::session) async fn answer_by_echo(&mut self, planned: &Planned) -> Option<Result<(), SessionEnd>> {
-        let nothing_held = self.holdings.is_free() && !self.left.outlasts(planned.request.effects);
+        let nothing_held = self.holdings.is_free() && !self.left.outlasts(Verb::Set, planned.request.effects);
         if !nothing_held || planned.executing.is_some() {
             return None;
         }

@@ -22,6 +22,9 @@ use crate::session::worker::snapshot::Snapshot;
 use crate::sql::effects::Effects;
 use std::rc::Rc;
 
+/// Uses a table, and nothing that could be missing: it clears diagnostics.
+const CLEAR: &str = "DO (SELECT 1 FROM (SELECT 1) t)";
+
 impl Session {
     /// MySQL counts all conditions of a failed statement in its answer to a ping, and an error packet says one of them: the
     /// connection that has them is asked, where the session still has it.
@@ -96,19 +99,23 @@ impl Session {
             };
         };
         hold.link.set_busy(true);
-        let not_ours = hold.link.diagnostics != 0 && hold.link.diagnostics != self.serial;
-        let made_ready = match self.agree_on_option(&mut hold.link).await {
-            Ok(()) if not_ours && effects.contains(Effects::NEEDS_WARNINGS) => self.make_fresh(&mut hold.link).await,
-            agreed => agreed,
-        };
-        let hold = self.if_ready(hold, made_ready)?;
+        let agreed = self.agree_on_option(&mut hold.link).await;
+        let hold = self.if_ready(hold, agreed)?;
         self.join_counts(effects, hold).await
     }
 
     /// True for a statement that asks for counts which a link does not have as they are: see [`Session::join_counts`].
     #[inline]
     pub(super) fn must_join_counts(&self, effects: Effects, link: &Link) -> bool {
-        self.left.unheard(effects).is_some() || !self.previous.elsewhere(effects, link.serial).is_empty()
+        self.left.unheard(effects).is_some()
+            || !self.previous.elsewhere(effects, link.serial).is_empty()
+            || self.has_stale_diagnostics(effects, link)
+    }
+
+    /// True if a link has diagnostics that the statement before did not leave: MariaDB keeps them where no table is used.
+    fn has_stale_diagnostics(&self, effects: Effects, link: &Link) -> bool {
+        let are_others = link.diagnostics != self.serial || self.left.has_no_diagnostics();
+        link.diagnostics != 0 && effects.contains(Effects::NEEDS_WARNINGS) && are_others
     }
 
     /// Makes the counts on a link what they must be for this session. Those that are elsewhere are left there again by what uses no
@@ -119,12 +126,25 @@ impl Session {
         }
         let asked = effects.difference(Effects::NEEDS_WARNINGS);
         let mut again = None;
+        if self.has_stale_diagnostics(effects, &hold.link) {
+            let cleared = self.worker.talk().query(&mut hold.link, CLEAR).await.map(drop);
+            hold = self.if_ready(hold, cleared)?;
+            hold.link.diagnostics = 0;
+            // Its counts are gone with that.
+            self.previous.is_lost_on(0);
+        }
         if !self.previous.elsewhere(asked, hold.link.serial).is_empty() {
             let Some(left) = self.left.recreation(self.asks_server(asked)) else {
                 self.put_back(hold);
                 return Err(gone(effects));
             };
-            again = Some(if left == Again::default() { Again { ping: true, ..left } } else { left });
+            let new = || Some(u64::from(hold.link.backend().engine() != Engine::MySql));
+            again = Some(match left.rows {
+                // By a new connection MySQL has found no row, and MariaDB one.
+                None if asked.contains(Effects::NEEDS_FOUND_ROWS) => Again { rows: new(), ping: true },
+                None => Again { ping: true, ..left },
+                Some(_) => left,
+            });
         }
         let command = self.left.unheard(effects);
         let joined = self.leave_counts(&mut hold.link, again.unwrap_or_default(), command).await;

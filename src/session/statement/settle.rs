@@ -9,6 +9,7 @@ use crate::session::holdings::{Hold, Settled};
 use crate::session::link::Link;
 use crate::session::link::relay::Outcome;
 use crate::session::parts::Session;
+use crate::session::parts::left::{clears_diagnostics, has_own};
 use crate::session::prepared::UNKNOWN_STATEMENT;
 use crate::session::state::pins::Pins;
 use crate::session::statement::place::{Beside, beside};
@@ -76,10 +77,13 @@ impl Session {
             self.status = status;
             link.status = status;
         }
-        if outcome.warnings > 0 || outcome.error.is_some() {
+        let engine = link.backend().engine();
+        if has_own(outcome) {
             link.diagnostics = self.serial;
+        } else if link.diagnostics != 0 && clears_diagnostics(engine, effects) {
+            link.diagnostics = 0;
         }
-        let keeps = self.left.note(link.backend().engine(), plan.facts.verb == Verb::Show, effects, outcome);
+        let keeps = self.left.note(engine, plan.facts.verb, effects, outcome);
         self.previous.ran_on(link.serial, keeps);
         if outcome.error.is_none() {
             link.backend().health.passive_success();
