@@ -12,6 +12,7 @@ use crate::session::holdings::Hold;
 use crate::session::link::Link;
 use crate::session::link::text::{Text, Told};
 use crate::session::parts::Session;
+use crate::session::parts::left::has_own;
 use crate::session::parts::request::{Delivered, Failed, Request};
 use crate::session::parts::statements::Statement;
 use crate::session::state::pins::Pins;
@@ -90,12 +91,16 @@ impl Session {
             self.put_own(&plan.facts, Command::Prepare, &text, &mut request, link);
             match self.exchange(link, &request).await {
                 Ok(outcome) => {
-                    if outcome.warnings > 0 || outcome.error.is_some() {
+                    let has_own = has_own(&outcome);
+                    if has_own {
                         link.diagnostics = self.serial;
                         let keeps = self.left.note(link.backend().engine(), Verb::Prepare, Effects::empty(), &outcome);
                         self.previous.ran_on(link.serial, keeps);
                     }
                     if let Some((remote, columns, parameters)) = outcome.prepared {
+                        if !has_own {
+                            self.left.prepared();
+                        }
                         link.remember(remote, number, &known);
                         let made = Made { id, number, known, columns, parameters };
                         self.keep_statement(made, plan, text);

@@ -20,9 +20,9 @@ pub struct Left {
     counts_nothing: bool,
     /// Rows that the last statement changed.
     affected: u64,
-    /// It left warnings or an error, or those of a statement before it.
-    has_diagnostics: bool,
-    /// The same, on MariaDB.
+    /// The warnings or the error that it left, or that a statement before it did.
+    diagnostics: Diagnostics,
+    /// These are MariaDB's, if there are any.
     are_of_mariadb: bool,
     /// The number of warnings that MySQL puts into the answers of commands that are no statements; MariaDB puts none there.
     told: u16,
@@ -32,6 +32,18 @@ pub struct Left {
     is_unclear: bool,
     /// A command that is no statement and came after it, which changes what `ROW_COUNT()` says, and which the router has answered.
     since: Option<Command>,
+}
+
+/// What is known of diagnostics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Diagnostics {
+    /// There are none.
+    #[default]
+    None,
+    /// There are some.
+    Some,
+    /// There may be some.
+    Unclear,
 }
 
 /// What is known of the number of rows that were found.
@@ -76,12 +88,20 @@ const TABLELESS: Effects = Effects::READ
 const USES_TABLES: Effects =
     Effects::READ_TABLE.union(Effects::WRITE).union(Effects::DDL).union(Effects::HANDLER).union(Effects::LOCK_TABLES);
 
+/// True for SHOW WARNINGS and its kin, and GET DIAGNOSTICS.
+#[inline]
+fn is_only_a_question(verb: Verb, effects: Effects) -> bool {
+    let is_select = effects.contains(Effects::READ) && verb != Verb::Show;
+    effects.contains(Effects::NEEDS_WARNINGS) && !is_select && !effects.intersects(UNCLEAR.union(Effects::SET_SESSION))
+}
+
 /// True for a statement that MariaDB's diagnostics outlast.
 #[inline]
 fn is_tableless(verb: Verb, effects: Effects) -> bool {
     let more = match verb {
         // CONNECTION_ID(), @@hostname. What SHOW shows of a server is a table.
-        Verb::Select | Verb::Set => Effects::SERVER_BOUND,
+        Verb::Select => Effects::SERVER_BOUND,
+        Verb::Set => Effects::SERVER_BOUND.union(Effects::UNTRACKED_STATE),
         Verb::Prepare | Verb::Deallocate => Effects::TEXT_PREPARE,
         _ => Effects::empty(),
     };
@@ -93,9 +113,9 @@ impl Left {
     #[inline]
     pub fn note(&mut self, engine: Engine, verb: Verb, effects: Effects, outcome: &Outcome) -> Keeps {
         self.since = None;
-        if verb == Verb::Show && effects.contains(Effects::NEEDS_WARNINGS) && outcome.error.is_none() {
+        if is_only_a_question(verb, effects) && outcome.error.is_none() {
             // It leaves what was there, but for the rows that it was itself.
-            self.counts_nothing = true;
+            self.counts_nothing |= outcome.ended_by_rows;
             (self.told, self.is_least) = (0, false);
             return Keeps { found: true, diagnostics: true };
         }
@@ -108,10 +128,16 @@ impl Left {
         self.affected = outcome.affected_rows;
         let has_own = has_own(outcome);
         let diagnostics = !has_own && engine == Engine::MariaDb && self.outlasts(verb, effects);
-        self.has_diagnostics = diagnostics || has_own;
-        self.are_of_mariadb = self.has_diagnostics && engine == Engine::MariaDb;
         let is_out_of_sight = effects.intersects(UNCLEAR) && !matches!(verb, Verb::Prepare | Verb::Deallocate);
-        self.is_unclear = is_out_of_sight || effects.contains(Effects::NEEDS_WARNINGS);
+        self.diagnostics = match (has_own, diagnostics) {
+            (true, _) => Diagnostics::Some,
+            // They are as unclear as they were.
+            (_, true) => self.diagnostics,
+            _ if is_out_of_sight => Diagnostics::Unclear,
+            _ => Diagnostics::None,
+        };
+        self.are_of_mariadb = self.diagnostics != Diagnostics::None && engine == Engine::MariaDb;
+        self.is_unclear = is_out_of_sight;
         Keeps { found: !self.note_found(engine, verb, effects, outcome, is_out_of_sight), diagnostics }
     }
 
@@ -138,13 +164,25 @@ impl Left {
 
     /// True if the statement before is known to have left no diagnostics.
     pub fn has_no_diagnostics(&self) -> bool {
-        !self.has_diagnostics && !self.is_unclear
+        self.diagnostics == Diagnostics::None
+    }
+
+    /// True if a server keeps the diagnostics over what uses no table.
+    pub fn is_kept(&self) -> bool {
+        self.are_of_mariadb
+    }
+
+    /// A statement was prepared: MySQL's diagnostics are gone with that.
+    pub fn prepared(&mut self) {
+        if !self.are_of_mariadb {
+            (self.diagnostics, self.told, self.is_least) = (Diagnostics::None, 0, false);
+        }
     }
 
     /// The router has answered a statement that counts nothing, finds nothing and uses no table.
     pub fn answered(&mut self) {
-        let is_kept = self.are_of_mariadb;
-        *self = Self { found: self.found, has_diagnostics: is_kept, are_of_mariadb: is_kept, ..Self::default() };
+        let diagnostics = if self.are_of_mariadb { self.diagnostics } else { Diagnostics::None };
+        *self = Self { found: self.found, diagnostics, are_of_mariadb: self.are_of_mariadb, ..Self::default() };
     }
 
     /// The router has answered COM_PING (`ROW_COUNT()` is 0 then) or COM_SET_OPTION (-1).
@@ -183,7 +221,8 @@ impl Left {
     /// What leaves the same on another connection, as far as a statement with these effects asks. None if nobody knows what was left,
     /// or nothing leaves the same.
     pub fn recreation(&self, asks: Effects) -> Option<Again> {
-        if self.is_unclear || self.has_diagnostics && asks.contains(Effects::NEEDS_WARNINGS) {
+        let are_none = self.diagnostics == Diagnostics::None;
+        if self.is_unclear || !are_none && asks.contains(Effects::NEEDS_WARNINGS) {
             return None;
         }
         let (counts, finds) = (asks.contains(Effects::NEEDS_ROW_COUNT), asks.contains(Effects::NEEDS_FOUND_ROWS));

@@ -6,7 +6,7 @@
 //! words: the type of a column, and `CHARSET()` and `COLLATION()` of a text.
 
 use crate::session::error::StatementError;
-use crate::session::holdings::Hold;
+use crate::session::holdings::{Hold, Settled};
 use crate::session::link::Link;
 use crate::session::link::conversation::{ColumnType, TalkError};
 use crate::session::parts::Session;
@@ -34,7 +34,7 @@ impl Session {
             Ok(home) => home,
             Err(error) => {
                 let last = self.holdings.settle_aside(last, Pins::UNTIL_NEXT, names);
-                debug_assert!(matches!(last, crate::session::holdings::Settled::Held(None)), "it was taken out");
+                debug_assert!(matches!(last, Settled::Held(None)), "it was taken out");
                 return Err(error);
             }
         };
@@ -45,8 +45,7 @@ impl Session {
                 return Err(self.talk_failed(last, error));
             }
         };
-        self.give_up(last);
-        self.previous.is_lost();
+        self.leave_aside(last);
         if set.is_empty() {
             self.put_back(home);
             return Ok(());
@@ -61,6 +60,21 @@ impl Session {
         home.pin(Pins::USER_VARIABLE);
         self.holdings.make_home(home);
         Ok(())
+    }
+
+    /// The link from which they were carried goes to others, once it is clean. Where it has diagnostics that MariaDB keeps over what
+    /// follows, it is held for those.
+    fn leave_aside(&mut self, mut last: Hold) {
+        self.previous.is_lost_on(if self.left.is_kept() { 0 } else { last.link.serial });
+        if !self.left.is_kept() {
+            return self.give_up(last);
+        }
+        // Only this session may have it as it is.
+        last.link.is_doubtful = true;
+        self.leaves_doubt = true;
+        if let Settled::Held(Some(before)) = self.holdings.settle(last, Pins::empty(), Pins::WARNINGS) {
+            self.give_up(before);
+        }
     }
 
     /// The home, or a link to the writer that is to be it.

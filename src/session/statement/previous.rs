@@ -196,11 +196,8 @@ impl Session {
     async fn leave_there(&self, link: &mut Link, again: Again) -> Result<(), TalkError> {
         self.make_fresh(link).await?;
         // A reset does not take back how many rows were found: by a new connection MySQL has found none, and MariaDB one.
-        let found = if link.backend().engine() == Engine::MySql { "SELECT 1 LIMIT 0" } else { "SELECT 1" };
-        let new: &[&str] = if again == Again::default() { &[found, "DO 0"] } else { &[] };
-        for statement in new {
-            self.worker.talk().query(link, statement).await?;
-        }
+        let new = Again { rows: Some(u64::from(link.backend().engine() != Engine::MySql)), ping: true };
+        let again = if again == Again::default() { new } else { again };
         self.leave_counts(link, again, None).await
     }
 
