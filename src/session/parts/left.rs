@@ -59,7 +59,7 @@ enum Found {
 }
 
 /// Statements whose packets do not tell all that they left.
-const UNCLEAR: Effects = Effects::OUT_OF_SIGHT.union(Effects::MULTI).union(Effects::LEAVES_FOUND_ROWS);
+const UNCLEAR: Effects = Effects::OUT_OF_SIGHT.union(Effects::MULTI);
 
 /// Effects of statements that use no tables: MariaDB leaves the diagnostics of the statement before where they are, if these have none
 /// of their own (10.11).
@@ -102,7 +102,7 @@ fn is_tableless(verb: Verb, effects: Effects) -> bool {
         // CONNECTION_ID(), @@hostname. What SHOW shows of a server is a table.
         Verb::Select => Effects::SERVER_BOUND,
         Verb::Set => Effects::SERVER_BOUND.union(Effects::UNTRACKED_STATE),
-        Verb::Prepare | Verb::Deallocate => Effects::TEXT_PREPARE,
+        Verb::Prepare | Verb::Deallocate => Effects::TEXT_PREPARE.union(Effects::HIDDEN_STATE),
         _ => Effects::empty(),
     };
     TABLELESS.union(more).contains(effects) && !effects.is_empty()
@@ -117,7 +117,11 @@ impl Left {
             // It leaves what was there, but for the rows that it was itself.
             self.counts_nothing |= outcome.ended_by_rows;
             (self.told, self.is_least) = (0, false);
-            return Keeps { found: true, diagnostics: true };
+            if outcome.warnings > 0 {
+                // A condition that is not there is one more.
+                (self.diagnostics, self.are_of_mariadb) = (Diagnostics::Some, engine == Engine::MariaDb);
+            }
+            return Keeps { found: true, diagnostics: false };
         }
         self.told = match engine {
             Engine::MySql => outcome.warnings.max(u16::from(outcome.error.is_some())),
@@ -148,7 +152,8 @@ impl Left {
         let counts_writes = engine == Engine::MySql && effects.contains(Effects::WRITE);
         let is_silent = outcome.error.is_none() && !outcome.ended_by_rows && verb == Verb::Select;
         let is_said = outcome.ended_by_rows && !effects.contains(Effects::EXPLAIN);
-        match (unclear, is_said) {
+        let leaves_more = effects.contains(Effects::LEAVES_FOUND_ROWS) && outcome.error.is_none();
+        match (unclear || leaves_more, is_said) {
             (false, true) => self.found = Found::Rows(outcome.rows),
             (false, false) if !(counts_writes || is_silent || outcome.ended_by_rows) => return false,
             _ => self.found = Found::Unclear,
@@ -229,10 +234,12 @@ impl Left {
         match (self.counts_nothing, self.found) {
             (_, Found::Unclear | Found::Rows(MOST_ROWS..)) if finds => None,
             (false, _) if counts && self.affected > 0 => None,
-            (true, Found::Rows(rows)) if finds => Some(Again { rows: Some(rows), ping: false }),
-            (true, _) => Some(Again { rows: Some(1), ping: false }),
-            (false, Found::Rows(rows)) if finds => Some(Again { rows: Some(rows), ping: counts }),
-            (false, _) => Some(Again::default()),
+            (true, Found::Rows(rows)) if finds => Some(Again { rows: Some(Rows::Exactly(rows)), ping: false }),
+            (true, Found::Nothing) if finds => Some(Again { rows: Some(Rows::OfNew), ping: false }),
+            (true, _) => Some(Again { rows: Some(Rows::Exactly(1)), ping: false }),
+            (false, Found::Rows(rows)) if finds => Some(Again { rows: Some(Rows::Exactly(rows)), ping: counts }),
+            (false, Found::Nothing) if finds => Some(Again::AS_NEW),
+            (false, _) => Some(Again { rows: None, ping: true }),
         }
     }
 }
@@ -252,19 +259,35 @@ pub fn clears_diagnostics(engine: Engine, effects: Effects) -> bool {
     }
 }
 
-/// What is to be done on a connection, so that it says the same as another. Nothing: it is as a new one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What is to be done on a connection, so that it says the same as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Again {
     /// A statement with so many rows, which has no count.
-    pub rows: Option<u64>,
+    rows: Option<Rows>,
     /// Then a ping: it counts nothing, and leaves what was found.
     pub ping: bool,
 }
 
+/// How many rows are to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rows {
+    /// As many as by a new connection.
+    OfNew,
+    /// So many.
+    Exactly(u64),
+}
+
 impl Again {
+    /// It says what a new connection does.
+    pub const AS_NEW: Again = Again { rows: Some(Rows::OfNew), ping: true };
+
     /// The statement, if there is one.
-    pub fn statement(self) -> Option<String> {
-        self.rows.map(rows_of)
+    pub fn statement(self, engine: Engine) -> Option<String> {
+        self.rows.map(|rows| match rows {
+            // A reset does not take back how many rows were found: by a new connection MySQL has found none, and MariaDB one.
+            Rows::OfNew => rows_of(u64::from(engine != Engine::MySql)),
+            Rows::Exactly(rows) => rows_of(rows),
+        })
     }
 }
 
@@ -286,55 +309,81 @@ fn rows_of(rows: u64) -> String {
 mod tests {
     use super::*;
 
+    /// What is left again, in a word.
+    fn again(left: &Left, asks: Effects) -> String {
+        let Some(again) = left.recreation(asks) else { return "unknown".to_owned() };
+        let statement = again.statement(Engine::MySql).unwrap_or_default();
+        let rows = statement.rsplit(' ').next().unwrap_or_default();
+        format!("{rows}{}", if again.ping { " ping" } else { "" })
+    }
+
     #[test]
     fn what_packets_said_is_left_again() {
         let (count, found, warnings) = (Effects::NEEDS_ROW_COUNT, Effects::NEEDS_FOUND_ROWS, Effects::NEEDS_WARNINGS);
         let rows = |rows| Outcome { rows, ended_by_rows: true, ..Outcome::default() };
         let changed = |affected_rows| Outcome { affected_rows, ..Outcome::default() };
+        let failed = || Outcome { error: Some(1146), ..Outcome::default() };
         let cases = [
-            (rows(1), count | found, Some("SELECT 1")),
-            (rows(0), found, Some("SELECT 1 LIMIT 0")),
-            (rows(70_000), count, Some("SELECT 1")),
-            (rows(70_000), found, None),
-            (changed(0), count, Some("")),
-            (changed(3), warnings, Some("")),
-            (changed(3), count, None),
-            (Outcome { warnings: 1, ..rows(1) }, warnings, None),
-            (Outcome { error: Some(1146), ..Outcome::default() }, count, Some("SELECT 1")),
-            (Outcome { error: Some(1146), ..Outcome::default() }, count | warnings, None),
-            (Outcome { warnings: 1, ..rows(1) }, count, Some("SELECT 1")),
+            (rows(1), count | found, "1"),
+            (rows(0), found, "0"),
+            (rows(70_000), count, "1"),
+            (rows(70_000), found, "unknown"),
+            (changed(0), count, " ping"),
+            (changed(3), warnings, " ping"),
+            (changed(3), count, "unknown"),
+            (Outcome { warnings: 1, ..rows(1) }, warnings, "unknown"),
+            (Outcome { warnings: 1, ..rows(1) }, count, "1"),
+            (failed(), count, "1"),
+            (failed(), count | found, "0"),
+            (failed(), count | warnings, "unknown"),
         ];
         for (outcome, asks, want) in cases {
             let mut left = Left::default();
             left.note(Engine::MariaDb, Verb::Update, Effects::READ, &outcome);
-            let got = left.recreation(asks).map(|again| again.statement().unwrap_or_default());
-            assert_eq!(got.as_deref(), want, "{outcome:?} {asks:?}");
+            assert_eq!(again(&left, asks), want, "{outcome:?} {asks:?}");
         }
         let mut left = Left::default();
         left.note(Engine::MariaDb, Verb::Select, Effects::READ, &rows(7));
         left.note(Engine::MariaDb, Verb::Show, Effects::NEEDS_WARNINGS, &rows(0));
-        assert!(
-            left.recreation(found).and_then(Again::statement).is_some_and(|sql| sql.ends_with(" LIMIT 7")),
-            "SHOW WARNINGS leaves what was there"
-        );
+        assert_eq!(again(&left, found), "7", "SHOW WARNINGS leaves what was there");
         left.note(Engine::MariaDb, Verb::Insert, Effects::WRITE, &changed(2));
-        assert_eq!((left.row_count(), left.recreation(count)), (Some(2), None));
-        assert!(
-            left.recreation(found).and_then(Again::statement).is_some_and(|sql| sql.ends_with(" LIMIT 7")),
-            "a write finds nothing"
-        );
+        assert_eq!((left.row_count(), again(&left, count)), (Some(2), "unknown".to_owned()));
+        assert_eq!(again(&left, found), "7", "a write finds nothing");
         left.commanded(Command::Ping);
         assert_eq!((left.row_count(), left.unheard(count), left.unheard(found)), (Some(0), Some(Command::Ping), None));
-        assert_eq!(left.recreation(count | found), Some(Again { rows: Some(7), ping: true }));
+        assert_eq!(again(&left, count | found), "7 ping");
         left.commanded(Command::SetOption);
         assert_eq!(left.row_count(), Some(-1));
-        left.note(Engine::MariaDb, Verb::Select, Effects::CALL, &rows(1));
-        assert_eq!((left.recreation(count), left.row_count(), left.unheard(count)), (None, None, None));
+        left.note(Engine::MariaDb, Verb::Call, Effects::CALL, &rows(1));
+        assert_eq!((again(&left, count), left.row_count(), left.unheard(count)), ("unknown".to_owned(), None, None));
         left.answered();
-        assert_eq!(
-            (left.recreation(count), left.recreation(found)),
-            (Some(Again::default()), None),
-            "nobody said what it found"
-        );
+        assert_eq!((again(&left, count), again(&left, found)), (" ping".to_owned(), "unknown".to_owned()));
+    }
+
+    #[test]
+    fn mariadb_keeps_diagnostics_where_no_table_is_used() {
+        let (nothing, warned) = (Outcome::default(), Outcome { warnings: 1, ..Outcome::default() });
+        let cases = [
+            (Engine::MariaDb, Verb::Set, Effects::SET_SESSION, true),
+            (Engine::MariaDb, Verb::Begin, Effects::BEGIN, true),
+            (Engine::MariaDb, Verb::Select, Effects::READ | Effects::SERVER_BOUND, true),
+            (Engine::MariaDb, Verb::Show, Effects::READ | Effects::SERVER_BOUND, false),
+            (Engine::MariaDb, Verb::Select, Effects::READ | Effects::READ_TABLE, false),
+            (Engine::MySql, Verb::Set, Effects::SET_SESSION, false),
+        ];
+        for (engine, verb, effects, keeps) in cases {
+            let mut left = Left::default();
+            left.note(engine, Verb::Update, Effects::WRITE, &warned);
+            assert_eq!(
+                left.note(engine, verb, effects, &nothing).diagnostics,
+                keeps,
+                "{engine:?} {verb:?} {effects:?}"
+            );
+            assert_eq!(left.has_no_diagnostics(), !keeps);
+        }
+        let mut left = Left::default();
+        left.note(Engine::MariaDb, Verb::Update, Effects::WRITE, &warned);
+        assert!(!left.note(Engine::MariaDb, Verb::Call, Effects::CALL, &nothing).diagnostics);
+        assert!(!left.has_no_diagnostics() && left.outlasts(Verb::Set, Effects::SET_SESSION), "nobody knows");
     }
 }

@@ -4,7 +4,6 @@
 //!
 //! It refuses to let a session see what another left there.
 
-use crate::backend::Engine;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::rules::Route;
@@ -81,7 +80,7 @@ impl Session {
         tried: &mut Tried,
     ) -> Result<Hold, StatementError> {
         if self.previous.is_none() {
-            return self.fresh_link(snapshot, route, tried, None).await;
+            return self.fresh_link(snapshot, route, tried, Again::AS_NEW).await;
         }
         let (serial, owner) = (self.previous.asked_by(effects), self.serial);
         // What is more than a question runs on a writer: what the statement before left is left again there, where it is known.
@@ -94,7 +93,7 @@ impl Session {
         let Some(mut hold) = parked.or_else(pooled) else {
             // Somebody else has used it since; what the statement left may be known all the same.
             return match self.left.recreation(self.asks_server(effects)) {
-                Some(again) => self.fresh_link(snapshot, route, tried, Some(again)).await,
+                Some(again) => self.fresh_link(snapshot, route, tried, again).await,
                 None => Err(gone(effects)),
             };
         };
@@ -134,20 +133,14 @@ impl Session {
             self.previous.is_lost_on(0);
         }
         if !self.previous.elsewhere(asked, hold.link.serial).is_empty() {
-            let Some(left) = self.left.recreation(self.asks_server(asked)) else {
+            again = self.left.recreation(self.asks_server(asked));
+            if again.is_none() {
                 self.put_back(hold);
                 return Err(gone(effects));
-            };
-            let new = || Some(u64::from(hold.link.backend().engine() != Engine::MySql));
-            again = Some(match left.rows {
-                // By a new connection MySQL has found no row, and MariaDB one.
-                None if asked.contains(Effects::NEEDS_FOUND_ROWS) => Again { rows: new(), ping: true },
-                None => Again { ping: true, ..left },
-                Some(_) => left,
-            });
+            }
         }
         let command = self.left.unheard(effects);
-        let joined = self.leave_counts(&mut hold.link, again.unwrap_or_default(), command).await;
+        let joined = self.leave_counts(&mut hold.link, again, command).await;
         if again.is_some() {
             let counts_alone = effects.contains(Effects::NEEDS_WARNINGS);
             self.previous.is_lost_on(if counts_alone { 0 } else { hold.link.serial });
@@ -155,11 +148,17 @@ impl Session {
         self.if_ready(hold, joined)
     }
 
-    async fn leave_counts(&self, link: &mut Link, again: Again, command: Option<Command>) -> Result<(), TalkError> {
-        if let Some(statement) = again.statement() {
+    async fn leave_counts(
+        &self,
+        link: &mut Link,
+        again: Option<Again>,
+        command: Option<Command>,
+    ) -> Result<(), TalkError> {
+        let engine = link.backend().engine();
+        if let Some(statement) = again.and_then(|again| again.statement(engine)) {
             self.worker.talk().query(link, &statement).await?;
         }
-        if again.ping {
+        if again.is_some_and(|again| again.ping) {
             self.worker.talk().ask(link, Command::Ping, b"").await?;
         }
         let Some(command) = command else { return Ok(()) };
@@ -181,10 +180,10 @@ impl Session {
         snapshot: &Snapshot,
         route: &Route,
         tried: &mut Tried,
-        again: Option<Again>,
+        again: Again,
     ) -> Result<Hold, StatementError> {
         let mut hold = Hold::pooled(self.obtain(&Rc::clone(&self.state), &[route.writer], snapshot, tried).await?);
-        let made_ready = self.leave_there(&mut hold.link, again.unwrap_or_default()).await;
+        let made_ready = self.leave_there(&mut hold.link, again).await;
         // It may be the very link that the statement before had: what that left there is gone.
         if !self.previous.is_none() {
             self.previous.is_lost_on(hold.link.serial);
@@ -192,13 +191,10 @@ impl Session {
         self.if_ready(hold, made_ready)
     }
 
-    /// Gives a link a new life, and leaves there what was left elsewhere; a new session's leavings, where that is nothing.
+    /// Gives a link a new life, and leaves there what was left elsewhere.
     async fn leave_there(&self, link: &mut Link, again: Again) -> Result<(), TalkError> {
         self.make_fresh(link).await?;
-        // A reset does not take back how many rows were found: by a new connection MySQL has found none, and MariaDB one.
-        let new = Again { rows: Some(u64::from(link.backend().engine() != Engine::MySql)), ping: true };
-        let again = if again == Again::default() { new } else { again };
-        self.leave_counts(link, again, None).await
+        self.leave_counts(link, Some(again), None).await
     }
 
     /// A link as a new session would find it, but for the session's own state.

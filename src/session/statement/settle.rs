@@ -271,7 +271,7 @@ fn fleeting_pins(effects: Effects, outcome: &Outcome, simple: bool) -> Pins {
     if effects.contains(Effects::LEAVES_FOUND_ROWS) {
         pins |= Pins::FOUND_ROWS;
     }
-    if !simple && effects.intersects(Effects::WRITE | Effects::CALL | Effects::UNPROVEN | Effects::TEXT_PREPARE) {
+    if !simple && effects.intersects(Effects::WRITE.union(Effects::OUT_OF_SIGHT)) {
         pins |= Pins::ROW_COUNT;
     }
     // A statement that reads what the previous left must not lose it for the next that does.
