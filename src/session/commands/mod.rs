@@ -16,8 +16,7 @@ use crate::session::holdings::Holdings;
 use crate::session::home::{quote, use_statement};
 use crate::session::parts::Session;
 use crate::session::parts::flight::{Planned, UNPLACED};
-use crate::session::parts::left::Left;
-use crate::session::parts::previous::Previous;
+use crate::session::parts::previous::Keeps;
 use crate::session::state::Values;
 use crate::session::supply::Tried;
 use crate::sql::effects::Effects;
@@ -191,8 +190,8 @@ impl Session {
     /// What a new session starts with.
     pub(super) fn start_anew(&mut self, values: Values) {
         self.prepared = None;
-        self.previous = Previous::default();
-        self.left = Left::default();
+        self.previous.ran_nowhere(Keeps::default());
+        self.left.began_anew();
         self.holdings = Holdings::default();
         self.wrote_at = None;
         self.transaction_wrote = false;

@@ -149,7 +149,7 @@ impl Left {
     #[inline]
     fn note_found(&mut self, engine: Engine, verb: Verb, effects: Effects, outcome: &Outcome, unclear: bool) -> bool {
         // MySQL counts the rows that an UPDATE or a DELETE has found, and does not say so; nor does a SELECT into variables.
-        let counts_writes = engine == Engine::MySql && effects.contains(Effects::WRITE);
+        let counts_writes = engine == Engine::MySql && effects.contains(Effects::WRITE) && outcome.error.is_none();
         let is_silent = outcome.error.is_none() && !outcome.ended_by_rows && verb == Verb::Select;
         let is_said = outcome.ended_by_rows && !effects.contains(Effects::EXPLAIN);
         let leaves_more = effects.contains(Effects::LEAVES_FOUND_ROWS) && outcome.error.is_none();
@@ -173,8 +173,19 @@ impl Left {
     }
 
     /// True if a server keeps the diagnostics over what uses no table.
+    #[inline]
     pub fn is_kept(&self) -> bool {
         self.are_of_mariadb
+    }
+
+    /// True if a statement with these effects is to run where kept diagnostics are, as far as the session is free to choose.
+    pub fn draws(&self, verb: Verb, effects: Effects) -> bool {
+        self.are_of_mariadb && (is_tableless(verb, effects) || effects.intersects(Effects::OUT_OF_SIGHT))
+    }
+
+    /// A new life has begun, which takes back all but the number of rows that were found.
+    pub fn began_anew(&mut self) {
+        *self = Self { found: self.found, ..Self::default() };
     }
 
     /// A statement was prepared: MySQL's diagnostics are gone with that.

@@ -86,12 +86,25 @@ impl Session {
         } else {
             place(&planned.route, effects, &self.standing(&planned.snapshot, &planned.route, effects))
         };
-        if !effects.intersects(Effects::NEEDS_PREVIOUS) && !self.left.outlasts(planned.plan.facts.verb, effects) {
+        let verb = planned.plan.facts.verb;
+        if self.left.is_kept() && self.stays_with_last(planned.placed.0, verb, effects) {
+            planned.placed.0 = Place::Last;
+        } else if !effects.intersects(Effects::NEEDS_PREVIOUS) && !self.left.outlasts(verb, effects) {
             self.give_back_last();
             if planned.placed.0 != Place::Home {
                 self.end_until_next();
             }
         }
+    }
+
+    /// True for a statement that MariaDB's diagnostics may outlast, and that may run where they are: then they are not parted from
+    /// what the session does next.
+    #[cold]
+    fn stays_with_last(&self, place: Place, verb: Verb, effects: Effects) -> bool {
+        matches!(place, Place::Route | Place::Writer)
+            && self.left.draws(verb, effects)
+            && self.holdings.home().is_none()
+            && self.holdings.last().is_some_and(|last| last.link.writer)
     }
 
     /// A statement whose link is ready.

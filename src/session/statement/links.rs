@@ -61,7 +61,10 @@ impl Session {
                 Ok(self.join_counts(plan.facts.effects, home).await?)
             }
             Place::Last => {
-                let last = self.holdings.take_last().ok_or_else(|| gone(plan.facts.effects))?;
+                let mut last = self.holdings.take_last().ok_or_else(|| gone(plan.facts.effects))?;
+                // What has been set elsewhere since; where it was set here, this says nothing to the server.
+                let brought = self.worker.bring(&mut last.link, &self.state).await;
+                let last = self.if_ready(last, brought)?;
                 Ok(self.join_counts(plan.facts.effects, last).await?)
             }
             Place::Previous => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),

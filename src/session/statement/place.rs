@@ -155,8 +155,6 @@ fn needs_previous(effects: Effects, standing: &Standing) -> (Place, Why) {
     let insert_id_only = (effects & Effects::NEEDS_PREVIOUS) == Effects::NEEDS_INSERT_ID;
     let beside = beside(effects);
     let place = match (standing.last, standing.home) {
-        // MariaDB keeps diagnostics over BEGIN, and they may be elsewhere.
-        (Some(_), Some(_)) if asks_for_diagnostics_alone(effects) => Place::Last,
         (_, Some(home)) if insert_id_only || home.pins.contains(Pins::TRANSACTION) => Place::Home,
         (_, None) if insert_id_only => Place::Writer,
         (None, Some(home)) if standing.previous_at_home && (home.writer || beside != Beside::More) => Place::Home,
@@ -169,13 +167,6 @@ fn needs_previous(effects: Effects, standing: &Standing) -> (Place, Why) {
         (None, _) => Place::Previous,
     };
     (place, Why::NeedsPrevious)
-}
-
-/// True for a statement that asks about the diagnostics of the one before, reads no table, and writes nothing.
-fn asks_for_diagnostics_alone(effects: Effects) -> bool {
-    effects.contains(Effects::NEEDS_WARNINGS)
-        && !effects.intersects(Effects::READ_TABLE.union(Effects::NEEDS_INSERT_ID))
-        && beside(effects) != Beside::More
 }
 
 /// What a statement that asks about the one before does beside.

@@ -118,11 +118,6 @@ fn results_are_asked_for_where_they_are() {
     for (standing, effect, want) in cases {
         assert_eq!(place(&write(), ask(effect), &standing).0, want, "{effect:?} {standing:?}");
     }
-    let in_transaction = Standing { home: writer(Pins::TRANSACTION), last, ..Standing::default() };
-    assert_eq!(place(&write(), Effects::READ | warnings, &in_transaction).0, Place::Last, "from before BEGIN");
-    assert_eq!(place(&write(), ask(warnings), &in_transaction).0, Place::Home, "it reads a table");
-    let alone = Standing { last: None, ..in_transaction };
-    assert_eq!(place(&write(), Effects::READ | warnings, &alone).0, Place::Home);
     let sets_too = ask(count) | Effects::SET_USER_VARIABLE;
     let both = Standing { home, last, ..Standing::default() };
     assert_eq!(place(&write(), sets_too, &both).0, Place::Last, "its variable is carried home");
