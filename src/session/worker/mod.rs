@@ -459,7 +459,7 @@ impl Worker {
 
     /// The number of what an account signs in with behind: equal for equal names and passwords, and for nothing else.
     pub fn account_number(&self, account: &Account) -> u32 {
-        self.accounts.borrow_mut().number(account.credentials())
+        self.accounts.borrow_mut().number(account)
     }
 
     /// The name behind of the account of this number.
@@ -475,7 +475,7 @@ impl Worker {
         }
         let valid: HashSet<u32> = {
             let accounts = self.accounts.borrow();
-            snapshot.accounts.iter().filter_map(|account| accounts.known(&account.credentials())).collect()
+            snapshot.accounts.iter().filter_map(|account| accounts.known(account)).collect()
         };
         let mut pooled = HashSet::new();
         self.pool.borrow().each(|key, _, _| {
