@@ -5,7 +5,7 @@
 //! is paused, and beyond the limit on clients.
 
 use super::reloads::Reloads;
-use crate::auth::{Offload, RsaKey};
+use crate::auth::{Host, Offload, RsaKey};
 use crate::frontend::login::{self, Fault, LoginContext, LoginError};
 use crate::net::stream::Plain;
 use crate::protocol::capabilities::Capabilities;
@@ -320,13 +320,13 @@ impl Reception {
             return None;
         }
         let client_ip: Option<IpAddr> = addresses.map(|(peer, _)| peer.ip());
-        let host = client_ip.map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
+        let host = Host::from(client_ip);
         let mut capabilities = Capabilities::COMMON;
         capabilities.set(Capabilities::LOCAL_FILES, snapshot.settings.local_infile);
         let greeting = snapshot.greeting();
         let context = LoginContext {
             connection_id,
-            host: &host,
+            host,
             server_version: &greeting.version,
             capabilities,
             status: Status::AUTOCOMMIT,
@@ -352,7 +352,7 @@ impl Reception {
                     LoginError::TooManySessions { .. } => self.worker.stats.counters.too_many_sessions.inc(),
                     _ => {}
                 }
-                self.log_failure(&host, &error);
+                self.log_failure(host, &error);
                 return None;
             }
         };
@@ -380,13 +380,13 @@ impl Reception {
 }
 
 impl Reception {
-    fn log_failure(&self, host: &str, error: &LoginError) {
+    fn log_failure(&self, host: Host, error: &LoginError) {
         if error.fault() == Fault::Nobody {
-            tracing::debug!(host, %error, "no sign-in");
+            tracing::debug!(%host, %error, "no sign-in");
             return;
         }
         if let Spend::Log { kept_back } = self.failures.spend(self.worker.ticks()) {
-            tracing::info!(host, %error, kept_back, "sign-in failed");
+            tracing::info!(%host, %error, kept_back, "sign-in failed");
         }
     }
 }

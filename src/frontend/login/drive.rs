@@ -187,7 +187,7 @@ async fn ask<S: BorrowMut<Stream>>(
             tokio::time::sleep(wait).await;
             Ok(())
         }
-        Turn::Refused => Err(LoginError::TooManyGuesses { user: shown(opening.user), host: context.host.to_owned() }),
+        Turn::Refused => Err(LoginError::TooManyGuesses { user: shown(opening.user), host: context.host }),
     };
     take_turn().await?;
     let mut step = server::begin(context.accounts, context.rsa, opening);
@@ -210,7 +210,7 @@ async fn ask<S: BorrowMut<Stream>>(
                 }
                 return Err(LoginError::Denied {
                     user: shown(opening.user),
-                    host: context.host.to_owned(),
+                    host: context.host,
                     using_password: denied.using_password,
                     reason: denied.reason,
                 });

@@ -155,11 +155,10 @@ impl Session {
     async fn change_user(&mut self) -> Result<(), SessionEnd> {
         self.drop_links();
         let snapshot = self.worker.snapshot();
-        let host = self.subject.client_addr().map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
         let version = snapshot.greeting().version;
         let context = LoginContext {
             connection_id: self.connection_id,
-            host: &host,
+            host: self.subject.client_addr().into(),
             server_version: &version,
             capabilities: self.capabilities,
             status: Status::AUTOCOMMIT,
