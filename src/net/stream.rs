@@ -4,7 +4,8 @@
 //! ([`super::outbox`]).
 
 use super::socket::Socket;
-use super::write::WriteError;
+use super::write::{WriteError, poll_write_all};
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -153,6 +154,19 @@ impl Stream {
             Stream::Unix(s) => s.post(message, cx),
             Stream::TlsServer(_) | Stream::TlsClient(_) => false,
         }
+    }
+
+    /// Sends a message: posts it where that can be done, and else writes all of it. Not cancel safe.
+    ///
+    /// # Errors
+    /// Those of writing. What becomes of a message that was posted is heard by whoever reads or writes next.
+    pub async fn send(&mut self, message: &[u8]) -> Result<(), WriteError> {
+        let mut written = 0;
+        poll_fn(|cx| match written == 0 && self.post(message, cx) {
+            true => Poll::Ready(Ok(())),
+            false => poll_write_all(self, cx, message, &mut written),
+        })
+        .await
     }
 
     /// True if a message that was posted has not been taken in full: [`Stream::poll_settle`] says what became of it.

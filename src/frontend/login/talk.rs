@@ -44,13 +44,11 @@ impl<S: BorrowMut<Stream>> Talk<S> {
         self.stream.as_mut().map(|s| s.borrow_mut()).ok_or_else(not_connected)
     }
 
-    /// Sends a packet.
+    /// Sends a packet: at the end of this turn, with what others send ([`Stream::send`]).
     pub async fn send(&mut self, payload: &[u8]) -> Result<(), LoginError> {
         let mut out = Vec::with_capacity(payload.len() + 4);
         self.sequence = put_packet(&mut out, payload, self.sequence);
-        let stream = self.stream()?;
-        stream.write_all(&out).await.map_err(LoginError::Io)?;
-        stream.flush().await.map_err(LoginError::Io)
+        self.stream()?.send(&out).await.map_err(|error| LoginError::Io(error.source))
     }
 
     /// Reads a packet.
@@ -96,7 +94,11 @@ impl<S: BorrowMut<Stream>> Talk<S> {
             let mut payload = Vec::with_capacity(128);
             packet.encode(&mut payload);
             // Nobody is helped by an error about an error.
-            let _ = tokio::time::timeout(LAST_WORD, self.send(&payload)).await;
+            let told = async {
+                self.send(&payload).await?;
+                self.stream()?.flush().await.map_err(LoginError::Io)
+            };
+            let _ = tokio::time::timeout(LAST_WORD, told).await;
         }
         error
     }

@@ -32,13 +32,13 @@ impl Session {
             return Err(error.into());
         }
         self.count_schema();
+        let mut out = self.worker.buffers.take();
         if let Some(first) = before_ok {
-            self.send_packet(|out| out.extend_from_slice(&first), sequence).await?;
-            sequence = sequence.wrapping_add(1);
+            sequence = self.put(&mut out, |out| out.extend_from_slice(&first), sequence);
         }
         let ok = OkPacket { status: self.own_status(), ..OkPacket::default() };
-        let capabilities = self.capabilities;
-        self.send_packet(|out| ok.encode(out, capabilities), sequence).await
+        self.put(&mut out, |out| ok.encode(out, self.capabilities), sequence);
+        self.send_packets(out).await
     }
 
     /// Every command but COM_QUERY, COM_STMT_EXECUTE and COM_QUIT.
