@@ -188,7 +188,7 @@ async fn work(
         needed("it tells servers of no KILL any more", Box::pin(kill::serve(orders)));
     }
     if let Some((tcp, unix)) = listeners {
-        let tcp = tcp.into_iter().map(|l| tokio::net::TcpListener::from_std(l).map(Listener::Tcp));
+        let tcp = tcp.into_iter().map(Listener::tcp);
         let unix = unix.into_iter().map(|l| tokio::net::UnixListener::from_std(l).map(Listener::Unix));
         for listener in tcp.chain(unix) {
             match listener {
@@ -284,6 +284,8 @@ fn bind_one(address: SocketAddr, backlog: i32) -> std::io::Result<std::net::TcpL
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // Accepted sockets have it from here, and need no call of their own.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
     Ok(socket.into())

@@ -113,10 +113,22 @@ pub enum Socket {
 
 /// A listening socket on a worker's runtime.
 pub enum Listener {
-    /// TCP.
-    Tcp(tokio::net::TcpListener),
+    /// TCP, and the address that its clients come to, where that is the same for all.
+    Tcp(tokio::net::TcpListener, Option<SocketAddr>),
     /// A unix socket.
     Unix(tokio::net::UnixListener),
+}
+
+impl Listener {
+    /// Listens to this socket. What it accepts has the options that it has itself.
+    ///
+    /// # Errors
+    /// Those of the event loop.
+    pub fn tcp(socket: std::net::TcpListener) -> std::io::Result<Self> {
+        let own = socket.local_addr()?;
+        let listener = tokio::net::TcpListener::from_std(socket)?;
+        Ok(Self::Tcp(listener, Some(own).filter(|own| !own.ip().is_unspecified())))
+    }
 }
 
 impl Gate {
@@ -236,10 +248,9 @@ pub async fn accept(listener: Listener, gate: Arc<Gate>, own: Rc<Reception>) {
 
 async fn next(listener: &Listener) -> std::io::Result<(Plain, Option<(SocketAddr, SocketAddr)>)> {
     match listener {
-        Listener::Tcp(listener) => {
+        Listener::Tcp(listener, own) => {
             let (stream, peer) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            let local = stream.local_addr()?;
+            let local = own.map_or_else(|| stream.local_addr(), Ok)?;
             Ok((Plain::Tcp(stream), Some((peer, local))))
         }
         Listener::Unix(listener) => {
