@@ -21,6 +21,7 @@ use crate::session::worker::{FRESH, SignIn};
 use crate::sql::lexer::{Lexer, TokenKind};
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// `USE x`, as a statement that rules can see.
 pub(super) fn use_statement(schema: &[u8]) -> Vec<u8> {
@@ -81,12 +82,15 @@ impl Session {
         route
     }
 
-    /// The hostgroups of that route, the writer's if it has none of its own.
-    pub(super) fn home_tiers(&self, snapshot: &Snapshot, schema: Option<&str>) -> Vec<u32> {
+    /// The writers among the hostgroups of that route; the route's own writer if there are none.
+    pub(super) fn home_tiers(&self, snapshot: &Snapshot, schema: Option<&str>) -> Arc<[u32]> {
         let route = self.route_home(snapshot, schema);
-        let writers = |id: &&u32| snapshot.topology.hostgroup(**id).is_some_and(|h| h.writer);
-        let tiers: Vec<u32> = route.tiers.iter().filter(writers).copied().collect();
-        if tiers.is_empty() { vec![route.writer] } else { tiers }
+        let is_writer = |id: &u32| snapshot.topology.hostgroup(*id).is_some_and(|h| h.writer);
+        if !route.tiers.is_empty() && route.tiers.iter().all(is_writer) {
+            return Arc::clone(&route.tiers);
+        }
+        let writers: Arc<[u32]> = route.tiers.iter().copied().filter(is_writer).collect();
+        if writers.is_empty() { Arc::new([route.writer]) } else { writers }
     }
 
     /// What of its sign-in decides about what it begins with.
