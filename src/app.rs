@@ -349,6 +349,28 @@ mod tests {
         assert_eq!(well.lost.worker(), None);
     }
 
+    /// Accepted sockets are not told it one by one: they must have it from the one that listens.
+    #[test]
+    fn clients_are_sent_small_packets_at_once_wherever_they_came_to() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for host in [[127, 0, 0, 1], [0, 0, 0, 0]] {
+            let socket = bind_one((host, 0).into(), 8).unwrap();
+            let address = (std::net::Ipv4Addr::LOCALHOST, socket.local_addr().unwrap().port()).into();
+            runtime.block_on(async {
+                let listener = Listener::tcp(socket).unwrap();
+                let mut client = std::net::TcpStream::connect(address).unwrap();
+                // What comes before anybody looks is not lost.
+                std::io::Write::write_all(&mut client, b"x").unwrap();
+                let (plain, addresses) = gate::next(&listener).await.unwrap();
+                let crate::net::stream::Plain::Tcp(accepted) = plain else { panic!("TCP comes as TCP") };
+                assert!(accepted.nodelay().unwrap());
+                assert_eq!(addresses, Some((client.local_addr().unwrap(), address)));
+                tokio::time::timeout(Duration::from_secs(10), accepted.readable()).await.unwrap().unwrap();
+                assert_eq!(accepted.try_read(&mut [0; 8]).unwrap(), 1);
+            });
+        }
+    }
+
     fn keep_in(runtime: &tokio::runtime::LocalRuntime, gate: &Arc<Gate>, task: impl Future<Output = ()> + 'static) {
         runtime.block_on(async {
             keep(gate, 0, "it ended", Box::pin(task));

@@ -246,18 +246,21 @@ pub async fn accept(listener: Listener, gate: Arc<Gate>, own: Rc<Reception>) {
     }
 }
 
-async fn next(listener: &Listener) -> std::io::Result<(Plain, Option<(SocketAddr, SocketAddr)>)> {
-    match listener {
+/// The next client: its socket, and where it came from and to.
+pub(super) async fn next(listener: &Listener) -> std::io::Result<(Plain, Option<(SocketAddr, SocketAddr)>)> {
+    let (plain, addresses) = match listener {
         Listener::Tcp(listener, own) => {
             let (stream, peer) = listener.accept().await?;
             let local = own.map_or_else(|| stream.local_addr(), Ok)?;
-            Ok((Plain::Tcp(stream), Some((peer, local))))
+            (Plain::Tcp(stream), Some((peer, local)))
         }
         Listener::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
-            Ok((Plain::Unix(stream), None))
+            (Plain::Unix(stream), None)
         }
-    }
+    };
+    plain.expect_silence();
+    Ok((plain, addresses))
 }
 
 /// A worker's side of the gate.
