@@ -189,7 +189,6 @@ impl Posted {
     }
 
     /// True if a message was posted of which it is not known that all of it has been taken.
-    #[inline]
     pub fn is_some(&self) -> bool {
         self.number.get() != 0
     }

@@ -94,12 +94,7 @@ impl<S: WriteNow> Socket<S> {
 }
 
 impl<S: WriteNow> AsyncRead for Socket<S> {
-    #[inline]
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        // Whoever reads waits for an answer to what was posted: the peer must have it first.
-        if self.posted.is_some() && self.is_owing() {
-            ready!(self.poll_settle(cx)).map_err(|error| error.source)?;
-        }
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }

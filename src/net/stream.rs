@@ -159,7 +159,7 @@ impl Stream {
     /// Sends a message: posts it where that can be done, and else writes all of it. Not cancel safe.
     ///
     /// # Errors
-    /// Those of writing. What becomes of a message that was posted is heard by whoever reads or writes next.
+    /// Those of writing. Of a message that was posted, whoever waits for its answer has to ask what became of it ([`Stream::is_owing`]).
     pub async fn send(&mut self, message: &[u8]) -> Result<(), WriteError> {
         let mut written = 0;
         poll_fn(|cx| match written == 0 && self.post(message, cx) {
