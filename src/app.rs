@@ -188,7 +188,7 @@ async fn work(
         needed("it tells servers of no KILL any more", Box::pin(kill::serve(orders)));
     }
     if let Some((tcp, unix)) = listeners {
-        let tcp = tcp.into_iter().map(|l| tokio::net::TcpListener::from_std(l).map(Listener::Tcp));
+        let tcp = tcp.into_iter().map(Listener::tcp);
         let unix = unix.into_iter().map(|l| tokio::net::UnixListener::from_std(l).map(Listener::Unix));
         for listener in tcp.chain(unix) {
             match listener {
@@ -284,6 +284,8 @@ fn bind_one(address: SocketAddr, backlog: i32) -> std::io::Result<std::net::TcpL
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
+    // Accepted sockets have it from here, and need no call of their own.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(backlog)?;
     Ok(socket.into())
@@ -345,6 +347,28 @@ mod tests {
         well.draining.store(true, Relaxed);
         keep_in(&runtime, &well, async {});
         assert_eq!(well.lost.worker(), None);
+    }
+
+    /// Accepted sockets are not told it one by one: they must have it from the one that listens.
+    #[test]
+    fn clients_are_sent_small_packets_at_once_wherever_they_came_to() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for host in [[127, 0, 0, 1], [0, 0, 0, 0]] {
+            let socket = bind_one((host, 0).into(), 8).unwrap();
+            let address = (std::net::Ipv4Addr::LOCALHOST, socket.local_addr().unwrap().port()).into();
+            runtime.block_on(async {
+                let listener = Listener::tcp(socket).unwrap();
+                let mut client = std::net::TcpStream::connect(address).unwrap();
+                // What comes before anybody looks is not lost.
+                std::io::Write::write_all(&mut client, b"x").unwrap();
+                let (plain, addresses) = gate::next(&listener).await.unwrap();
+                let crate::net::stream::Plain::Tcp(accepted) = plain else { panic!("TCP comes as TCP") };
+                assert!(accepted.nodelay().unwrap());
+                assert_eq!(addresses, Some((client.local_addr().unwrap(), address)));
+                tokio::time::timeout(Duration::from_secs(10), accepted.readable()).await.unwrap().unwrap();
+                assert_eq!(accepted.try_read(&mut [0; 8]).unwrap(), 1);
+            });
+        }
     }
 
     fn keep_in(runtime: &tokio::runtime::LocalRuntime, gate: &Arc<Gate>, task: impl Future<Output = ()> + 'static) {

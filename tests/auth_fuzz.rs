@@ -6,7 +6,7 @@ use std::time::Duration;
 use switchboard::auth::client::{Reaction, ServerKey, SignIn};
 use switchboard::auth::server::{Channel, Opening, Step, begin};
 use switchboard::auth::{
-    AccountSpec, Accounts, Credentials, GuessLimits, Guesses, Offload, Plugin, RsaKey, Scramble, StoredPassword,
+    AccountSpec, Accounts, Credentials, GuessLimits, Guesses, Host, Offload, Plugin, RsaKey, Scramble, StoredPassword,
 };
 use switchboard::frontend::login::{LoginContext, login};
 use switchboard::net::frame::put_packet;
@@ -296,7 +296,7 @@ async fn conversations_end() {
     for _ in 0..1_000 {
         let context = LoginContext {
             connection_id: 1,
-            host: "localhost",
+            host: Host::default(),
             server_version: "8.4.0",
             capabilities: Capabilities::COMMON,
             status: switchboard::protocol::status::Status::AUTOCOMMIT,

@@ -17,9 +17,9 @@ pub fn note(who: &Who, statement: &str, command: &Command, error: Option<&str>) 
     let shown = shown(statement, command);
     let role = who.role.name();
     match error {
-        None => tracing::info!(target: "admin", user = who.user, host = who.host, role, statement = shown, "done"),
+        None => tracing::info!(target: "admin", user = who.user, host = %who.host, role, statement = shown, "done"),
         Some(_) => {
-            tracing::warn!(target: "admin", user = who.user, host = who.host, role, statement = shown, "refused")
+            tracing::warn!(target: "admin", user = who.user, host = %who.host, role, statement = shown, "refused")
         }
     }
 }

@@ -5,6 +5,7 @@
 //! reads a file or changes a table. [`Who`] says whose statement runs, for those functions that depend on it.
 
 use super::vault::Vault;
+use crate::auth::Host;
 use crate::config::admin::AdminRole;
 use jiff::Timestamp;
 use rusqlite::functions::{Context, FunctionFlags};
@@ -18,7 +19,7 @@ pub struct Who {
     /// Who signed in.
     pub user: String,
     /// Where from, without the port.
-    pub host: String,
+    pub host: Host,
     /// What they may do.
     pub role: AdminRole,
     /// The session's number.
@@ -31,7 +32,7 @@ impl Default for Who {
     fn default() -> Self {
         Self {
             user: String::new(),
-            host: String::new(),
+            host: Host::default(),
             role: AdminRole::Stats,
             connection_id: 0,
             schema: "main".to_owned(),
@@ -272,7 +273,12 @@ mod tests {
     #[test]
     fn functions_answer_as_mysql_does() {
         let db = Connection::open_in_memory().unwrap();
-        let who = Who { user: "root".into(), host: "127.0.0.1".into(), connection_id: 7, ..Who::default() };
+        let who = Who {
+            user: "root".into(),
+            host: std::net::IpAddr::from([127, 0, 0, 1]).into(),
+            connection_id: 7,
+            ..Who::default()
+        };
         register(&db, &Arc::new(Mutex::new(who)), &Arc::default()).unwrap();
         for (sql, want) in [
             ("SELECT CONCAT('a', 1, 'b')", "a1b"),

@@ -10,7 +10,7 @@ use super::functions::Who;
 use super::session::{Ended, Session};
 use super::stats_history::Sampler;
 use super::wire::{STATUS, Writer};
-use crate::auth::{self, Account, Accounts, Guesses, Offload, Plugin, RsaKey, Scramble};
+use crate::auth::{self, Account, Accounts, Guesses, Host, Offload, Plugin, RsaKey, Scramble};
 use crate::config::admin::{AdminRole, AdminSettings, AdminUser};
 use crate::config::{at_rest, at_work, stand_back};
 use crate::frontend::login::{self, Fault, LoginContext, LoginError};
@@ -218,12 +218,12 @@ impl Front {
         let connection_id = self.next.replace(self.next.get().wrapping_add(1).max(1));
         let snapshot = self.published.load_full();
         let Some((accounts, users)) = self.accounts() else { return };
-        let host = peer.ip().to_string();
-        let context = self.context(&snapshot, &accounts, connection_id, &host);
+        let host = Host::from(peer.ip());
+        let context = self.context(&snapshot, &accounts, connection_id, host);
         let mut login = match login::login(Plain::Tcp(stream), &context).await {
             Ok(login) => login,
             Err(error) => {
-                log_failure(&host, &error);
+                log_failure(host, &error);
                 // Who connects and leaves without a word (a probe) was not turned away.
                 if error.fault() != Fault::Nobody {
                     count_sign_in("failed");
@@ -277,13 +277,13 @@ impl Front {
     ) -> io::Result<Option<(auth::Seat, Scramble)>> {
         let snapshot = self.published.load_full();
         let Some((accounts, users)) = self.accounts() else { return Ok(None) };
-        let (host, connection_id) = (session.who.host.clone(), session.who.connection_id);
-        let context = self.context(&snapshot, &accounts, connection_id, &host);
+        let (host, connection_id) = (session.who.host, session.who.connection_id);
+        let context = self.context(&snapshot, &accounts, connection_id, host);
         let capabilities = session.capabilities;
         let changed = match login::change_user(&mut session.stream, command, capabilities, scramble, &context).await {
             Ok(changed) => changed,
             Err(error) => {
-                log_failure(&host, &error);
+                log_failure(host, &error);
                 return Ok(None);
             }
         };
@@ -312,7 +312,7 @@ impl Front {
         snapshot: &'a Snapshot,
         accounts: &'a Accounts,
         connection_id: u32,
-        host: &'a str,
+        host: Host,
     ) -> LoginContext<'a> {
         LoginContext {
             connection_id,
@@ -337,7 +337,7 @@ impl Front {
 fn visitor(
     users: &[AdminUser],
     account: &Account,
-    host: String,
+    host: Host,
     connection_id: u32,
     named: Option<String>,
 ) -> Result<Who, ErrPacket<'static>> {
@@ -350,15 +350,15 @@ fn visitor(
 }
 
 fn log_entry(who: &Who) {
-    tracing::info!(target: "admin", user = who.user, host = who.host, role = who.role.name(), "signed in");
+    tracing::info!(target: "admin", user = who.user, host = %who.host, role = who.role.name(), "signed in");
 }
 
 fn count_sign_in(result: &'static str) {
     ADMIN_SIGN_INS.count([result]);
 }
 
-fn log_failure(host: &str, error: &LoginError) {
+fn log_failure(host: Host, error: &LoginError) {
     if error.fault() != Fault::Nobody {
-        tracing::warn!(target: "admin", host, %error, "sign-in failed");
+        tracing::warn!(target: "admin", %host, %error, "sign-in failed");
     }
 }

@@ -5,7 +5,7 @@
 //! is paused, and beyond the limit on clients.
 
 use super::reloads::Reloads;
-use crate::auth::{Offload, RsaKey};
+use crate::auth::{Host, Offload, RsaKey};
 use crate::frontend::login::{self, Fault, LoginContext, LoginError};
 use crate::net::stream::Plain;
 use crate::protocol::capabilities::Capabilities;
@@ -113,10 +113,22 @@ pub enum Socket {
 
 /// A listening socket on a worker's runtime.
 pub enum Listener {
-    /// TCP.
-    Tcp(tokio::net::TcpListener),
+    /// TCP, and the address that its clients come to, where that is the same for all.
+    Tcp(tokio::net::TcpListener, Option<SocketAddr>),
     /// A unix socket.
     Unix(tokio::net::UnixListener),
+}
+
+impl Listener {
+    /// Listens to this socket. What it accepts has the options that it has itself.
+    ///
+    /// # Errors
+    /// Those of the event loop.
+    pub fn tcp(socket: std::net::TcpListener) -> std::io::Result<Self> {
+        let own = socket.local_addr()?;
+        let listener = tokio::net::TcpListener::from_std(socket)?;
+        Ok(Self::Tcp(listener, Some(own).filter(|own| !own.ip().is_unspecified())))
+    }
 }
 
 impl Gate {
@@ -234,19 +246,21 @@ pub async fn accept(listener: Listener, gate: Arc<Gate>, own: Rc<Reception>) {
     }
 }
 
-async fn next(listener: &Listener) -> std::io::Result<(Plain, Option<(SocketAddr, SocketAddr)>)> {
-    match listener {
-        Listener::Tcp(listener) => {
+/// The next client: its socket, and where it came from and to.
+pub(super) async fn next(listener: &Listener) -> std::io::Result<(Plain, Option<(SocketAddr, SocketAddr)>)> {
+    let (plain, addresses) = match listener {
+        Listener::Tcp(listener, own) => {
             let (stream, peer) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            let local = stream.local_addr()?;
-            Ok((Plain::Tcp(stream), Some((peer, local))))
+            let local = own.map_or_else(|| stream.local_addr(), Ok)?;
+            (Plain::Tcp(stream), Some((peer, local)))
         }
         Listener::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
-            Ok((Plain::Unix(stream), None))
+            (Plain::Unix(stream), None)
         }
-    }
+    };
+    plain.expect_silence();
+    Ok((plain, addresses))
 }
 
 /// A worker's side of the gate.
@@ -320,13 +334,13 @@ impl Reception {
             return None;
         }
         let client_ip: Option<IpAddr> = addresses.map(|(peer, _)| peer.ip());
-        let host = client_ip.map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
+        let host = Host::from(client_ip);
         let mut capabilities = Capabilities::COMMON;
         capabilities.set(Capabilities::LOCAL_FILES, snapshot.settings.local_infile);
         let greeting = snapshot.greeting();
         let context = LoginContext {
             connection_id,
-            host: &host,
+            host,
             server_version: &greeting.version,
             capabilities,
             status: Status::AUTOCOMMIT,
@@ -352,7 +366,7 @@ impl Reception {
                     LoginError::TooManySessions { .. } => self.worker.stats.counters.too_many_sessions.inc(),
                     _ => {}
                 }
-                self.log_failure(&host, &error);
+                self.log_failure(host, &error);
                 return None;
             }
         };
@@ -380,13 +394,13 @@ impl Reception {
 }
 
 impl Reception {
-    fn log_failure(&self, host: &str, error: &LoginError) {
+    fn log_failure(&self, host: Host, error: &LoginError) {
         if error.fault() == Fault::Nobody {
-            tracing::debug!(host, %error, "no sign-in");
+            tracing::debug!(%host, %error, "no sign-in");
             return;
         }
         if let Spend::Log { kept_back } = self.failures.spend(self.worker.ticks()) {
-            tracing::info!(host, %error, kept_back, "sign-in failed");
+            tracing::info!(%host, %error, kept_back, "sign-in failed");
         }
     }
 }

@@ -9,7 +9,7 @@
 use super::credentials::{Credentials, Password};
 use super::password::{StoredPassword, Verifier};
 use super::plugin::Plugin;
-use super::scramble::{self, Scramble};
+use super::scramble::{self, Scramble, Sha1};
 use super::secret::Secret;
 use super::writes::Writes;
 use std::collections::{BTreeMap, HashMap};
@@ -101,24 +101,55 @@ impl Account {
     /// What to sign in with behind. `None` as long as the account is stored as a hash and no client has shown enough to
     /// sign in elsewhere: a client's native sign-in shows SHA1(pw), one over TLS, a unix socket or RSA the password.
     pub fn credentials(&self) -> Option<Credentials> {
-        let backend = self.spec.backend.as_ref();
-        let username = backend.and_then(|b| b.username.clone()).unwrap_or_else(|| self.spec.name.clone());
-        if let Some(password) = backend.and_then(|b| b.password.clone()) {
-            return Some(Credentials::new(username, password));
-        }
-        let known_clear = self.verifiers.iter().find_map(Verifier::known_clear);
-        let known_once = || self.verifiers.iter().find_map(Verifier::known_once);
-        let empty = || self.verifiers.iter().any(|v| v.stored == StoredPassword::Empty);
-        let password = match known_clear {
-            Some(password) => Password::Clear(password.clone()),
-            None => match known_once() {
-                Some(once) => Password::NativeSha1(*once),
-                None if empty() => Password::None,
-                None => return None,
-            },
+        let password = match self.proof()? {
+            Proof::None => Password::None,
+            Proof::Clear(password) => Password::Clear(password.clone()),
+            Proof::NativeSha1(once) => Password::NativeSha1(*once),
         };
-        Some(Credentials { username, password })
+        Some(Credentials { username: self.name_behind().to_owned(), password })
     }
+
+    /// True if [`Account::credentials`] are these.
+    pub fn signs_in_as(&self, known: Option<&Credentials>) -> bool {
+        let (known, proof) = match (known, self.proof()) {
+            (None, None) => return true,
+            (Some(known), Some(proof)) => (known, proof),
+            (None, Some(_)) | (Some(_), None) => return false,
+        };
+        let proves = match (&known.password, proof) {
+            (Password::None, Proof::None) => true,
+            (Password::Clear(known), Proof::Clear(password)) => known == password,
+            (Password::NativeSha1(known), Proof::NativeSha1(once)) => known == once,
+            (Password::None | Password::Clear(_) | Password::NativeSha1(_), _) => false,
+        };
+        proves && known.username == self.name_behind()
+    }
+
+    /// The name to sign in with behind.
+    pub fn name_behind(&self) -> &str {
+        self.spec.backend.as_ref().and_then(|b| b.username.as_deref()).unwrap_or(&self.spec.name)
+    }
+
+    /// What proves it.
+    fn proof(&self) -> Option<Proof<'_>> {
+        if let Some(password) = self.spec.backend.as_ref().and_then(|b| b.password.as_ref()) {
+            return Some(if password.is_empty() { Proof::None } else { Proof::Clear(password) });
+        }
+        if let Some(password) = self.verifiers.iter().find_map(Verifier::known_clear) {
+            return Some(Proof::Clear(password));
+        }
+        if let Some(once) = self.verifiers.iter().find_map(Verifier::known_once) {
+            return Some(Proof::NativeSha1(once));
+        }
+        self.verifiers.iter().any(|v| v.stored == StoredPassword::Empty).then_some(Proof::None)
+    }
+}
+
+/// What proves an account's name behind: a [`Password`] that is still the account's.
+enum Proof<'a> {
+    None,
+    Clear(&'a Secret),
+    NativeSha1(&'a Sha1),
 }
 
 /// A place among an account's sessions; given back when dropped.
@@ -299,6 +330,8 @@ mod tests {
             (backend(Some("app"), Some("")), Credentials { username: "app".into(), password: Password::None }),
         ] {
             let account = Account::new(AccountSpec { backend, ..spec("anna", "x") });
+            assert!(account.signs_in_as(Some(&want)) && !account.signs_in_as(None));
+            assert!(!account.signs_in_as(Some(&Credentials::new(want.username.as_str(), "other"))));
             assert_eq!(account.credentials(), Some(want));
         }
         let none = Account::new(spec("anna", ""));

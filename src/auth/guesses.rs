@@ -8,8 +8,8 @@
 //! Bounded: two tables of fixed size without a lock. Where a set of places is full, who has guessed least gives way. An address of IPv6
 //! stands for its /64. Neighbours: `frontend::login` waits and reports.
 
+use super::host::Host;
 use std::hash::{BuildHasher, RandomState};
-use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -82,13 +82,9 @@ impl Default for Guesses {
 }
 
 impl Guesses {
-    /// An attempt at a user's name from a client's address (as text; any word for those who have none).
-    pub fn attempt(&self, host: &str, user: &[u8]) -> Attempt {
-        let network = match host.parse::<Ipv6Addr>() {
-            Ok(address) if address.to_ipv4_mapped().is_none() => address.segments()[..4].to_vec(),
-            _ => Vec::new(),
-        };
-        let address = if network.is_empty() { self.key.hash_one(host) } else { self.key.hash_one(network) };
+    /// An attempt at a user's name from a client's host.
+    pub fn attempt(&self, host: Host, user: &[u8]) -> Attempt {
+        let address = self.key.hash_one(host.network());
         Attempt { name: self.key.hash_one((address, user)), address }
     }
 
@@ -268,6 +264,10 @@ mod tests {
 
     const LIMITS: GuessLimits = GuessLimits { free: 3, longest: Duration::from_millis(3_200) };
 
+    fn host(address: &str) -> Host {
+        address.parse::<std::net::IpAddr>().unwrap().into()
+    }
+
     fn wait(turn: Turn) -> u128 {
         match turn {
             Turn::Now => 0,
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn waits_grow_and_end_with_a_success() {
         let guesses = Guesses::default();
-        let who = guesses.attempt("10.0.0.1", b"app");
+        let who = guesses.attempt(host("10.0.0.1"), b"app");
         let (mut now, mut waits) = (1_000, Vec::new());
         for _ in 0..12 {
             let waited = wait(guesses.turn_at(who, LIMITS, now));
@@ -288,9 +288,9 @@ mod tests {
             guesses.failed_at(who, now);
         }
         assert_eq!(waits, [0, 0, 0, 100, 200, 400, 800, 1_600, 3_200, 3_200, 3_200, 3_200]);
-        for (host, user) in [("10.0.0.1", "other"), ("10.0.0.2", "app")] {
-            let other = guesses.attempt(host, user.as_bytes());
-            assert_eq!(guesses.turn_at(other, LIMITS, now), Turn::Now, "{user}@{host} has not guessed");
+        for (at, user) in [("10.0.0.1", "other"), ("10.0.0.2", "app")] {
+            let other = guesses.attempt(host(at), user.as_bytes());
+            assert_eq!(guesses.turn_at(other, LIMITS, now), Turn::Now, "{user}@{at} has not guessed");
         }
         guesses.succeeded_at(who, now);
         assert_eq!(guesses.turn_at(who, LIMITS, now), Turn::Now);
@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn many_at_once_are_no_faster_than_one() {
         let guesses = Guesses::default();
-        let who = guesses.attempt("10.0.0.1", b"app");
+        let who = guesses.attempt(host("10.0.0.1"), b"app");
         (0..20).for_each(|_| guesses.failed_at(who, 5));
         let waits: Vec<u128> = (0..6).map(|_| wait(guesses.turn_at(who, LIMITS, 10))).collect();
         assert_eq!(waits, [3_200, 6_400, 9_600, 12_800, u128::MAX, u128::MAX]);
@@ -309,21 +309,21 @@ mod tests {
     #[test]
     fn an_address_that_tries_many_names_waits_and_those_who_sign_in_there_do_not() {
         let guesses = Guesses::default();
-        let regular = guesses.attempt("10.0.0.1", b"app");
+        let regular = guesses.attempt(host("10.0.0.1"), b"app");
         guesses.succeeded_at(regular, 1);
         for n in 0..40u32 {
             let name = format!("user{n}");
-            guesses.failed_at(guesses.attempt("10.0.0.1", name.as_bytes()), 2);
+            guesses.failed_at(guesses.attempt(host("10.0.0.1"), name.as_bytes()), 2);
         }
-        assert_ne!(guesses.turn_at(guesses.attempt("10.0.0.1", b"user77"), LIMITS, 3), Turn::Now);
+        assert_ne!(guesses.turn_at(guesses.attempt(host("10.0.0.1"), b"user77"), LIMITS, 3), Turn::Now);
         assert_eq!(guesses.turn_at(regular, LIMITS, 3), Turn::Now);
-        assert_eq!(guesses.turn_at(guesses.attempt("10.0.0.9", b"user77"), LIMITS, 3), Turn::Now);
+        assert_eq!(guesses.turn_at(guesses.attempt(host("10.0.0.9"), b"user77"), LIMITS, 3), Turn::Now);
     }
 
     #[test]
     fn it_forgets_and_can_be_turned_off() {
         let guesses = Guesses::default();
-        let who = guesses.attempt("::1", b"app");
+        let who = guesses.attempt(host("::1"), b"app");
         (0..20).for_each(|_| guesses.failed_at(who, 5));
         assert_eq!(guesses.turn_at(who, GuessLimits { free: 0, ..LIMITS }, 6), Turn::Now);
         assert_ne!(guesses.turn_at(who, LIMITS, 6), Turn::Now);
@@ -333,20 +333,22 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_is_one_address() {
         let guesses = Guesses::default();
-        let address = |host| guesses.attempt(host, b"app").address;
+        let address = |at| guesses.attempt(host(at), b"app").address;
         assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:2"));
         assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
         assert_ne!(address("::ffff:10.0.0.1"), address("::ffff:10.0.0.2"));
+        assert_eq!(address("::ffff:10.0.0.1"), address("10.0.0.1"));
+        assert_ne!(guesses.attempt(Host::default(), b"app").address, address("127.0.0.1"));
     }
 
     /// A flood of names neither grows the tables nor makes them forget who has guessed a lot.
     #[test]
     fn a_flood_of_names_does_not_wash_a_guesser_away() {
         let guesses = Guesses::default();
-        let who = guesses.attempt("10.0.0.1", b"root");
+        let who = guesses.attempt(host("10.0.0.1"), b"root");
         (0..20).for_each(|_| guesses.failed_at(who, 5));
         for n in 0..100_000u32 {
-            guesses.failed_at(guesses.attempt("10.0.0.2", &n.to_be_bytes()), 6);
+            guesses.failed_at(guesses.attempt(host("10.0.0.2"), &n.to_be_bytes()), 6);
         }
         assert_ne!(guesses.turn_at(who, LIMITS, 7), Turn::Now);
     }

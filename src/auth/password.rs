@@ -140,17 +140,24 @@ pub(super) struct Verifier {
     fast: OnceLock<Sha256>,
     /// SHA1(pw), for backends that use `mysql_native_password`.
     once: OnceLock<Sha1>,
+    /// SHA1(SHA1(pw)), by which answers of `mysql_native_password` are judged, where the stored form tells it.
+    twice: Option<Sha1>,
     /// The password, seen over TLS, a unix socket or RSA.
     clear: OnceLock<Secret>,
 }
 
 impl Verifier {
     pub fn new(stored: StoredPassword) -> Self {
-        let verifier = Verifier { stored, fast: OnceLock::new(), once: OnceLock::new(), clear: OnceLock::new() };
-        if let StoredPassword::Clear(password) = &verifier.stored {
-            let _ = verifier.fast.set(scramble::fast_stored(password.expose()));
-        }
-        verifier
+        let (fast, once) = (OnceLock::new(), OnceLock::new());
+        let twice = match &stored {
+            StoredPassword::Native(twice) => Some(*twice),
+            StoredPassword::Clear(password) => {
+                let _ = fast.set(scramble::fast_stored(password.expose()));
+                Some(scramble::sha1(&[once.get_or_init(|| scramble::sha1(&[password.expose()]))]))
+            }
+            StoredPassword::Empty | StoredPassword::CachingSha2 { .. } => None,
+        };
+        Verifier { stored, fast, once, twice, clear: OnceLock::new() }
     }
 
     /// Takes over what an older verifier of the same stored form has learned.
@@ -181,12 +188,12 @@ impl Verifier {
 
     /// Judges an answer of `mysql_native_password`.
     pub fn native(&self, scramble: &Scramble, answer: &[u8]) -> bool {
-        let stored = match &self.stored {
-            StoredPassword::Native(stored) => *stored,
-            StoredPassword::Clear(password) => scramble::native_stored(password.expose()),
-            StoredPassword::Empty | StoredPassword::CachingSha2 { .. } => return false,
-        };
-        match scramble::native_verify(scramble, &stored, answer) {
+        let Some(twice) = &self.twice else { return false };
+        // Not by what has been learned: an account that somebody has used takes as long as one that nobody can use.
+        if let (StoredPassword::Clear(_), Some(once)) = (&self.stored, self.once.get()) {
+            return scramble::native_shown(scramble, twice, answer).is_some_and(|shown| equal(&shown, once));
+        }
+        match scramble::native_verify(scramble, twice, answer) {
             Some(once) => {
                 let _ = self.once.set(once);
                 true

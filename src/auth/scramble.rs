@@ -7,6 +7,7 @@
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{Algorithm, Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
+use std::cell::RefCell;
 
 /// A SHA-1 digest.
 pub type Sha1 = [u8; 20];
@@ -24,8 +25,7 @@ impl Scramble {
     /// # Panics
     /// If the system has no randomness to give; nothing safe can be done then.
     pub fn random() -> Self {
-        let mut bytes = [0u8; 20];
-        assert!(aws_lc_rs::rand::fill(&mut bytes).is_ok(), "the system gives no random bytes");
+        let mut bytes = drawn();
         for byte in &mut bytes {
             *byte = match 1 + *byte % 126 {
                 b'$' => 127,
@@ -51,6 +51,26 @@ impl Scramble {
             *byte ^= key;
         }
     }
+}
+
+/// Random bytes are drawn for so many scrambles at a time: one draw costs as much as three hashes, however short it is.
+const DRAWN: usize = 32;
+
+/// Twenty random bytes.
+fn drawn() -> [u8; 20] {
+    thread_local! {
+        static READY: RefCell<Vec<[u8; 20]>> = const { RefCell::new(Vec::new()) };
+    }
+    READY.with_borrow_mut(|ready| {
+        if let Some(bytes) = ready.pop() {
+            return bytes;
+        }
+        let mut drawn = [[0; 20]; DRAWN];
+        assert!(aws_lc_rs::rand::fill(drawn.as_flattened_mut()).is_ok(), "the system gives no random bytes");
+        let [first, rest @ ..] = drawn;
+        ready.extend_from_slice(&rest);
+        first
+    })
 }
 
 /// SHA-1 over the parts, one after another.
@@ -90,11 +110,16 @@ pub fn native_answer(scramble: &Scramble, once: &Sha1) -> Sha1 {
     xor(*once, sha1(&[scramble.bytes(), &sha1(&[once])]))
 }
 
-/// Judges a client's answer by the stored SHA1(SHA1(pw)). Gives SHA1(pw), which the answer shows to whoever holds the
-/// stored form: enough to sign in elsewhere with the same plugin.
-pub fn native_verify(scramble: &Scramble, stored: &Sha1, answer: &[u8]) -> Option<Sha1> {
-    let once = xor(answer.try_into().ok()?, sha1(&[scramble.bytes(), stored]));
-    verify_slices_are_equal(&sha1(&[&once]), stored).ok().map(|()| once)
+/// The SHA1(pw) that a client's answer shows to whoever holds SHA1(SHA1(pw)); of a client that knows the password, the right one,
+/// which is enough to sign in elsewhere with the same plugin.
+pub fn native_shown(scramble: &Scramble, twice: &Sha1, answer: &[u8]) -> Option<Sha1> {
+    Some(xor(answer.try_into().ok()?, sha1(&[scramble.bytes(), twice])))
+}
+
+/// Judges a client's answer by SHA1(SHA1(pw)) alone. Gives SHA1(pw).
+pub fn native_verify(scramble: &Scramble, twice: &Sha1, answer: &[u8]) -> Option<Sha1> {
+    let once = native_shown(scramble, twice, answer)?;
+    verify_slices_are_equal(&sha1(&[&once]), twice).ok().map(|()| once)
 }
 
 /// SHA256(SHA256(pw)): what the fast path of `caching_sha2_password` keeps.

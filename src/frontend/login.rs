@@ -20,7 +20,7 @@ mod talk;
 pub use drive::{ChangedUser, change_user, login};
 pub use error::{Fault, LoginError};
 
-use crate::auth::{Account, Accounts, GuessLimits, Guesses, Offload, Plugin, RsaKey, Scramble, Seat};
+use crate::auth::{Account, Accounts, GuessLimits, Guesses, Host, Offload, Plugin, RsaKey, Scramble, Seat};
 use crate::net::Stream;
 use crate::net::frame;
 use crate::net::stream::Plain;
@@ -40,8 +40,8 @@ pub const MAX_PACKET: usize = 64 * 1024;
 pub struct LoginContext<'a> {
     /// This connection's id, which the client is told.
     pub connection_id: u32,
-    /// The client's address without its port, or `localhost` on a unix socket: what error 1045 names.
-    pub host: &'a str,
+    /// Where the client comes from: what error 1045 names.
+    pub host: Host,
     /// The version that the client is told.
     pub server_version: &'a str,
     /// What the client is offered. SSL is added or taken out by `tls`.

@@ -4,7 +4,8 @@
 //! ([`super::outbox`]).
 
 use super::socket::Socket;
-use super::write::WriteError;
+use super::write::{WriteError, poll_write_all};
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -155,6 +156,19 @@ impl Stream {
         }
     }
 
+    /// Sends a message: posts it where that can be done, and else writes all of it. Not cancel safe.
+    ///
+    /// # Errors
+    /// Those of writing. Of a message that was posted, whoever waits for its answer has to ask what became of it ([`Stream::is_owing`]).
+    pub async fn send(&mut self, message: &[u8]) -> Result<(), WriteError> {
+        let mut written = 0;
+        poll_fn(|cx| match written == 0 && self.post(message, cx) {
+            true => Poll::Ready(Ok(())),
+            false => poll_write_all(self, cx, message, &mut written),
+        })
+        .await
+    }
+
     /// True if a message that was posted has not been taken in full: [`Stream::poll_settle`] says what became of it.
     #[inline]
     pub fn is_owing(&self) -> bool {
@@ -184,6 +198,16 @@ impl Stream {
 }
 
 impl Plain {
+    /// An accepted socket is taken for readable, which spares a wait where clients speak first. Here they do not: whatever comes is heard
+    /// of by the event loop, and a read before that would be in vain.
+    pub fn expect_silence(&self) {
+        let silent = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let _ = match self {
+            Plain::Tcp(s) => s.try_io(Interest::READABLE, silent),
+            Plain::Unix(s) => s.try_io(Interest::READABLE, silent),
+        };
+    }
+
     fn descriptor(&self) -> i32 {
         match self {
             Plain::Tcp(s) => s.as_raw_fd(),

@@ -11,30 +11,39 @@ use crate::protocol::status::Status;
 use crate::rules::Route;
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::parts::Session;
+use crate::session::state::State;
 use crate::session::state::base::{Base, Born};
 use crate::session::state::pins::Pins;
-use crate::session::state::{State, Values};
 use crate::session::supply::Tried;
+use crate::session::worker::schemas::Schema;
 use crate::session::worker::snapshot::Snapshot;
 use crate::session::worker::{FRESH, SignIn};
 use crate::sql::lexer::{Lexer, TokenKind};
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// `USE x`, as a statement that rules can see.
 pub(super) fn use_statement(schema: &[u8]) -> Vec<u8> {
-    let mut text = b"USE ".to_vec();
-    quote(&mut text, schema);
+    let mut text = Vec::new();
+    put_use(&mut text, schema);
     text
+}
+
+/// Appends it.
+fn put_use(text: &mut Vec<u8>, schema: &[u8]) {
+    text.extend_from_slice(b"USE ");
+    quote(text, schema);
 }
 
 /// Appends a name in backquotes.
 pub(super) fn quote(text: &mut Vec<u8>, name: &[u8]) {
-    text.push(b'`');
-    for byte in name {
-        text.extend(std::iter::repeat_n(*byte, if *byte == b'`' { 2 } else { 1 }));
+    for part in name.split(|byte| *byte == b'`') {
+        // What ends one part and begins the next is a backquote doubled.
+        text.push(b'`');
+        text.extend_from_slice(part);
+        text.push(b'`');
     }
-    text.push(b'`');
 }
 
 /// The name in `USE name`; none where the text is anything more.
@@ -62,17 +71,26 @@ impl Session {
                 Cow::Owned(other)
             }
         };
-        let text = schema.map_or_else(|| b"DO 0".to_vec(), |schema| use_statement(schema.as_bytes()));
+        let mut text = self.worker.buffers.take();
+        match schema {
+            Some(schema) => put_use(&mut text, schema.as_bytes()),
+            None => text.extend_from_slice(b"DO 0"),
+        }
         let mut plans = self.worker.plans.borrow_mut();
-        plans.route(&subject, &text, &snapshot.rules, &|| self.now(), self.time_zone(snapshot)).1
+        let (_, route) = plans.route(&subject, &text, &snapshot.rules, &|| self.now(), self.time_zone(snapshot));
+        self.worker.buffers.give(text);
+        route
     }
 
-    /// The hostgroups of that route, the writer's if it has none of its own.
-    pub(super) fn home_tiers(&self, snapshot: &Snapshot, schema: Option<&str>) -> Vec<u32> {
+    /// The writers among the hostgroups of that route; the route's own writer if there are none.
+    pub(super) fn home_tiers(&self, snapshot: &Snapshot, schema: Option<&str>) -> Arc<[u32]> {
         let route = self.route_home(snapshot, schema);
-        let writers = |id: &&u32| snapshot.topology.hostgroup(**id).is_some_and(|h| h.writer);
-        let tiers: Vec<u32> = route.tiers.iter().filter(writers).copied().collect();
-        if tiers.is_empty() { vec![route.writer] } else { tiers }
+        let is_writer = |id: &u32| snapshot.topology.hostgroup(*id).is_some_and(|h| h.writer);
+        if !route.tiers.is_empty() && route.tiers.iter().all(is_writer) {
+            return Arc::clone(&route.tiers);
+        }
+        let writers: Arc<[u32]> = route.tiers.iter().copied().filter(is_writer).collect();
+        if writers.is_empty() { Arc::new([route.writer]) } else { writers }
     }
 
     /// What of its sign-in decides about what it begins with.
@@ -91,22 +109,25 @@ impl Session {
         tiers.iter().find_map(|hostgroup| self.worker.base_of(*hostgroup, self.sign_in(), born))
     }
 
-    /// What a new life of this session begins with, by a sign-in.
-    pub(super) fn fresh(&self, schema: Option<Box<str>>) -> Values {
-        let base = self.known_base(&self.worker.snapshot(), schema.as_deref());
-        Values::new(schema, base.unwrap_or_default())
+    /// The state that a new life of this session begins in, by a sign-in.
+    pub(super) fn fresh(&self, schema: Option<&str>) -> Rc<State> {
+        match self.known_base(&self.worker.snapshot(), schema) {
+            Some(base) => self.worker.states.begun(schema, &base),
+            None => self.worker.states.unmet(schema),
+        }
     }
 
-    /// What it begins with after COM_RESET_CONNECTION: what a connection of its home does, which is reset for that where none
+    /// The one that it begins in after COM_RESET_CONNECTION: what a connection of its home does, which is reset for that where none
     /// was a moment ago.
-    pub(super) async fn fresh_by_reset(&mut self) -> Values {
+    pub(super) async fn fresh_by_reset(&mut self) -> Rc<State> {
         let snapshot = self.worker.snapshot();
-        let schema = self.state.values.schema.clone();
-        let tiers = self.home_tiers(&snapshot, schema.as_deref());
+        let before = Rc::clone(&self.state);
+        let schema = before.values.schema.as_deref();
+        let tiers = self.home_tiers(&snapshot, schema);
         let known = |session: &Self| session.base_of(&tiers, Born::ByReset);
         if known(self).is_none() {
             // Nobody has reset one yet: then there must be one to reset.
-            if let Ok(link) = self.obtain(&Rc::clone(&self.state), &tiers, &snapshot, &mut Tried::default()).await {
+            if let Ok(link) = self.obtain(&before, &tiers, &snapshot, &mut Tried::default()).await {
                 self.release(link);
             }
         }
@@ -114,7 +135,7 @@ impl Session {
             self.refresh(&snapshot, &tiers).await;
         }
         match known(self) {
-            Some((base, _)) => Values::new(schema, base),
+            Some((base, _)) => self.worker.states.begun(schema, &base),
             None => self.fresh(schema),
         }
     }
@@ -136,8 +157,7 @@ impl Session {
     /// The server's own, where it refuses the schema.
     pub(super) async fn meet_home(&mut self) -> Result<(), StatementError> {
         let snapshot = self.worker.snapshot();
-        let schema = self.state.values.schema.clone();
-        let tiers = self.home_tiers(&snapshot, schema.as_deref());
+        let tiers = self.home_tiers(&snapshot, self.state.values.schema.as_deref());
         let base = match self.meet(&snapshot, &tiers).await {
             Some(base) => base,
             // Whoever answers: a session must know how its statements are read before it has the first.
@@ -149,10 +169,9 @@ impl Session {
                 }
             }
         };
-        self.enter(self.state.values.over(base));
+        self.enter(self.worker.states.over(&self.state.values, base));
         self.status.set(Status::AUTOCOMMIT, self.state.autocommit);
-        let Some(schema) = schema else { return Ok(()) };
-        self.ensure_schema(&snapshot, &tiers, &schema, &Rc::clone(&self.state)).await
+        self.ensure_schema(&snapshot, &tiers, &Rc::clone(&self.state)).await
     }
 
     /// The base of the first of these hostgroups that says one; a connection is opened where none has yet.
@@ -169,7 +188,7 @@ impl Session {
                 return known(self).map(|(base, _)| base);
             }
         }
-        let blank = self.worker.states.intern(Values::default());
+        let blank = self.worker.states.unmet(None);
         match self.obtain(&blank, tiers, snapshot, &mut Tried::default()).await {
             Ok(link) => {
                 let base = Rc::clone(&link.base);
@@ -180,23 +199,24 @@ impl Session {
         }
     }
 
-    /// Makes sure that a schema is there: of these hostgroups, and for a session in this state, whose schema it is. One that
-    /// was there a moment ago still is; where nobody can be asked, the first statement will tell.
+    /// Makes sure that the schema of a session in this state is there, in these hostgroups. One that was there a moment ago still
+    /// is; where nobody can be asked, the first statement will tell.
     async fn ensure_schema(
         &mut self,
         snapshot: &Snapshot,
         tiers: &[u32],
-        schema: &str,
         state: &Rc<State>,
     ) -> Result<(), StatementError> {
-        let key = (self.account_number, tiers.first().copied().unwrap_or_default(), schema.into());
-        if self.worker.schemas.borrow().contains_key(&key) {
+        let Some(name) = state.values.schema.as_deref() else { return Ok(()) };
+        let schema =
+            Schema { account: self.account_number, hostgroup: tiers.first().copied().unwrap_or_default(), name };
+        if self.worker.schemas.has(schema) {
             return Ok(());
         }
         match self.obtain(state, tiers, snapshot, &mut Tried::default()).await {
             Ok(link) => {
                 self.release(link);
-                self.worker.schemas.borrow_mut().insert(key, self.worker.ticks());
+                self.worker.schemas.found(schema, self.worker.ticks());
                 Ok(())
             }
             Err(error @ StatementError::State { .. }) => Err(error),
@@ -242,11 +262,11 @@ impl Session {
         };
         values.schema = Some(name.into());
         let state = self.worker.states.intern(values);
-        if self.ensure_schema(&snapshot, &tiers, name, &state).await.is_err() {
+        if self.ensure_schema(&snapshot, &tiers, &state).await.is_err() {
             // A server says it in its own words, and its diagnostics have it for SHOW WARNINGS.
             return Ok(false);
         }
-        self.enter(state.values.clone());
+        self.enter(state);
         self.answered();
         self.send_ok_with(b"", &[], Some(name)).await?;
         Ok(true)
@@ -276,5 +296,7 @@ mod tests {
             assert_eq!(used(other), None, "{other}");
         }
         assert_eq!(use_statement(b"a`b"), b"USE `a``b`");
+        assert_eq!(use_statement(b"`"), b"USE ````");
+        assert_eq!(use_statement(b"a"), b"USE `a`");
     }
 }

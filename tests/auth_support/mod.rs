@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use switchboard::auth::{AccountSpec, Accounts, GuessLimits, Guesses, Offload, Plugin, RsaKey, StoredPassword};
+use switchboard::auth::{AccountSpec, Accounts, GuessLimits, Guesses, Host, Offload, Plugin, RsaKey, StoredPassword};
 use switchboard::frontend::login::{self, Login, LoginContext, LoginError};
 use switchboard::net::Stream;
 use switchboard::net::frame::{put_packet, read_packet};
@@ -163,19 +163,19 @@ async fn accept(tcp: TcpListener, unix: UnixListener, state: Arc<State>) {
         let (plain, host) = tokio::select! {
             accepted = tcp.accept() => {
                 let (stream, peer) = accepted.unwrap();
-                (Plain::Tcp(stream), peer.ip().to_string())
+                (Plain::Tcp(stream), Host::from(peer.ip()))
             }
-            accepted = unix.accept() => (Plain::Unix(accepted.unwrap().0), "localhost".to_owned()),
+            accepted = unix.accept() => (Plain::Unix(accepted.unwrap().0), Host::default()),
         };
         tokio::spawn(serve(plain, host, id, Arc::clone(&state)));
     }
 }
 
-async fn serve(plain: Plain, host: String, id: u32, state: Arc<State>) {
+async fn serve(plain: Plain, host: Host, id: u32, state: Arc<State>) {
     let accounts = Arc::clone(&state.accounts.lock().unwrap());
     let context = LoginContext {
         connection_id: id,
-        host: &host,
+        host,
         server_version: state.setup.version,
         capabilities: state.setup.capabilities,
         status: switchboard::protocol::status::Status::AUTOCOMMIT,

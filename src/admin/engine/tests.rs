@@ -1,7 +1,7 @@
 use super::*;
 
 fn who(role: AdminRole) -> Who {
-    Who { user: "u".into(), host: "h".into(), role, ..Who::default() }
+    Who { user: "u".into(), role, ..Who::default() }
 }
 
 const BOUNDS: Bounds = Bounds { time: Duration::from_secs(5), bytes: 1 << 20 };

@@ -87,14 +87,19 @@ async fn come_in(talk: &mut Talk<Stream>, context: &LoginContext<'_>) -> Result<
         None => context.capabilities.difference(Capabilities::SSL),
     };
     talk.send(&greeting(context, offered, &scramble)).await.map_err(silence)?;
-    let mut first = talk.read().await.map_err(silence)?;
-    if let Reply::Ssl(_) = Reply::decode(&first).map_err(unreadable)? {
-        let config = context.tls.ok_or(LoginError::Protocol("TLS was not offered"))?;
-        start_tls(talk, config).await?;
-        first = talk.read().await?;
-    }
-    let Reply::Response(response) = Reply::decode(&first).map_err(unreadable)? else {
-        return Err(LoginError::Protocol("TLS asked for twice"));
+    let first = talk.read().await.map_err(silence)?;
+    let second;
+    let response = match Reply::decode(&first).map_err(unreadable)? {
+        Reply::Response(response) => response,
+        Reply::Ssl(_) => {
+            let config = context.tls.ok_or(LoginError::Protocol("TLS was not offered"))?;
+            start_tls(talk, config).await?;
+            second = talk.read().await?;
+            match Reply::decode(&second).map_err(unreadable)? {
+                Reply::Response(response) => response,
+                Reply::Ssl(_) => return Err(LoginError::Protocol("TLS asked for twice")),
+            }
+        }
     };
     if response.capabilities.intersects(COMPRESSION) {
         return Err(LoginError::Compression);
@@ -187,7 +192,7 @@ async fn ask<S: BorrowMut<Stream>>(
             tokio::time::sleep(wait).await;
             Ok(())
         }
-        Turn::Refused => Err(LoginError::TooManyGuesses { user: shown(opening.user), host: context.host.to_owned() }),
+        Turn::Refused => Err(LoginError::TooManyGuesses { user: shown(opening.user), host: context.host }),
     };
     take_turn().await?;
     let mut step = server::begin(context.accounts, context.rsa, opening);
@@ -210,7 +215,7 @@ async fn ask<S: BorrowMut<Stream>>(
                 }
                 return Err(LoginError::Denied {
                     user: shown(opening.user),
-                    host: context.host.to_owned(),
+                    host: context.host,
                     using_password: denied.using_password,
                     reason: denied.reason,
                 });

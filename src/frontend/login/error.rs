@@ -3,6 +3,7 @@
 //! This is the one file that turns a failed sign-in into an ERR packet. The client's text says no more than a MySQL
 //! server's would; the log has the reason. [`super::drive`] returns these errors, and `app` counts and logs them.
 
+use crate::auth::Host;
 use crate::auth::server::Reason;
 use crate::protocol::response::ErrPacket;
 use std::io;
@@ -45,7 +46,7 @@ pub enum LoginError {
         /// The name that it gave.
         user: String,
         /// Where it came from.
-        host: String,
+        host: Host,
         /// It sent a password.
         using_password: bool,
         /// Why; for the log.
@@ -57,7 +58,7 @@ pub enum LoginError {
         /// The name that it gave.
         user: String,
         /// Where it came from.
-        host: String,
+        host: Host,
     },
     /// The account has all the sessions that it may have.
     #[error("'{user}' already has the {limit} sessions that it may have")]

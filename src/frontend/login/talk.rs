@@ -10,8 +10,10 @@ use crate::net::Stream;
 use crate::net::frame::{PacketReader, put_packet};
 use std::borrow::BorrowMut;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 /// How long a client that is being turned away may take to hear it.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -44,20 +46,18 @@ impl<S: BorrowMut<Stream>> Talk<S> {
         self.stream.as_mut().map(|s| s.borrow_mut()).ok_or_else(not_connected)
     }
 
-    /// Sends a packet.
+    /// Sends a packet: at the end of this turn, with what others send ([`Stream::send`]).
     pub async fn send(&mut self, payload: &[u8]) -> Result<(), LoginError> {
         let mut out = Vec::with_capacity(payload.len() + 4);
         self.sequence = put_packet(&mut out, payload, self.sequence);
-        let stream = self.stream()?;
-        stream.write_all(&out).await.map_err(LoginError::Io)?;
-        stream.flush().await.map_err(LoginError::Io)
+        self.stream()?.send(&out).await.map_err(|error| LoginError::Io(error.source))
     }
 
     /// Reads a packet.
     pub async fn read(&mut self) -> Result<Vec<u8>, LoginError> {
         let Talk { stream, reader, sequence } = self;
         let stream = stream.as_mut().ok_or_else(not_connected)?.borrow_mut();
-        let incoming = reader.read(stream, MAX_PACKET).await.map_err(|e| match e.kind() {
+        let incoming = reader.read(&mut Debtor(stream), MAX_PACKET).await.map_err(|e| match e.kind() {
             io::ErrorKind::InvalidData => LoginError::TooLarge,
             _ => LoginError::Io(e),
         })?;
@@ -96,7 +96,11 @@ impl<S: BorrowMut<Stream>> Talk<S> {
             let mut payload = Vec::with_capacity(128);
             packet.encode(&mut payload);
             // Nobody is helped by an error about an error.
-            let _ = tokio::time::timeout(LAST_WORD, self.send(&payload)).await;
+            let told = async {
+                self.send(&payload).await?;
+                self.stream()?.flush().await.map_err(LoginError::Io)
+            };
+            let _ = tokio::time::timeout(LAST_WORD, told).await;
         }
         error
     }
@@ -106,6 +110,18 @@ impl<S: BorrowMut<Stream>> Talk<S> {
         if let Some(stream) = self.stream.as_mut() {
             let _ = tokio::time::timeout(LAST_WORD, stream.borrow_mut().shutdown()).await;
         }
+    }
+}
+
+/// A stream that sees to what it owes before it is read from: the client answers to what was sent.
+struct Debtor<'a>(&'a mut Stream);
+
+impl AsyncRead for Debtor<'_> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.0.is_owing() {
+            ready!(self.0.poll_settle(cx)).map_err(|error| error.source)?;
+        }
+        Pin::new(&mut *self.0).poll_read(cx, buf)
     }
 }
 

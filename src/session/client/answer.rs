@@ -4,7 +4,7 @@
 use crate::net::write::write_all;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::{put_lenenc, put_lenenc_bytes, put_packet};
-use crate::protocol::response::{OkPacket, put_end, put_schema, put_text_column, put_variable};
+use crate::protocol::response::{ErrPacket, OkPacket, put_end, put_schema, put_text_column, put_variable};
 use crate::protocol::status::Status;
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::parts::Session;
@@ -14,21 +14,23 @@ const TOLD: [&str; 5] =
     ["autocommit", "character_set_client", "character_set_connection", "character_set_results", "time_zone"];
 
 impl Session {
-    /// Sends one packet.
+    /// Sends one packet, together with what others send in this turn.
     pub(in crate::session) async fn send_packet(
         &mut self,
         encode: impl FnOnce(&mut Vec<u8>),
         sequence: u8,
     ) -> Result<(), SessionEnd> {
-        let mut payload = self.worker.buffers.take();
-        encode(&mut payload);
         let mut out = self.worker.buffers.take();
-        put_packet(&mut out, &payload, sequence);
-        let written = write_all(&mut self.client, &out).await;
+        self.put(&mut out, encode, sequence);
+        self.send_packets(out).await
+    }
+
+    /// Sends packets that stand in one of the worker's buffers, together with what others send in this turn.
+    pub(in crate::session) async fn send_packets(&mut self, out: Vec<u8>) -> Result<(), SessionEnd> {
         self.worker.stats.counters.client_bytes_sent.add(out.len() as u64);
-        self.worker.buffers.give(payload);
+        let sent = self.client.send(&out).await;
         self.worker.buffers.give(out);
-        written.map_err(|e| SessionEnd::ClientBroke(e.source))
+        sent.map_err(|e| SessionEnd::ClientBroke(e.source))
     }
 
     /// Sends an error as the whole answer to the present request.
@@ -37,8 +39,26 @@ impl Session {
         error: &StatementError,
         sequence: u8,
     ) -> Result<(), SessionEnd> {
-        let packet = error.packet();
-        self.send_packet(|out| packet.encode(out), sequence).await
+        self.send_now(&error.packet(), sequence).await
+    }
+
+    /// Sends an error after which the session may end: it has left, as far as that can be known, when this is done.
+    pub(in crate::session) async fn send_now(&mut self, error: &ErrPacket<'_>, sequence: u8) -> Result<(), SessionEnd> {
+        let mut out = self.worker.buffers.take();
+        self.put(&mut out, |out| error.encode(out), sequence);
+        self.worker.stats.counters.client_bytes_sent.add(out.len() as u64);
+        let written = write_all(&mut self.client, &out).await;
+        self.worker.buffers.give(out);
+        written.map_err(|e| SessionEnd::ClientBroke(e.source))
+    }
+
+    /// Appends a packet; gives the sequence number of the next.
+    pub(in crate::session) fn put(&self, out: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>), sequence: u8) -> u8 {
+        let mut payload = self.worker.buffers.take();
+        encode(&mut payload);
+        let next = put_packet(out, &payload, sequence);
+        self.worker.buffers.give(payload);
+        next
     }
 
     /// The status flags for an answer of our own.

@@ -50,7 +50,7 @@ impl Session {
             "Got packets out of order"
         };
         let packet = crate::protocol::response::ErrPacket::new(code, state, text);
-        match self.send_packet(|out| packet.encode(out), 1).await {
+        match self.send_now(&packet, 1).await {
             Ok(()) => SessionEnd::Misbehaved(why),
             Err(end) => end,
         }

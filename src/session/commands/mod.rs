@@ -17,9 +17,10 @@ use crate::session::home::{quote, use_statement};
 use crate::session::parts::Session;
 use crate::session::parts::flight::{Planned, UNPLACED};
 use crate::session::parts::previous::Keeps;
-use crate::session::state::Values;
+use crate::session::state::State;
 use crate::session::supply::Tried;
 use crate::sql::effects::Effects;
+use std::rc::Rc;
 
 impl Session {
     /// After sign-in: makes sure that the schema exists, and says OK. `before_ok` is a packet that the sign-in plugin wants
@@ -29,14 +30,14 @@ impl Session {
             self.send_error(&error, sequence).await?;
             return Err(error.into());
         }
-        self.names.1 = self.worker.name_number(self.state.values.schema.as_deref().unwrap_or_default());
+        self.count_schema();
+        let mut out = self.worker.buffers.take();
         if let Some(first) = before_ok {
-            self.send_packet(|out| out.extend_from_slice(&first), sequence).await?;
-            sequence = sequence.wrapping_add(1);
+            sequence = self.put(&mut out, |out| out.extend_from_slice(&first), sequence);
         }
         let ok = OkPacket { status: self.own_status(), ..OkPacket::default() };
-        let capabilities = self.capabilities;
-        self.send_packet(|out| ok.encode(out, capabilities), sequence).await
+        self.put(&mut out, |out| ok.encode(out, self.capabilities), sequence);
+        self.send_packets(out).await
     }
 
     /// Every command but COM_QUERY, COM_STMT_EXECUTE and COM_QUIT.
@@ -143,8 +144,8 @@ impl Session {
     /// COM_RESET_CONNECTION: a new session for the same account and schema.
     async fn reset_connection(&mut self) -> Result<(), SessionEnd> {
         self.drop_links();
-        let values = self.fresh_by_reset().await;
-        self.start_anew(values);
+        let state = self.fresh_by_reset().await;
+        self.start_anew(state);
         self.send_ok(b"").await
     }
 
@@ -153,11 +154,10 @@ impl Session {
     async fn change_user(&mut self) -> Result<(), SessionEnd> {
         self.drop_links();
         let snapshot = self.worker.snapshot();
-        let host = self.subject.client_addr().map_or_else(|| "localhost".to_owned(), |ip| ip.to_string());
         let version = snapshot.greeting().version;
         let context = LoginContext {
             connection_id: self.connection_id,
-            host: &host,
+            host: self.subject.client_addr().into(),
             server_version: &version,
             capabilities: self.capabilities,
             status: Status::AUTOCOMMIT,
@@ -183,12 +183,12 @@ impl Session {
         self.seat = changed.seat;
         self.scramble = changed.scramble;
         self.collation = changed.collation.unwrap_or(self.collation);
-        self.start_anew(self.fresh(changed.schema.map(Into::into)));
+        self.start_anew(self.fresh(changed.schema.as_deref()));
         self.open(changed.sequence, changed.before_ok).await
     }
 
     /// What a new session starts with.
-    pub(super) fn start_anew(&mut self, values: Values) {
+    pub(super) fn start_anew(&mut self, state: Rc<State>) {
         self.prepared = None;
         self.previous.ran_nowhere(Keeps::default());
         self.left.began_anew();
@@ -196,7 +196,7 @@ impl Session {
         self.wrote_at = None;
         self.transaction_wrote = false;
         self.status = Status::AUTOCOMMIT;
-        self.enter(values);
+        self.enter(state);
     }
 
     /// The end: what the session held is cleaned and given back, or closed.

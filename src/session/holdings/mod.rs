@@ -70,6 +70,7 @@ pub(super) struct Holdings {
     things: Things,
     insert_id: InsertId,
     /// User variables that were set on the last link, which are to be the home's. Boxed: few sessions ever have one.
+    #[expect(clippy::box_collection, reason = "a session is idle most of its life, and is to be small")]
     aside: Option<Box<Vec<Box<str>>>>,
 }
 

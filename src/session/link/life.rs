@@ -20,7 +20,7 @@ use crate::session::state::base::{Base, Born};
 use crate::session::state::transition::{Steps, Way, way};
 use crate::session::state::value::Value;
 use crate::session::state::variable::Opening;
-use crate::session::state::{CLIENT, Interner, State, Values};
+use crate::session::state::{CLIENT, Interner, State};
 use hashbrown::HashMap;
 use std::cell::RefCell;
 use std::io;
@@ -108,7 +108,7 @@ impl Life<'_> {
             self.openings.forget(link.backend().id);
         }
         let base = opened?;
-        link.state = self.states.intern(Values::new(schema, Rc::clone(&base)));
+        link.state = self.states.begun(schema.as_deref(), &base);
         link.base = base;
         Ok(())
     }

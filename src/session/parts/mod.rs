@@ -29,7 +29,7 @@ use self::left::Left;
 use self::previous::{Keeps, Previous};
 use self::statements::Statements;
 use super::holdings::Holdings;
-use super::state::{State, Values};
+use super::state::State;
 use super::supply::Supply;
 use super::worker::Worker;
 use super::worker::registry::Ticket;
@@ -105,7 +105,7 @@ pub struct Session {
     pub(super) waited: u64,
     /// How much of it went by in preparing again what that connection had not, in microseconds.
     pub(super) readied: u64,
-    /// The user and the schema by number, for the statistics.
+    /// The user and the schema by number, for the statistics; 0 before the schema is known to exist.
     pub(super) names: (u32, u32),
     pub(super) inbox: Inbox,
     /// The statement that is under way, where it went the short way.
@@ -132,16 +132,13 @@ impl Session {
         let schema = schema.filter(|name| !name.is_empty());
         subject.set_schema(schema.as_deref());
         // What it begins with is known once it has met its home.
-        let state = worker.states.intern(Values::new(schema.map(Into::into), Rc::default()));
+        let state = worker.states.unmet(schema.as_deref());
         subject.set_mode(state.lex_mode);
         let account_number = worker.account_number(&account);
         ticket.sign(&account);
-        ticket.set_schema(state.values.schema.as_deref());
-        let names = (
-            worker.name_number(account.name()),
-            // The schema is counted once it is known to exist.
-            worker.name_number(""),
-        );
+        ticket.set_schema(schema.as_deref());
+        // The schema is counted once it is known to exist.
+        let names = (worker.name_number(account.name()), 0);
         Self {
             serial: worker.next_serial(),
             worker,
@@ -198,13 +195,20 @@ impl Session {
     }
 
     /// The session is in this state from now on.
-    pub(super) fn enter(&mut self, values: Values) {
-        self.state = self.worker.states.intern(values);
-        let schema = self.state.values.schema.as_deref();
-        self.subject.set_schema(schema);
+    pub(super) fn enter(&mut self, state: Rc<State>) {
+        let before = std::mem::replace(&mut self.state, state);
         self.subject.set_mode(self.state.lex_mode);
-        self.ticket.set_schema(schema);
-        self.names.1 = self.worker.name_number(schema.unwrap_or_default());
+        let schema = self.state.values.schema.as_deref();
+        if schema != before.values.schema.as_deref() {
+            self.subject.set_schema(schema);
+            self.ticket.set_schema(schema);
+            self.count_schema();
+        }
+    }
+
+    /// Its statements are counted under its schema, which is known to exist.
+    pub(super) fn count_schema(&mut self) {
+        self.names.1 = self.worker.name_number(self.state.values.schema.as_deref().unwrap_or_default());
     }
 
     /// The router has answered a statement itself, which no connection has seen.

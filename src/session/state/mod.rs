@@ -30,7 +30,7 @@ pub mod variable;
 use crate::backend::server::BackendId;
 use crate::sql::LexMode;
 use base::{Base, SYSTEM};
-use hashbrown::HashSet;
+use hashbrown::{Equivalent, HashSet};
 use jiff::tz::TimeZone;
 use pins::Pins;
 use std::cell::RefCell;
@@ -40,7 +40,8 @@ use value::Value;
 use variable::Scope;
 
 /// The content of a state.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(Default))]
 pub struct Values {
     /// The default schema.
     pub schema: Option<Box<str>>,
@@ -50,21 +51,30 @@ pub struct Values {
     own: BTreeMap<Box<str>, Value>,
 }
 
+/// What values are compared and found by.
+#[derive(PartialEq, Eq, Hash)]
+struct Content<'a> {
+    schema: Option<&'a str>,
+    base: *const Base,
+    own: &'a BTreeMap<Box<str>, Value>,
+}
+
+/// What a session has set that has set nothing.
+static NOTHING: BTreeMap<Box<str>, Value> = BTreeMap::new();
+
+impl Values {
+    fn content(&self) -> Content<'_> {
+        Content { schema: self.schema.as_deref(), base: Rc::as_ptr(&self.base), own: &self.own }
+    }
+}
+
 impl PartialEq for Values {
     fn eq(&self, other: &Self) -> bool {
-        self.schema == other.schema && Rc::ptr_eq(&self.base, &other.base) && self.own == other.own
+        self.content() == other.content()
     }
 }
 
 impl Eq for Values {}
-
-impl std::hash::Hash for Values {
-    fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
-        self.schema.hash(hasher);
-        Rc::as_ptr(&self.base).hash(hasher);
-        self.own.hash(hasher);
-    }
-}
 
 impl Values {
     /// What a session with this schema begins with.
@@ -233,6 +243,8 @@ fn read_time_zone(value: &str) -> Option<TimeZone> {
 pub struct Interner {
     states: RefCell<HashSet<Key, foldhash::fast::FixedState>>,
     bases: RefCell<HashSet<Rc<Base>, foldhash::fast::FixedState>>,
+    /// The one base of which nothing is known.
+    unknown: Rc<Base>,
 }
 
 #[derive(Debug, Clone)]
@@ -246,12 +258,12 @@ impl PartialEq for Key {
 impl Eq for Key {}
 impl std::hash::Hash for Key {
     fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
-        self.0.values.hash(hasher);
+        self.0.values.content().hash(hasher);
     }
 }
-impl std::borrow::Borrow<Values> for Key {
-    fn borrow(&self) -> &Values {
-        &self.0.values
+impl Equivalent<Key> for Content<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        *self == key.0.values.content()
     }
 }
 
@@ -262,7 +274,7 @@ impl Interner {
     /// The one `Rc` for this state.
     pub fn intern(&self, values: Values) -> Rc<State> {
         let mut states = self.states.borrow_mut();
-        if let Some(known) = states.get(&values) {
+        if let Some(known) = states.get(&values.content()) {
             return Rc::clone(&known.0);
         }
         if states.len() >= SWEEP_AT && states.len().is_power_of_two() {
@@ -271,6 +283,33 @@ impl Interner {
         let state = Rc::new(State::new(values));
         states.insert(Key(Rc::clone(&state)));
         state
+    }
+
+    /// The one `Rc` for the state with this schema over this base in which nothing has been set: what sessions begin in.
+    pub fn begun(&self, schema: Option<&str>, base: &Rc<Base>) -> Rc<State> {
+        let content = Content { schema, base: Rc::as_ptr(base), own: &NOTHING };
+        if let Some(known) = self.states.borrow().get(&content) {
+            return Rc::clone(&known.0);
+        }
+        self.intern(Values::new(schema.map(Into::into), Rc::clone(base)))
+    }
+
+    /// The same, where nobody has said yet what it begins with.
+    pub fn unmet(&self, schema: Option<&str>) -> Rc<State> {
+        self.begun(schema, &self.unknown)
+    }
+
+    /// The one `Rc` for what these values are over another base.
+    pub fn over(&self, values: &Values, base: Rc<Base>) -> Rc<State> {
+        match values.own.is_empty() {
+            true => self.begun(values.schema.as_deref(), &base),
+            false => self.intern(values.over(base)),
+        }
+    }
+
+    /// The one `Rc` for the base of which nothing is known.
+    pub fn unknown(&self) -> Rc<Base> {
+        Rc::clone(&self.unknown)
     }
 
     /// The one `Rc` for this base.

@@ -77,3 +77,19 @@ fn equal_states_are_one() {
     assert!(Rc::ptr_eq(&in_schema(Some("x")), &in_schema(Some("x"))));
     assert!(!Rc::ptr_eq(&in_schema(Some("x")), &in_schema(None)));
 }
+
+#[test]
+fn sessions_begin_in_one_state() {
+    let interner = Interner::default();
+    let unmet = interner.unmet(Some("x"));
+    assert!(!unmet.has_base && Rc::ptr_eq(&unmet, &interner.unmet(Some("x"))));
+    assert!(!Rc::ptr_eq(&unmet, &interner.unmet(None)));
+    let base = interner.base(Base::of(&[("sql_mode", "ANSI")], "UTC"));
+    let met = interner.over(&unmet.values, Rc::clone(&base));
+    assert!(met.has_base && Rc::ptr_eq(&met, &interner.begun(Some("x"), &base)));
+    assert!(Rc::ptr_eq(&met, &interner.intern(Values::new(Some("x".into()), Rc::clone(&base)))));
+    let mut set = unmet.values.clone();
+    set.set("sql_notes", Value::read("sql_notes", "0"));
+    let set = interner.over(&set, base);
+    assert!(!Rc::ptr_eq(&set, &met) && set.values.value("sql_notes").is_some_and(Value::is_off));
+}

@@ -163,7 +163,7 @@ impl Session {
         link.state = self.worker.states.intern(values.in_schema(schema));
         let before = Rc::clone(&self.state);
         if values != before.values {
-            self.enter(values);
+            self.enter(self.worker.states.intern(values));
         }
         let repeats = is_set && executing.is_none() && assignments.iter().all(Assignment::is_repeatable);
         if repeats && !assignments.is_empty() && pins.is_empty() && outcome.warnings == 0 && changes.schema.is_none() {
@@ -219,7 +219,7 @@ impl Session {
         let hostgroup = *planned.route.tiers.first()?;
         let asked = Asked { account: self.account_number, hostgroup, text: self.statement_text() };
         let echo = self.worker.echoes.get(&self.state, asked)?;
-        self.enter(echo.to.values.clone());
+        self.enter(Rc::clone(&echo.to));
         self.status = echo.status;
         self.answered();
         self.tally_answered(&planned.plan, &planned.route);

@@ -7,6 +7,7 @@ use crate::protocol::command::Command;
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::holdings::Hold;
 use crate::session::parts::Session;
+use crate::session::parts::previous::Keeps;
 use crate::session::supply::Tried;
 use crate::session::worker::kill::Verdict;
 use crate::sql::LexMode;
@@ -108,7 +109,9 @@ impl Session {
             Ok(reply) => reply,
             Err(failed) => return Err(self.talk_failed(hold, failed).into()),
         };
+        // How many rows were found is gone with what was asked; a KILL itself finds none.
         self.previous.is_lost();
+        self.previous.ran_on(hold.link.serial, Keeps { found: true, diagnostics: false });
         self.left.answered();
         match hold.is_home() {
             true => self.put_back(hold),

@@ -51,6 +51,15 @@ const TELL_OF_THINGS: Effects = Effects::TEXT_PREPARE
 /// Effects of statements that run where the one before ran.
 const ASKS_LAST: Effects = Effects::NEEDS_PREVIOUS.difference(Effects::NEEDS_INSERT_ID);
 
+/// Effects that pin by themselves, or lift such a pin.
+const PIN_BY_THEMSELVES: Effects = Effects::SET_NEXT_TRANSACTION
+    .union(Effects::LOCK_TABLES)
+    .union(Effects::UNLOCK_TABLES)
+    .union(Effects::SEQUENCE)
+    .union(Effects::UNTRACKED_STATE)
+    .union(Effects::XA)
+    .union(Effects::HIDDEN_STATE);
+
 /// How statements begin that end an XA transaction.
 const XA_ENDS: [&[u8]; 2] = [b"XA COMMIT", b"XA ROLLBACK"];
 
@@ -172,6 +181,9 @@ impl Session {
         // Things are at home, or on the connection that this statement makes the home.
         if hold.is_home() || self.holdings.home().is_none() {
             pins |= self.holdings.things();
+        }
+        if !effects.intersects(PIN_BY_THEMSELVES) {
+            return pins;
         }
         if effects.contains(Effects::SET_NEXT_TRANSACTION) {
             pins |= Pins::NEXT_TRANSACTION;

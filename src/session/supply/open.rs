@@ -12,8 +12,8 @@ use crate::protocol::status::Status;
 use crate::session::link::Link;
 use crate::session::link::conversation::TalkError;
 use crate::session::link::relay::Relay;
+use crate::session::state::State;
 use crate::session::state::base::Born;
-use crate::session::state::{State, Values};
 use crate::session::worker::snapshot::Snapshot;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -65,8 +65,8 @@ impl Supply<'_> {
             writer: hostgroup.writer,
             serial: self.worker.next_serial(),
             thread_id: connected.server.thread_id.into(),
-            base: Rc::default(),
-            state: self.worker.states.intern(Values::default()),
+            base: self.worker.states.unknown(),
+            state: self.worker.states.unmet(None),
             prepared: hashbrown::HashMap::default(),
             uses: 0,
             owner: 0,

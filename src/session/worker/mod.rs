@@ -7,6 +7,7 @@
 //! | [`memory`] | what large requests may take, all clients together |
 //! | [`numbers`] | small numbers for accounts and names |
 //! | [`echo`] | what servers answered to SETs, for the next that are the same |
+//! | [`schemas`] | schemas that were found to exist a moment ago |
 //! | [`kill`], [`killer`], [`strike`] | KILL by the router's own numbers; how servers are told; what the session's own worker does |
 //! | [`drain`] | what a session may still do while the router drains |
 //! | [`display`] | what only a worker can see, shown to those who ask |
@@ -23,6 +24,7 @@ mod killer;
 pub mod memory;
 pub mod numbers;
 pub mod registry;
+pub mod schemas;
 pub mod settings;
 pub mod snapshot;
 pub mod strike;
@@ -31,6 +33,7 @@ use self::echo::Echoes;
 use self::kill::KillBoard;
 use self::memory::Memory;
 use self::numbers::{AccountNumbers, NameNumbers};
+use self::schemas::Schemas;
 use self::snapshot::Snapshot;
 use crate::auth::{Account, Guesses, Offload, RsaKey};
 use crate::backend::health::State as HealthState;
@@ -162,10 +165,10 @@ pub struct Worker {
     accounts_swept: Cell<(u64, usize)>,
     /// Names of users and schemas by number, for the statistics.
     names: RefCell<NameNumbers>,
-    /// Schemas that were found to exist, by account number, hostgroup and name, with the tick at which.
-    pub(super) schemas: RefCell<HashMap<(u32, u32, Box<str>), u32>>,
+    /// Schemas that were found to exist.
+    pub(super) schemas: Schemas,
     /// What a hostgroup's connections began with lately, by what the sign-in said and by how, with the tick at which.
-    bases: RefCell<HashMap<(u32, SignIn, Born), KnownBase>>,
+    bases: RefCell<HashMap<(u32, SignIn, Born), KnownBase, foldhash::fast::FixedState>>,
     /// What each server's connections are told and asked at the beginning of their lives.
     openings: Openings,
     /// What servers answered to SETs, for the next that are the same.
@@ -201,7 +204,7 @@ impl Worker {
             accounts: RefCell::default(),
             accounts_swept: Cell::default(),
             names: RefCell::default(),
-            schemas: RefCell::default(),
+            schemas: Schemas::default(),
             bases: RefCell::default(),
             openings: Openings::default(),
             echoes: Echoes::default(),
@@ -402,8 +405,9 @@ impl Worker {
         self.forget_accounts(&snapshot);
         self.show_gauges();
         self.texts.borrow_mut().retain(|_, (_, users)| users.strong_count() > 0);
-        self.schemas.borrow_mut().retain(|_, seen| now.wrapping_sub(*seen) < TRUST);
-        self.echoes.forget(|at| now.wrapping_sub(at) >= TRUST);
+        let is_past = |at: u32| now.wrapping_sub(at) >= TRUST;
+        self.schemas.forget(is_past);
+        self.echoes.forget(is_past);
         let backends = snapshot.topology.backends();
         self.openings.retain(|id| backends.iter().any(|backend| backend.id == id));
     }
@@ -455,7 +459,7 @@ impl Worker {
 
     /// The number of what an account signs in with behind: equal for equal names and passwords, and for nothing else.
     pub fn account_number(&self, account: &Account) -> u32 {
-        self.accounts.borrow_mut().number(account.credentials())
+        self.accounts.borrow_mut().number(account)
     }
 
     /// The name behind of the account of this number.
@@ -471,7 +475,7 @@ impl Worker {
         }
         let valid: HashSet<u32> = {
             let accounts = self.accounts.borrow();
-            snapshot.accounts.iter().filter_map(|account| accounts.known(&account.credentials())).collect()
+            snapshot.accounts.iter().filter_map(|account| accounts.known(account)).collect()
         };
         let mut pooled = HashSet::new();
         self.pool.borrow().each(|key, _, _| {

@@ -3,8 +3,8 @@
 //! A number is given once and never again, so that forgetting is safe: what is forgotten and comes back has another number, and whatever
 //! still has the old one is nobody else's. Both are bounded; neither knows sessions.
 
-use crate::auth::Credentials;
-use std::collections::HashMap;
+use crate::auth::{Account, Credentials};
+use hashbrown::HashMap;
 
 /// Names that are kept. More come only from those who make up schemas.
 const NAMES: usize = 16_384;
@@ -12,7 +12,7 @@ const NAMES: usize = 16_384;
 /// Numbers of names.
 #[derive(Debug, Default)]
 pub struct NameNumbers {
-    numbers: HashMap<Box<str>, u32>,
+    numbers: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
     last: u32,
 }
 
@@ -35,32 +35,28 @@ impl NameNumbers {
 /// Numbers of credentials; none is a credential too: that of whoever cannot sign in behind yet.
 #[derive(Debug, Default)]
 pub struct AccountNumbers {
-    /// By the name behind.
-    numbers: HashMap<Box<str>, Vec<(u32, Option<Credentials>)>>,
+    /// By the name behind, which those have too who cannot sign in there yet.
+    numbers: HashMap<Box<str>, Vec<(u32, Option<Credentials>)>, foldhash::fast::RandomState>,
     last: u32,
     count: usize,
 }
 
-fn name_in(credentials: &Option<Credentials>) -> &str {
-    credentials.as_ref().map_or("", |credentials| &credentials.username)
-}
-
 impl AccountNumbers {
-    /// The number of these.
-    pub fn number(&mut self, credentials: Option<Credentials>) -> u32 {
-        if let Some(number) = self.known(&credentials) {
+    /// The number of what this account signs in with.
+    pub fn number(&mut self, account: &Account) -> u32 {
+        if let Some(number) = self.known(account) {
             return number;
         }
         self.last = self.last.wrapping_add(1);
         self.count += 1;
-        self.numbers.entry(name_in(&credentials).into()).or_default().push((self.last, credentials));
+        self.numbers.entry(account.name_behind().into()).or_default().push((self.last, account.credentials()));
         self.last
     }
 
-    /// Their number, if they have one.
-    pub fn known(&self, credentials: &Option<Credentials>) -> Option<u32> {
-        let same = self.numbers.get(name_in(credentials))?;
-        same.iter().find(|(_, known)| known == credentials).map(|(number, _)| *number)
+    /// Its number, if it has one.
+    pub fn known(&self, account: &Account) -> Option<u32> {
+        let same = self.numbers.get(account.name_behind())?;
+        same.iter().find(|(_, known)| account.signs_in_as(known.as_ref())).map(|(number, _)| *number)
     }
 
     /// The name behind of this number.
@@ -86,6 +82,7 @@ impl AccountNumbers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::{AccountSpec, StoredPassword};
     use std::collections::HashSet;
 
     #[test]
@@ -104,12 +101,16 @@ mod tests {
     #[test]
     fn credentials_that_are_not_used_any_more_are_forgotten() {
         let mut accounts = AccountNumbers::default();
-        let of = |password: &str| Some(Credentials::new("app", password.to_owned()));
-        let (old, new, none) = (accounts.number(of("a")), accounts.number(of("b")), accounts.number(None));
+        let stored = |stored| {
+            Account::new(AccountSpec { name: "app".into(), passwords: vec![stored], ..AccountSpec::default() })
+        };
+        let of = |password: &str| stored(StoredPassword::clear(password).unwrap());
+        let (a, b, hashed) = (of("a"), of("b"), stored(StoredPassword::Native([1; 20])));
+        let (old, new, none) = (accounts.number(&a), accounts.number(&b), accounts.number(&hashed));
         assert_eq!(HashSet::from([old, new, none]).len(), 3);
-        assert_eq!((accounts.number(of("a")), accounts.name(new).as_deref()), (old, Some("app")));
+        assert_eq!((accounts.number(&of("a")), accounts.name(new).as_deref()), (old, Some("app")));
         accounts.retain(|number| number != old);
-        assert_eq!((accounts.count(), accounts.known(&of("a")), accounts.number(of("b"))), (2, None, new));
-        assert!(![old, new, none].contains(&accounts.number(of("a"))), "its number stays that of the old links");
+        assert_eq!((accounts.count(), accounts.known(&a), accounts.number(&b)), (2, None, new));
+        assert!(![old, new, none].contains(&accounts.number(&a)), "its number stays that of the old links");
     }
 }
