@@ -117,25 +117,14 @@ impl Session {
         }
     }
 
-    /// The one that it begins in after COM_RESET_CONNECTION: what a connection of its home does, which is reset for that where none
-    /// was a moment ago.
+    /// The one that it begins in after COM_RESET_CONNECTION: what a connection of its home does.
     pub(super) async fn fresh_by_reset(&mut self) -> Rc<State> {
         let snapshot = self.worker.snapshot();
         let before = Rc::clone(&self.state);
         let schema = before.values.schema.as_deref();
         let tiers = self.home_tiers(&snapshot, schema);
-        let known = |session: &Self| session.base_of(&tiers, Born::ByReset);
-        if known(self).is_none() {
-            // Nobody has reset one yet: then there must be one to reset.
-            if let Ok(link) = self.obtain(&before, &tiers, &snapshot, &mut Tried::default()).await {
-                self.release(link);
-            }
-        }
-        if known(self).is_none_or(|(_, age)| age > FRESH) {
-            self.refresh(&snapshot, &tiers).await;
-        }
-        match known(self) {
-            Some((base, _)) => self.worker.states.begun(schema, &base),
+        match self.meet(&snapshot, &tiers, Born::ByReset).await {
+            Some(base) => self.worker.states.begun(schema, &base),
             None => self.fresh(schema),
         }
     }
@@ -158,12 +147,12 @@ impl Session {
     pub(super) async fn meet_home(&mut self) -> Result<(), StatementError> {
         let snapshot = self.worker.snapshot();
         let tiers = self.home_tiers(&snapshot, self.state.values.schema.as_deref());
-        let base = match self.meet(&snapshot, &tiers).await {
+        let base = match self.meet(&snapshot, &tiers, self.born).await {
             Some(base) => base,
             // Whoever answers: a session must know how its statements are read before it has the first.
             None => {
                 let others: Vec<u32> = snapshot.topology.hostgroups().map(|h| h.id).collect();
-                match self.meet(&snapshot, &others).await {
+                match self.meet(&snapshot, &others, self.born).await {
                     Some(base) => base,
                     None => return Ok(()),
                 }
@@ -174,29 +163,38 @@ impl Session {
         self.ensure_schema(&snapshot, &tiers, &Rc::clone(&self.state)).await
     }
 
-    /// The base of the first of these hostgroups that says one; a connection is opened where none has yet.
-    async fn meet(&mut self, snapshot: &Snapshot, tiers: &[u32]) -> Option<Rc<Base>> {
-        let known = |session: &Self| session.base_of(tiers, Born::BySignIn);
+    /// What lives that began so begin with at the first of these hostgroups that says it. Where none has said it a moment ago, an
+    /// idle connection is reset to hear it, or a new one is opened.
+    async fn meet(&mut self, snapshot: &Snapshot, tiers: &[u32], born: Born) -> Option<Rc<Base>> {
+        let known = |session: &Self| session.base_of(tiers, born);
         let before = known(self);
         if let Some((base, age)) = &before {
             if *age <= FRESH {
                 return Some(Rc::clone(base));
             }
-            // Those who come meanwhile take what is known.
-            self.worker.touch_base(tiers, self.sign_in());
-            if self.refresh(snapshot, tiers).await || !has_room(snapshot, tiers) {
-                return known(self).map(|(base, _)| base);
+            if born == Born::BySignIn {
+                // Those who come meanwhile take what is known.
+                self.worker.touch_base(tiers, self.sign_in());
             }
+        }
+        // What a sign-in begins with, a reset tells where it is known what both began with earlier.
+        if (before.is_some() || born == Born::ByReset) && self.refresh(snapshot, tiers).await {
+            return known(self).map(|(base, _)| base);
+        }
+        if before.is_some() && !has_room(snapshot, tiers) {
+            return before.map(|(base, _)| base);
         }
         let blank = self.worker.states.unmet(None);
-        match self.obtain(&blank, tiers, snapshot, &mut Tried::default()).await {
-            Ok(link) => {
-                let base = Rc::clone(&link.base);
-                self.release(link);
-                known(self).map(|(base, _)| base).or(Some(base))
-            }
-            Err(_) => before.map(|(base, _)| base),
+        let Ok(mut link) = self.obtain(&blank, tiers, snapshot, &mut Tried::default()).await else {
+            return before.map(|(base, _)| base);
+        };
+        if born == Born::ByReset && self.worker.reset_and_ask(&mut link).await.is_err() {
+            self.discard(link);
+            return before.map(|(base, _)| base);
         }
+        let base = Rc::clone(&link.base);
+        self.release(link);
+        known(self).map(|(base, _)| base).or(Some(base))
     }
 
     /// Makes sure that the schema of a session in this state is there, in these hostgroups. One that was there a moment ago still
@@ -256,9 +254,14 @@ impl Session {
         if is_held || self.holdings.last().is_some() || is_unread || name.len() > LONGEST_NAME {
             return Ok(false);
         }
-        let mut values = match self.meet(&snapshot, &tiers).await {
-            Some(base) => self.state.values.over(base),
-            None => return Ok(false),
+        // At the same home the session goes on with what it began with, whatever the globals are by now.
+        let stays = self.state.has_base && tiers == self.home_tiers(&snapshot, self.state.values.schema.as_deref());
+        let mut values = match stays {
+            true => self.state.values.clone(),
+            false => match self.meet(&snapshot, &tiers, self.born).await {
+                Some(base) => self.state.values.over(base),
+                None => return Ok(false),
+            },
         };
         values.schema = Some(name.into());
         let state = self.worker.states.intern(values);

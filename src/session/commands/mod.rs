@@ -18,6 +18,7 @@ use crate::session::parts::Session;
 use crate::session::parts::flight::{Planned, UNPLACED};
 use crate::session::parts::previous::Keeps;
 use crate::session::state::State;
+use crate::session::state::base::Born;
 use crate::session::supply::Tried;
 use crate::sql::effects::Effects;
 use std::rc::Rc;
@@ -145,7 +146,7 @@ impl Session {
     async fn reset_connection(&mut self) -> Result<(), SessionEnd> {
         self.drop_links();
         let state = self.fresh_by_reset().await;
-        self.start_anew(state);
+        self.start_anew(state, Born::ByReset);
         self.send_ok(b"").await
     }
 
@@ -183,20 +184,22 @@ impl Session {
         self.seat = changed.seat;
         self.scramble = changed.scramble;
         self.collation = changed.collation.unwrap_or(self.collation);
-        self.start_anew(self.fresh(changed.schema.as_deref()));
+        self.start_anew(self.fresh(changed.schema.as_deref()), Born::BySignIn);
         self.open(changed.sequence, changed.before_ok).await
     }
 
-    /// What a new session starts with.
-    pub(super) fn start_anew(&mut self, state: Rc<State>) {
+    /// What a new session starts with, whose life began so.
+    pub(super) fn start_anew(&mut self, state: Rc<State>, born: Born) {
+        self.born = born;
         self.prepared = None;
         self.previous.ran_nowhere(Keeps::default());
         self.left.began_anew();
         self.holdings = Holdings::default();
         self.wrote_at = None;
         self.transaction_wrote = false;
-        self.status = Status::AUTOCOMMIT;
         self.enter(state);
+        self.status = Status::AUTOCOMMIT;
+        self.status.set(Status::AUTOCOMMIT, self.state.autocommit);
     }
 
     /// The end: what the session held is cleaned and given back, or closed.

@@ -30,6 +30,7 @@ use self::previous::{Keeps, Previous};
 use self::statements::Statements;
 use super::holdings::Holdings;
 use super::state::State;
+use super::state::base::Born;
 use super::supply::Supply;
 use super::worker::Worker;
 use super::worker::registry::Ticket;
@@ -81,6 +82,8 @@ pub struct Session {
     pub(super) account_number: u32,
     pub(super) capabilities: Capabilities,
     pub(super) collation: u16,
+    /// How its present life began: what its home says of such lives is what it begins with.
+    pub(super) born: Born,
     pub(super) scramble: Scramble,
     pub(super) subject: Subject,
     pub(super) ticket: Ticket,
@@ -149,6 +152,7 @@ impl Session {
             account_number,
             capabilities,
             collation,
+            born: Born::BySignIn,
             scramble,
             subject,
             ticket,
