@@ -68,7 +68,7 @@ impl Command {
     pub fn expect(self) -> Expect {
         match self {
             Command::Prepare => Expect::Prepare,
-            Command::Fetch | Command::FieldList => Expect::Rows,
+            Command::Fetch | Command::FieldList | Command::SetOption => Expect::Rows,
             Command::Statistics => Expect::Text,
             _ => Expect::Results,
         }

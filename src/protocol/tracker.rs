@@ -31,7 +31,8 @@ pub enum Expect {
     Cursor,
     /// COM_STMT_PREPARE.
     Prepare,
-    /// Rows of an open cursor: COM_STMT_FETCH. Also COM_FIELD_LIST, whose column definitions end like rows do.
+    /// Rows of an open cursor: COM_STMT_FETCH. Also COM_FIELD_LIST, whose column definitions end like rows do, and COM_SET_OPTION,
+    /// whose whole answer is such an end.
     Rows,
     /// One packet of text: COM_STATISTICS.
     Text,
@@ -431,12 +432,6 @@ impl Tracker {
             None => Err(Desync::Malformed("a response")),
             Some(0x00) => {
                 let summary = read_ok(payload)?;
-                self.end_of_result(summary);
-                Ok(Some(Packet::Ok(summary)))
-            }
-            Some(0xfe) if payload.len() < 9 => {
-                // COM_SET_OPTION is answered by an EOF packet.
-                let summary = read_end(payload)?;
                 self.end_of_result(summary);
                 Ok(Some(Packet::Ok(summary)))
             }

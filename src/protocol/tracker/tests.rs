@@ -74,7 +74,8 @@ fn simple_answers() {
     check(Expect::Results, true, &[&ok(2)], &[Packet::Ok(ok_summary(2))]);
     check(Expect::Results, false, &[&ok(2)], &[Packet::Ok(ok_summary(2))]);
     check(Expect::Results, true, &[b"\xff\x48\x04#HY000No"], &[Packet::Err(1096)]);
-    check(Expect::Results, false, &[&eof(2)], &[Packet::Ok(summary(2))]);
+    check(Expect::Rows, false, &[&eof(2)], &[Packet::RowsEnd(summary(2))]);
+    check(Expect::Rows, true, &[&ok_end(2)], &[Packet::RowsEnd(summary(2))]);
     check(Expect::Text, false, &[b"Uptime: 1  Threads: 2"], &[Packet::Text]);
     check(Expect::Text, false, &[b"\xff\x17\x04#08S01Unknown command"], &[Packet::Err(1047)]);
 }
