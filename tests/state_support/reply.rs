@@ -103,7 +103,7 @@ impl Replies<'_> {
         let first = self.packet().await?;
         match first.first() {
             Some(0x00) => return Ok(ok(&first, self.raw.capabilities)),
-            Some(0xfe) if first.len() < 9 => return Ok(eof(&first)),
+            Some(0xfe) => return Ok(simple(&first, self.raw.capabilities)),
             Some(0xff) => return Ok(err(&first)),
             Some(0xfb) => return Ok(Reply::Nothing("asks for a file")),
             _ => {}
@@ -171,11 +171,14 @@ impl Replies<'_> {
     }
 }
 
+/// Bytes of an EOF packet. Longer ones that begin so are OK packets in the place of one.
+const EOF: usize = 5;
+
 /// An OK, ERR or EOF packet.
 pub fn simple(packet: &[u8], capabilities: Capabilities) -> Reply {
     match packet.first() {
         Some(0xff) => err(packet),
-        Some(0xfe) if packet.len() < 9 => eof(packet),
+        Some(0xfe) if packet.len() == EOF => eof(packet),
         _ => ok(packet, capabilities),
     }
 }
@@ -242,7 +245,7 @@ fn flags(status: Status) -> String {
     (status & super::compare::SEEN).iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(" ")
 }
 
-/// A column's name, type and character set.
+/// A column's name, type, character set, length, flags and decimals.
 fn column_shown(packet: &[u8]) -> String {
     let read = || {
         let mut r = Reader::new(packet);
@@ -252,8 +255,8 @@ fn column_shown(packet: &[u8]) -> String {
         }
         r.lenenc_bytes()?;
         r.lenenc()?;
-        let (charset, length, kind) = (r.u16()?, r.u32()?, r.u8()?);
-        Ok::<_, Truncated>(format!("{} {kind:#x}/{charset}/{length}", shown(&name)))
+        let (charset, length, kind, flags, decimals) = (r.u16()?, r.u32()?, r.u8()?, r.u16()?, r.u8()?);
+        Ok::<_, Truncated>(format!("{} {kind:#x}/{charset}/{length}/{flags:#x}/{decimals}", shown(&name)))
     };
     read().unwrap_or_else(|_| shown(packet))
 }
