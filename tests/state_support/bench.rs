@@ -139,7 +139,12 @@ async fn root(server: &Server) -> Raw {
     let options = ConnectOptions { schema: None, ..ConnectOptions::default() };
     let signed_in = Raw::sign_in(&Target::unix(server.socket()), &Credentials::new("root", ""), &options).await;
     let mut root = signed_in.unwrap_or_else(|error| panic!("{error}"));
-    for sql in ["SET SESSION lock_wait_timeout = 30", "SET NAMES utf8mb4", "SET SESSION sql_mode = ''"] {
+    for sql in [
+        "SET SESSION lock_wait_timeout = 30",
+        "SET NAMES utf8mb4",
+        "SET SESSION sql_mode = ''",
+        "SET SESSION autocommit = 1",
+    ] {
         tell(&mut root, sql).await.unwrap_or_else(|error| panic!("{error}"));
     }
     root
@@ -250,6 +255,9 @@ impl<'a> Lane<'a> {
             }
             if self.lenient && matches!(step.op, Op::InitDb(_)) {
                 one.iter_mut().chain(&mut other).for_each(Reply::forget_warnings);
+            }
+            if environment.engine == Engine::MySql && environment.profile == Profile::Manual {
+                one.iter_mut().chain(&mut other).for_each(Reply::forget_autocommit);
             }
             lost.note(step);
             trace(step, &texts(&one), &texts(&other));

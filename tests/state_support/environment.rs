@@ -18,10 +18,12 @@ pub enum Profile {
     Latin1,
     /// What else a router might take for granted is otherwise: no strict mode, another isolation, time zone and bounds.
     Odd,
+    /// As the engine comes, but that nothing is committed unless somebody says so.
+    Manual,
 }
 
 impl Profile {
-    pub const ALL: [Profile; 3] = [Profile::Plain, Profile::Latin1, Profile::Odd];
+    pub const ALL: [Profile; 4] = [Profile::Plain, Profile::Latin1, Profile::Odd, Profile::Manual];
 
     /// The globals of this profile; a later profile sets all that an earlier one has set.
     pub fn globals(self, engine: Engine) -> Vec<(&'static str, &'static str)> {
@@ -63,6 +65,7 @@ impl Profile {
             ("max_sort_length", if odd { "512" } else { "1024" }),
             ("unique_checks", if odd { "0" } else { "1" }),
             ("lc_time_names", if odd { "'de_DE'" } else { "'en_US'" }),
+            ("autocommit", if self == Profile::Manual { "0" } else { "1" }),
         ]
     }
 }
@@ -74,6 +77,8 @@ pub struct Environment {
     pub profile: Profile,
     /// Reads go to a hostgroup of readers, which are connections of their own to the same server.
     pub readers: bool,
+    /// Connections to the readers begin otherwise than those to the writer, as on a server with other globals.
+    pub other_readers: bool,
     /// READ ONLY transactions go there too: what is not proven safe is refused in them, and directly it is not.
     pub reader_transactions: bool,
     /// The most connections of each hostgroup.
@@ -110,12 +115,7 @@ impl Environment {
     pub fn of_seed(seed: u64, engine: Engine, sessions: usize, all: bool) -> Self {
         let profile = *Random::new(seed / BLOCK).pick(&Profile::ALL);
         let mut random = Random::new(seed ^ 0x00e1_1ea5);
-        let collation = match *random.pick(&COLLATIONS) {
-            // Not named in the issue: after a reset a connection to MySQL has the server's character set, not the sign-in's.
-            _ if !all && engine == Engine::MySql && profile == Profile::Latin1 => 8,
-            _ if !all && engine == Engine::MySql => 255,
-            any => any,
-        };
+        let collation = *random.pick(&COLLATIONS);
         Environment {
             engine,
             profile,
@@ -125,6 +125,7 @@ impl Environment {
             pool: 2 * sessions + 1 + random.below(3),
             collation,
             capabilities: random.pick(&CAPABILITIES).0,
+            other_readers: random.chance(40),
         }
     }
 
@@ -135,6 +136,7 @@ impl Environment {
                 engine,
                 profile: Profile::Latin1,
                 readers,
+                other_readers: false,
                 reader_transactions: true,
                 pool,
                 collation: 45,
@@ -147,15 +149,25 @@ impl Environment {
     /// that some time after its start only. `timeouts` are lines for that section.
     pub fn config(&self, port: u16, version: &str, timeouts: &str) -> String {
         let pool = self.pool;
-        let hostgroup = |id: u32, role: &str, more: &str| {
+        let hostgroup = |id: u32, role: &str, host: &str, more: &str| {
             format!(
                 "[[hostgroup]]\nid = {id}\nrole = \"{role}\"\n{more}[[backend]]\nhostgroup = {id}\n\
-                 address = \"127.0.0.1:{port}\"\nmax_connections = {pool}\n"
+                 address = \"{host}:{port}\"\nmax_connections = {pool}\n"
             )
+        };
+        let (host, init) = match self.other_readers {
+            // By another name it is another server, whose connections are its own.
+            true => ("localhost", format!("init_connect = \"{}\"\n", other_globals(self.engine))),
+            false => ("127.0.0.1", String::new()),
         };
         let (readers, rule) = match self.readers {
             true => (
-                hostgroup(20, "reader", "writer = 10\n[hostgroup.attributes]\nfree_connections_pct = 100\n"),
+                hostgroup(
+                    20,
+                    "reader",
+                    host,
+                    &format!("writer = 10\n[hostgroup.attributes]\nfree_connections_pct = 100\n{init}"),
+                ),
                 "[[rule]]\nrule_id = 1\nreader_safe = true\ndestination_hostgroups = [20, 10]\napply = true\n",
             ),
             false => (String::new(), ""),
@@ -169,9 +181,18 @@ impl Environment {
              [timeouts]\npool_wait = \"2s\"\n{timeouts}\n\
              [health]\nusername = \"app\"\npassword = \"app-secret\"\n[[user]]\nusername = \"app\"\npassword = \"app-secret\"\n\
              {writer}{readers}{begin}{rule}[[rule]]\nrule_id = 2\ndestination_hostgroup = 10\napply = true\n",
-            writer = hostgroup(10, "writer", "[hostgroup.attributes]\nfree_connections_pct = 100\n"),
+            writer = hostgroup(10, "writer", "127.0.0.1", "[hostgroup.attributes]\nfree_connections_pct = 100\n"),
         )
     }
+}
+
+/// What connections to other readers begin with: nothing as in any [`Profile`].
+fn other_globals(engine: Engine) -> String {
+    let isolation = if engine == Engine::MariaDb { "tx_isolation" } else { "transaction_isolation" };
+    format!(
+        "SET time_zone = '-07:00', {isolation} = 'SERIALIZABLE', group_concat_max_len = 55, max_sort_length = 64, div_precision_increment = 2, \
+         lc_time_names = 'fr_FR', sql_select_limit = 1, sql_safe_updates = 1, foreign_key_checks = 0, default_week_format = 3"
+    )
 }
 
 impl fmt::Display for Environment {
@@ -181,10 +202,11 @@ impl fmt::Display for Environment {
             "{}, {:?} globals, {}, {} connections for each hostgroup, clients sign in with collation {} as {}",
             self.engine.name(),
             self.profile,
-            match (self.readers, self.reader_transactions) {
-                (true, true) => "readers, of READ ONLY transactions too",
-                (true, false) => "readers",
-                (false, _) => "a writer alone",
+            match (self.readers, self.other_readers, self.reader_transactions) {
+                (true, true, _) => "readers that begin otherwise",
+                (true, false, true) => "readers, of READ ONLY transactions too",
+                (true, false, false) => "readers",
+                (false, ..) => "a writer alone",
             },
             self.pool,
             self.collation,

@@ -36,7 +36,6 @@ pub const OFF: &[(&str, &str)] = &[
         "11: a server's list of its connections, and @@pseudo_thread_id, have the numbers of its own connections, not the clients'",
     ),
     ("see_tracking", "not named: SHOW VARIABLES has what the router sets for itself"),
-    ("kill_query", "25: now and then KILL QUERY says OK, and the statement runs to its end"),
 ];
 
 /// Kinds that are off on MySQL alone.

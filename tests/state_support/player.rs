@@ -184,7 +184,7 @@ impl Side<'_> {
             "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep' AND INFO = '{text}'"
         );
         let mut replies = Vec::new();
-        if !self.until(&running, "1", Duration::from_millis(500)).await {
+        if !self.until(&running, "1", Duration::from_secs(5)).await {
             // It failed at once.
             replies.push(Reply::Nothing("was never seen to run"));
         } else if let Some(killer) = self.sessions.get_mut(&by) {

@@ -62,6 +62,14 @@ impl Reply {
         }
     }
 
+    /// Takes out the flag AUTOCOMMIT. MySQL sets it in a session that begins without autocommit, and then has it right from the first SET
+    /// of the variable on: a connection that others have had tells the truth.
+    pub fn forget_autocommit(&mut self) {
+        if let Reply::Ok { status, .. } | Reply::Rows { status, .. } = self {
+            status.remove(Status::AUTOCOMMIT);
+        }
+    }
+
     /// Another result follows.
     pub fn more(&self) -> bool {
         match self {

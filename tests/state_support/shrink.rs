@@ -98,6 +98,7 @@ impl Shrinker<'_, '_> {
         let now = self.found.environment;
         let tries = [
             Environment { readers: false, ..now },
+            Environment { other_readers: false, ..now },
             Environment { collation: 45, ..now },
             Environment { capabilities: "modern", ..now },
         ];
@@ -105,6 +106,7 @@ impl Shrinker<'_, '_> {
             let now = self.found.environment;
             let next = Environment {
                 readers: now.readers && plainer.readers,
+                other_readers: now.other_readers && plainer.other_readers,
                 collation: if plainer.collation == 45 { 45 } else { now.collation },
                 capabilities: if plainer.capabilities == "modern" { "modern" } else { now.capabilities },
                 ..now

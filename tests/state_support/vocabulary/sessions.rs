@@ -62,7 +62,8 @@ pub const KINDS: &[Kind] = &[
 
 fn kill_query(m: &mut Maker<'_>) {
     let by = m.other();
-    // Without a table, so that nothing makes it fail before it sleeps.
-    let sql = *m.random.pick(&["SELECT SLEEP(7)", "DO SLEEP(7)", "SELECT SLEEP(7) AS slept"]);
+    // Without a table, so that nothing makes it fail before it sleeps; and with the program's own name, by which it is known among
+    // those of programs that are played at once.
+    let sql = *m.random.pick(&["SELECT SLEEP(7), '{a}'", "DO SLEEP(7), '{a}'", "SELECT SLEEP(7) AS slept, '{a}' AS a"]);
     m.op(Op::Killed { by, sql: sql.as_bytes().to_vec() });
 }
