@@ -71,6 +71,15 @@ const ERRORS_OF_ROWS: [u16; 15] =
 /// ER_PARSE_ERROR.
 const PARSE_ERROR: u16 = 1064;
 
+/// How a connection and its session were before a statement.
+#[derive(Clone, Copy)]
+struct Before {
+    /// The status flags of the connection's answer before.
+    status: Status,
+    /// Every statement committed by itself.
+    autocommit: bool,
+}
+
 impl Session {
     /// Brings the session up to date after a response, and gives the link to whoever keeps it.
     pub(in crate::session) fn settle_link(
@@ -82,6 +91,7 @@ impl Session {
     ) {
         let effects = plan.facts.effects;
         let link = &mut *hold.link;
+        let before = Before { status: link.status, autocommit: self.state.autocommit };
         if let Some(status) = outcome.status {
             self.status = status;
             link.status = status;
@@ -112,7 +122,7 @@ impl Session {
         }
         self.note_write(effects, outcome, link);
         let cursor = if self.holdings.has_cursor_on(link.serial) { Pins::CURSOR } else { Pins::empty() };
-        let lasting = self.lasting_pins(&hold, plan, outcome, applied) | cursor | self.state.pins;
+        let lasting = self.lasting_pins(&hold, before, plan, outcome, applied) | cursor | self.state.pins;
         let fleeting = fleeting_pins(effects, outcome, simple);
         let settled = match aside {
             Some(names) if lasting.is_empty() => self.holdings.settle_aside(hold, fleeting, names),
@@ -154,7 +164,7 @@ impl Session {
     }
 
     /// The pins that hold from now on.
-    fn lasting_pins(&self, hold: &Hold, plan: &Plan, outcome: &Outcome, applied: Pins) -> Pins {
+    fn lasting_pins(&self, hold: &Hold, before: Before, plan: &Plan, outcome: &Outcome, applied: Pins) -> Pins {
         let effects = plan.facts.effects;
         let kept = hold.pins() - Pins::UNTIL_NEXT - Pins::CURSOR - Pins::OF_THINGS;
         let mut pins = if hold.is_home() { kept | self.holdings.things() } else { Pins::empty() };
@@ -164,7 +174,13 @@ impl Session {
         // Whether a statement of its own began a transaction, its table's engine alone knows. The end of one is certain.
         let was_in_one = hold.pins().contains(Pins::TRANSACTION);
         let ended = effects.intersects(ENDS_TRANSACTION) && outcome.error.is_none();
-        if !in_transaction && (ended || was_in_one) {
+        let by_autocommit = was_in_one && !before.autocommit && self.state.autocommit;
+        if by_autocommit {
+            // What was said of that transaction alone stays in force on its connection until the next one has ended.
+            if before.status.contains(Status::IN_TRANSACTION_READ_ONLY) {
+                pins |= Pins::NEXT_TRANSACTION;
+            }
+        } else if !in_transaction && (ended || was_in_one) {
             pins.remove(Pins::NEXT_TRANSACTION);
         }
         // A result of rows (RETURNING) and an error in a later row have no room for the id, and a procedure may have inserted.
@@ -212,7 +228,8 @@ impl Session {
     /// True if a transaction may have begun that no status flag shows: with autocommit off, a statement that uses a table of an
     /// engine without transactions keeps its locks on definitions until the next COMMIT.
     fn may_have_begun(&self, pins: Pins, effects: Effects, outcome: &Outcome) -> bool {
-        if self.status.contains(Status::AUTOCOMMIT) {
+        // Not by the flag: MySQL sets it in sessions that begin without autocommit, until they set the variable.
+        if self.state.autocommit {
             return false;
         }
         let ended = effects.intersects(ENDS_TRANSACTION) && outcome.error.is_none();
