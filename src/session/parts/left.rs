@@ -229,6 +229,11 @@ impl Left {
         self.is_least
     }
 
+    /// What answers to commands tell is still what they told before: COM_INIT_DB clears no diagnostics.
+    pub fn tells_as(&mut self, before: Self) {
+        (self.told, self.is_least) = (before.told, before.is_least);
+    }
+
     /// Takes down the number of conditions that the server itself has said.
     pub fn tell(&mut self, warnings: u16) {
         (self.told, self.is_least) = (warnings, false);

@@ -63,6 +63,7 @@ impl Session {
                 "Switchboard: KILL [CONNECTION | QUERY] takes the number of one session".into(),
             ));
         };
+        let was_asked = matches!(whom, Whom::Expression(_));
         let number = match whom {
             Whom::Number(number) => number.into(),
             Whom::Expression(expression) => self.number_of(expression).await?,
@@ -76,7 +77,12 @@ impl Session {
             });
         }
         match self.worker.board.kill(id, query_only, Some(Arc::clone(&self.account))).await {
-            Verdict::Done => self.send_ok(b"").await,
+            Verdict::Done => {
+                if !was_asked {
+                    self.answered();
+                }
+                self.send_ok(b"").await
+            }
             Verdict::NotOwner => Err(error(1095, b"HY000", format!("You are not owner of thread {id}"))),
             Verdict::Unknown => Err(unknown()),
         }
