@@ -19,7 +19,7 @@ use crate::protocol::status::Status;
 use crate::session::state::base::{Base, Born};
 use crate::session::state::transition::{Steps, Way, way};
 use crate::session::state::value::Value;
-use crate::session::state::variable::Opening;
+use crate::session::state::variable::{CLIENT_COLLATION, Opening};
 use crate::session::state::{CLIENT, Interner, State};
 use hashbrown::HashMap;
 use std::cell::RefCell;
@@ -165,6 +165,7 @@ impl Life<'_> {
             self.talk.query(link, &format!("SET {CLIENT}=utf8mb4")).await?;
             let mut values = link.state.values.clone();
             values.set(CLIENT, Value::Text("utf8mb4".into()));
+            values.set(CLIENT_COLLATION, Value::Text("".into()));
             link.state = self.states.intern(values);
             next = way(&link.state, &link.base, target, engine);
         }

@@ -6,7 +6,7 @@
 //! ([`super::Interner`]).
 
 use super::value::Value;
-use super::variable::{BEFORE, CHARACTER_SETS, RESULTS_COLLATION, SEPARATOR, Scope, VARIABLES};
+use super::variable::{BEFORE, CHARACTER_SETS, CLIENT_COLLATION, RESULTS_COLLATION, SEPARATOR, Scope, VARIABLES};
 use crate::backend::Engine;
 use std::collections::BTreeMap;
 
@@ -62,7 +62,9 @@ impl Base {
             Born::ByReset if engine == Engine::MySql => Some(Value::Text("".into())),
             Born::BySignIn | Born::ByReset => values.get("collation_connection").cloned(),
         };
-        values.extend(named.map(|collation| (RESULTS_COLLATION, collation)));
+        for name in [RESULTS_COLLATION, CLIENT_COLLATION] {
+            values.extend(named.clone().map(|collation| (name, collation)));
+        }
         let is_system = values.get("time_zone").is_some_and(|zone: &Value| zone.text() == SYSTEM);
         let offset = offset.parse().ok().filter(|_| is_system);
         Some(Self { values, zone: Zone { name: zone.into(), offset } })

@@ -1,12 +1,13 @@
 //! What an answer did to a session's state: the server's report, and the statement's text for what no report says.
 
-use super::Values;
 use super::assignment::{Assignment, Given};
 use super::pins::Pins;
 use super::value::Value;
 use super::variable::{
-    RESULTS_COLLATION, Scope, companions, find, is_needed_report, is_one_shot, is_reported_only, one_name,
+    CLIENT_COLLATION, RESULTS_COLLATION, Scope, companions, find, is_needed_report, is_one_shot, is_reported_only,
+    one_name,
 };
+use super::{CLIENT, Values};
 
 /// What a server reported of one answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,8 +34,10 @@ pub fn apply(values: &mut Values, assignments: &[Assignment], report: Report<'_>
         }
         pins |= heard(values, &name, said, given(assignments, &name));
     }
-    if let Some(collation) = results_collation(assignments, &report) {
-        values.set(RESULTS_COLLATION, Value::Text(collation.into()));
+    for (set, named) in [("character_set_results", RESULTS_COLLATION), (CLIENT, CLIENT_COLLATION)] {
+        if let Some(collation) = collation_of(set, assignments, &report) {
+            values.set(named, Value::Text(collation.into()));
+        }
     }
     let is_reported = |name: &str| report.variables.iter().any(|(reported, _)| one_name(reported) == name);
     for assignment in assignments {
@@ -51,15 +54,15 @@ pub fn apply(values: &mut Values, assignments: &[Assignment], report: Report<'_>
     pins
 }
 
-/// The collation that results are named by from now on, where that has changed; empty for the default of their character set.
-fn results_collation<'a>(assignments: &'a [Assignment], report: &Report<'_>) -> Option<&'a str> {
-    let of_results = |assignment: &'a Assignment| match assignment {
+/// The collation that came with the character set of this variable, where that was set; empty for the set's default.
+fn collation_of<'a>(variable: &str, assignments: &'a [Assignment], report: &Report<'_>) -> Option<&'a str> {
+    let given = |assignment: &'a Assignment| match assignment {
         Assignment::CharacterSets { collation } => Some(collation.as_deref().unwrap_or_default()),
-        Assignment::Session { name, .. } if **name == *"character_set_results" => Some(""),
+        Assignment::Session { name, .. } if **name == *variable => Some(""),
         _ => None,
     };
-    let changed = report.variables.iter().any(|(name, _)| name.eq_ignore_ascii_case("character_set_results"));
-    changed.then(|| assignments.iter().rev().find_map(of_results).unwrap_or_default())
+    let changed = report.variables.iter().any(|(name, _)| name.eq_ignore_ascii_case(variable));
+    changed.then(|| assignments.iter().rev().find_map(given).unwrap_or_default())
 }
 
 /// What the text gives to the variable of this name, the last time that it names it.

@@ -3,10 +3,10 @@
 //! Everything goes by value. What a connection loses goes back to what it began with; where nobody knows what that was, a
 //! reset is the way. It refuses to run anything: the statements are sent by the room above.
 
-use super::State;
 use super::base::Base;
 use super::value::{Value, clause, default_of, same_on, wide_clause};
-use super::variable::{self, CHARACTER_SETS, RESULTS_COLLATION, VARIABLES, companions};
+use super::variable::{self, CHARACTER_SETS, CLIENT_COLLATION, RESULTS_COLLATION, VARIABLES, companions};
+use super::{CLIENT, State};
 use crate::backend::Engine;
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -91,27 +91,36 @@ fn differences(from: &State, there: &Base, to: &State, engine: Engine) -> Option
     Some(clauses)
 }
 
-/// The clauses that bring the character sets. The collation of the connection brings the connection's set along; the collation
-/// of results goes by `NAMES` alone, which sets the others too.
+/// The clauses that bring the character sets. The collation of the connection brings the connection's set along; the collations
+/// of results and of the client go by `NAMES` alone, which sets all of them.
 fn character_sets(from: &State, there: &Base, to: &State, clauses: &mut Vec<String>) {
     let of = |state, name| value_on(state, name, there).map(Cow::into_owned);
-    let (mut client, mut collation) = (of(from, "character_set_client"), of(from, "collation_connection"));
     let results = |state| (of(state, "character_set_results"), of(state, RESULTS_COLLATION));
-    let mut set = |name: &str, wants: &Value| clauses.push(clause(name, wants, Engine::Unknown));
-    match results(to) {
-        wants if wants == results(from) => {}
-        (Some(Value::Text(charset)), Some(Value::Text(named))) if !named.is_empty() => {
-            clauses.push(format!("NAMES '{charset}' COLLATE '{named}'"));
-            (client, collation) = (Some(Value::Text(charset)), Some(Value::Text(named)));
+    let client = |state| (of(state, CLIENT), of(state, CLIENT_COLLATION));
+    let mut has = (results(from), client(from), of(from, "collation_connection"));
+    let wants = (results(to), client(to), of(to, "collation_connection"));
+    let named = [(&has.0, &wants.0), (&has.1, &wants.1)].into_iter().find_map(|(has, wants)| match wants {
+        (Some(Value::Text(set)), Some(Value::Text(collation))) if has != wants && !collation.is_empty() => {
+            Some((set, collation))
         }
-        (Some(wants), _) => set("character_set_results", &wants),
-        (None, _) => {}
+        _ => None,
+    });
+    if let Some((set, collation)) = named {
+        clauses.push(format!("NAMES '{set}' COLLATE '{collation}'"));
+        let both = (Some(Value::Text(set.clone())), Some(Value::Text(collation.clone())));
+        has = (both.clone(), both.clone(), both.1);
     }
-    let mut set = |name: &str, wants: &Value| clauses.push(clause(name, wants, Engine::Unknown));
-    for (name, has) in [("character_set_client", client), ("collation_connection", collation)] {
-        if let Some(wants) = of(to, name).filter(|wants| Some(wants) != has.as_ref()) {
-            set(name, &wants);
-        }
+    let mut set = |name: &str, wants: Option<Value>| {
+        clauses.extend(wants.map(|wants| clause(name, &wants, Engine::Unknown)));
+    };
+    if has.0 != wants.0 {
+        set("character_set_results", wants.0.0);
+    }
+    if has.1 != wants.1 {
+        set(CLIENT, wants.1.0);
+    }
+    if has.2 != wants.2 {
+        set("collation_connection", wants.2);
     }
 }
 
@@ -234,6 +243,7 @@ mod tests {
                 ("character_set_results", "utf8mb4"),
                 ("collation_connection", "utf8mb4_bin"),
                 (RESULTS_COLLATION, collation),
+                (CLIENT_COLLATION, collation),
             ];
             all.extend(own);
             scene.state(None, &all)
@@ -242,8 +252,8 @@ mod tests {
         let (bin, default) = (names("utf8mb4_bin", &[]), names("", &[]));
         assert_eq!(scene.way(&plain, &bin), set("NAMES 'utf8mb4' COLLATE 'utf8mb4_bin'"));
         assert_eq!(scene.way(&default, &bin), set("NAMES 'utf8mb4' COLLATE 'utf8mb4_bin'"));
-        assert_eq!(scene.way(&bin, &default), set("character_set_results='utf8mb4'"));
-        let client = names("utf8mb4_bin", &[("character_set_client", "latin1")]);
+        assert_eq!(scene.way(&bin, &default), set("character_set_results='utf8mb4',character_set_client='utf8mb4'"));
+        let client = names("utf8mb4_bin", &[("character_set_client", "latin1"), (CLIENT_COLLATION, "")]);
         assert_eq!(
             scene.way(&plain, &client),
             set("NAMES 'utf8mb4' COLLATE 'utf8mb4_bin',character_set_client='latin1'")

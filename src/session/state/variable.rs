@@ -52,23 +52,28 @@ const TX_READ_ONLY: &str = "tx_read_only";
 /// here by an empty text.
 pub const RESULTS_COLLATION: &str = "collation of results";
 
+/// The same of what a client sends: on MariaDB the parameters of its prepared statements have it.
+pub const CLIENT_COLLATION: &str = "collation of the client";
+
 /// The variables that are brought together, by `SET NAMES` where that is the way.
-pub const CHARACTER_SETS: [&str; 5] = [
+pub const CHARACTER_SETS: [&str; 6] = [
     "character_set_client",
     "character_set_connection",
     "character_set_results",
     "collation_connection",
     RESULTS_COLLATION,
+    CLIENT_COLLATION,
 ];
 
 /// All of them. In the order in which they are set: `max_join_size` sets `sql_big_selects` beside itself.
-pub const VARIABLES: [Variable; 51] = [
+pub const VARIABLES: [Variable; 52] = [
     answers("autocommit"),
     answers("character_set_client"),
     answers("character_set_connection"),
     answers("character_set_results"),
     answers("collation_connection"),
     Variable { name: RESULTS_COLLATION, scope: Scope::Answers, mariadb: None, mysql: None },
+    Variable { name: CLIENT_COLLATION, scope: Scope::Answers, mariadb: None, mysql: None },
     answers("completion_type"),
     answers("default_week_format"),
     answers("div_precision_increment"),
