@@ -87,7 +87,8 @@ impl Session {
             place(&planned.route, effects, &self.standing(&planned.snapshot, &planned.route, effects))
         };
         let verb = planned.plan.facts.verb;
-        if self.left.is_kept() && self.stays_with_last(planned.placed.0, verb, effects) {
+        let is_read = planned.route.reader_safe;
+        if self.left.is_kept() && !is_read && self.stays_with_last(planned.placed.0, verb, effects) {
             planned.placed.0 = Place::Last;
         } else if !effects.intersects(Effects::NEEDS_PREVIOUS) && !self.left.outlasts(verb, effects) {
             self.give_back_last();
@@ -98,7 +99,7 @@ impl Session {
     }
 
     /// True for a statement that MariaDB's diagnostics may outlast, and that may run where they are: then they are not parted from
-    /// what the session does next.
+    /// what the session does next. Reads go where they belong.
     #[cold]
     fn stays_with_last(&self, place: Place, verb: Verb, effects: Effects) -> bool {
         matches!(place, Place::Route | Place::Writer)

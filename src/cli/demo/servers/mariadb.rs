@@ -67,6 +67,8 @@ pub(super) fn joined(option: &str, path: &Path) -> OsString {
 pub(super) fn common_arguments(options: &Options, dir: &Path, data: &Path, port: &Port) -> Vec<OsString> {
     let mut args: Vec<OsString> = user().into_iter().collect();
     args.push(joined("--datadir=", data));
+    // A server that starts removes what it takes for temporary files of its own.
+    args.push(joined("--tmpdir=", dir));
     args.push(joined("--socket=", &dir.join("s")));
     args.push(joined("--pid-file=", &dir.join("pid")));
     args.push(joined("--general-log-file=", &dir.join("general.log")));
