@@ -13,12 +13,14 @@ use crate::session::parts::Session;
 use crate::session::parts::request::Unready;
 use crate::session::parts::request::command_frame;
 use crate::session::state::State;
+use crate::session::state::variable::CLIENT_COLLATION;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 /// Variables that a text's meaning depends on when it is prepared.
-const READ_BY: [&str; 4] = ["sql_mode", "character_set_client", "character_set_connection", "collation_connection"];
+const READ_BY: [&str; 5] =
+    ["sql_mode", "character_set_client", CLIENT_COLLATION, "character_set_connection", "collation_connection"];
 
 /// How long a server may take to prepare a text: a definition that is being altered is waited for.
 const PREPARING: Duration = Duration::from_secs(300);
