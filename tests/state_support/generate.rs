@@ -17,17 +17,18 @@ use switchboard::cli::demo::servers::Engine;
 pub const OFF: &[(&str, &str)] = &[
     (
         "ask_diagnostics",
-        "8: it sets variables on the connection of the statement before, and is refused where another one holds the session",
+        "10: MariaDB's diagnostics from before a transaction, where they are on another connection; ROW_COUNT of a write whose connection \
+         is another session's",
     ),
     (
         "ask_rows",
-        "10: behind a SET whose neighbours the router asks for, behind a ping, and behind a CALL on MySQL, the connection's count is \
-         another's; what another session's statement has wiped out is refused",
+        "10: behind a CALL on MySQL the connection's count is another's; what a routine or an UPDATE on MySQL left, and another session's \
+         statement has wiped out, is refused",
     ),
     (
         "ask_warnings",
-        "10: MariaDB keeps warnings over statements that use no table, which may run on another connection; what another session's \
-         statement has wiped out is refused",
+        "10: MariaDB keeps diagnostics over statements that use no table, and a transaction, or what holds the session, may be on \
+         another connection than they are; what another session's statement has wiped out is refused",
     ),
     ("ask_profile", "11: what the router itself asks is profiled too"),
     ("ask_status", "11: a server counts for each connection, and a session has many"),
