@@ -88,29 +88,32 @@ impl Session {
     /// The client has been silent for so long that a link which is held just for what it may ask next goes back.
     /// `LAST_INSERT_ID()` is remembered first.
     pub(super) async fn let_go(&mut self) {
-        self.give_back_last();
-        if self.let_home_go().await {
+        if let Some(last) = self.holdings.take_last_for_a_while() {
+            self.release(last.link);
+        }
+        if let Some(home) = self.let_home_go().await {
             // What it had of the statement before is gone. What the answer said is not.
-            self.previous.is_lost();
+            self.previous.forget(home);
         }
     }
 
-    /// Gives back a home that is held just for what the client may ask next. `LAST_INSERT_ID()` is remembered first. True if others
-    /// have it now.
-    pub(super) async fn let_home_go(&mut self) -> bool {
-        let Some(mut home) = self.holdings.take_home_for_a_while() else { return false };
+    /// Gives back a home that is held just for what the client may ask next. `LAST_INSERT_ID()` is remembered first. Its number,
+    /// if others have it now.
+    pub(super) async fn let_home_go(&mut self) -> Option<u64> {
+        let mut home = self.holdings.take_home_for_a_while()?;
+        let serial = home.link.serial;
         if home.pins().contains(Pins::INSERT_ID) {
             match self.read_insert_id(&mut home.link).await {
                 Some(id) => self.holdings.remember_insert_id(id),
                 None => {
                     // Nobody is asking yet.
                     self.lose(home).untold();
-                    return false;
+                    return None;
                 }
             }
         }
         self.release(home.link);
-        true
+        Some(serial)
     }
 
     /// A link from the supply, after a wait if need be. The session does not wait for what it holds itself: what it keeps just for

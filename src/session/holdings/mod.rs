@@ -168,6 +168,12 @@ impl Holdings {
         self.home.take_if(|home| home.pins.is_empty()).map(|home| home.link)
     }
 
+    /// Takes out the link of the statement before if it is held just for what the client may ask next, and not for user variables that
+    /// are to be carried home.
+    pub fn take_last_for_a_while(&mut self) -> Option<Hold> {
+        self.last.take_if(|last| FOR_A_WHILE.contains(last.pins))
+    }
+
     /// Puts a link back to where it was, with what stands on it. Gives out one that nothing holds any more.
     pub fn put_back(&mut self, hold: Hold) -> Option<Hold> {
         match hold.from {

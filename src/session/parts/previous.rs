@@ -53,6 +53,15 @@ impl Previous {
         *self = Self { statement: NOWHERE, found: NOWHERE, diagnostics: NOWHERE };
     }
 
+    /// Nothing is on this link any more; what is elsewhere still is.
+    pub fn forget(&mut self, link: u64) {
+        for place in [&mut self.statement, &mut self.found, &mut self.diagnostics] {
+            if *place == link {
+                *place = NOWHERE;
+            }
+        }
+    }
+
     /// A link was made to say what the router knows: nothing is there any more as a statement left it, but for diagnostics that are
     /// elsewhere.
     pub fn is_lost_on(&mut self, link: u64) {
@@ -107,7 +116,9 @@ mod tests {
         previous.ran_on(4, Keeps { found: true, diagnostics: true });
         previous.is_lost_on(4);
         assert_eq!((previous.asked_by(counts), previous.asked_by(warnings)), (NOWHERE, 9));
-        previous.is_lost_on(9);
+        previous.forget(8);
+        assert_eq!(previous.asked_by(warnings), 9);
+        previous.forget(9);
         assert_eq!(previous.asked_by(warnings), NOWHERE);
         previous.is_lost();
         assert!(!previous.is_none() && previous.asked_by(counts) == NOWHERE);
