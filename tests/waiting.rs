@@ -12,15 +12,17 @@ use switchboard::cli::demo::servers::Options;
 use traffic_support::config;
 use traffic_support::raw::{MODERN, Raw};
 
-/// A server, and a router with two workers that may have so many connections to it.
-fn crowded(name: &str, connections: u32) -> (MariaDb, Router) {
+/// A server, a router with two workers that may have so many connections to it, and a schema with an empty table `t`.
+fn crowded(name: &str, connections: u32) -> (MariaDb, Arc<Router>, String) {
     let server = MariaDb::start(Options::named(name));
     let top = "workers = 2\nread_your_writes = \"0s\"\n[timeouts]\npool_wait = \"20s\"";
     let address = format!("address = \"127.0.0.1:{}\"", server.port());
     let few = config(server.port(), server.port(), top)
         .replace(&address, &format!("{address}\nmax_connections = {connections}"));
-    let router = Router::with_config(&few, &[]);
-    (server, router)
+    let router = Arc::new(Router::with_config(&few, &[]));
+    let schema = server.scratch_schema().unwrap();
+    server.value(&format!("CREATE TABLE {schema}.t (id INT PRIMARY KEY AUTO_INCREMENT)")).unwrap();
+    (server, router, schema)
 }
 
 fn connections_made(server: &MariaDb) -> u64 {
@@ -52,10 +54,7 @@ async fn crowd(router: &Arc<Router>, schema: &str, clients: usize, statements: u
 
 #[tokio::test]
 async fn a_crowd_shares_connections_across_workers() {
-    let (server, router) = crowded("crowded", 6);
-    let router = Arc::new(router);
-    let schema = server.scratch_schema().unwrap();
-    server.value(&format!("CREATE TABLE {schema}.t (id INT PRIMARY KEY AUTO_INCREMENT)")).unwrap();
+    let (server, router, schema) = crowded("crowded", 6);
     let before = connections_made(&server);
     let longest = crowd(&router, &schema, 60, 50).await;
     let made = connections_made(&server) - before;
@@ -67,10 +66,7 @@ async fn a_crowd_shares_connections_across_workers() {
 /// Of a room that cannot be parted, nobody has more than a turn.
 #[tokio::test]
 async fn workers_take_turns_at_a_single_connection() {
-    let (server, router) = crowded("single", 1);
-    let router = Arc::new(router);
-    let schema = server.scratch_schema().unwrap();
-    server.value(&format!("CREATE TABLE {schema}.t (id INT PRIMARY KEY AUTO_INCREMENT)")).unwrap();
+    let (_server, router, schema) = crowded("single", 1);
     let longest = crowd(&router, &schema, 8, 20).await;
     assert!(longest < Duration::from_secs(5), "a statement waited for {longest:?}");
 }

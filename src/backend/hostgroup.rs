@@ -168,6 +168,11 @@ impl Topology {
         self.hostgroups.get(&id)
     }
 
+    /// The members of these hostgroups, in order.
+    pub fn members_of(&self, hostgroups: &[u32]) -> impl Iterator<Item = &Member> {
+        hostgroups.iter().filter_map(|id| self.hostgroup(*id)).flat_map(|hostgroup| &hostgroup.members)
+    }
+
     /// The backends of these hostgroups that take nothing new, and why: `20: db1:3306: 45 s behind, 10 s are allowed`.
     pub fn left_out(&self, hostgroups: &[u32]) -> Vec<String> {
         let known = hostgroups.iter().filter_map(|id| self.hostgroup(*id));

@@ -150,6 +150,11 @@ impl Backend {
         Some(Lease { backend: Arc::clone(self) })
     }
 
+    /// True if a connection more could be opened.
+    pub fn has_room(&self) -> bool {
+        self.open() < self.max_connections()
+    }
+
     /// Open connections, idle ones included.
     pub fn open(&self) -> u32 {
         self.open.load(Relaxed)

@@ -285,8 +285,7 @@ impl Session {
 
 /// True if a connection could be opened to one of these hostgroups without a wait.
 fn has_room(snapshot: &Snapshot, tiers: &[u32]) -> bool {
-    let mut members = tiers.iter().filter_map(|id| snapshot.topology.hostgroup(*id)).flat_map(|h| &h.members);
-    members.any(|m| m.backend.is_usable() && m.backend.open() < m.backend.max_connections())
+    snapshot.topology.members_of(tiers).any(|member| member.backend.is_usable() && member.backend.has_room())
 }
 
 /// Bytes that a schema's name has at most: 64 characters.

@@ -136,9 +136,8 @@ impl Session {
 
     /// True if one of these hostgroups has this backend, which has no room, and no link that is idle.
     fn is_all_in_use(&self, backend: &Backend, tiers: &[u32], snapshot: &Snapshot) -> bool {
-        let mut members = tiers.iter().filter_map(|id| snapshot.topology.hostgroup(*id)).flat_map(|h| &h.members);
-        backend.open() >= backend.max_connections()
-            && members.any(|member| member.backend.id == backend.id)
+        !backend.has_room()
+            && snapshot.topology.members_of(tiers).any(|member| member.backend.id == backend.id)
             && !self.worker.pool.borrow().has_idle(backend.id)
     }
 

@@ -52,8 +52,9 @@ impl Session {
     pub(in crate::session) fn own_text(&self, facts: &Facts, text: &[u8], link: &Link) -> Option<Vec<u8>> {
         // Its default schema is gone, and the link has none.
         let schema = self.state.values.schema.as_deref().filter(|_| link.state.values.schema.is_none());
-        let counts = self.counts_for(facts.effects).filter(|_| link.serial != self.previous.asked_by(facts.effects));
-        let asks = facts.effects.contains(Effects::SERVER_BOUND) || schema.is_some() || counts.is_some();
+        let is_there = link.serial == self.previous.asked_by(facts.effects);
+        let count = if is_there { None } else { self.row_count_for(facts.effects) };
+        let asks = facts.effects.contains(Effects::SERVER_BOUND) || schema.is_some() || count.is_some();
         if !asks || facts.effects.intersects(AS_IT_IS) || facts.tables.iter().any(has_servers_numbers) {
             return None;
         }
@@ -61,6 +62,8 @@ impl Session {
         let long = format!("({number}|0)");
         // MariaDB's CONNECTION_ID() is of four bytes, and so is what CRC32() gives.
         let id = if is_mysql { long.clone() } else { format!("CRC32(0x{:08X})", bytes_of_crc32(number)) };
+        // The type of ROW_COUNT() itself.
+        let row_count = count.map(|count| format!("IF(1,{count},ROW_COUNT())"));
         let owner = format!(")<=>CONNECTION_ID(),{id},IS_USED_LOCK(");
         let schema = schema.map(|name| format!("CAST(0x{} AS CHAR(64) CHARACTER SET utf8mb4)", hex(name.as_bytes())));
         let has_not_set = |name: &&&str| self.state.values.value(name).is_none();
@@ -70,7 +73,7 @@ impl Session {
             pseudo_thread_id: &long,
             schema: schema.as_deref(),
             lock_owner: ["IF(IS_USED_LOCK(", &owner, "))"],
-            row_count: counts.as_deref(),
+            row_count: row_count.as_deref(),
             global: &global,
         };
         let creates = facts.effects.contains(Effects::DDL);
@@ -82,16 +85,15 @@ impl Session {
         }
     }
 
-    /// The number of rows that the statement before changed, as an expression of the type that `ROW_COUNT()` has, for the text of one
-    /// that asks for it and for no warnings. None where a server can be made to say it, or nobody knows it.
-    pub(in crate::session) fn counts_for(&self, effects: Effects) -> Option<String> {
+    /// The number of rows that the statement before changed, for the text of one that asks for it and for no warnings. None where a
+    /// server can be made to say it, or nobody knows it.
+    pub(in crate::session) fn row_count_for(&self, effects: Effects) -> Option<i64> {
         const OTHER_WORDS: Effects = AS_IT_IS.union(Effects::MULTI).union(Effects::NEEDS_WARNINGS).union(Effects::DDL);
         let is_text = self.inbox.payload().first() == Some(&(Command::Query as u8));
         if !effects.contains(Effects::NEEDS_ROW_COUNT) || effects.intersects(OTHER_WORDS) || !is_text {
             return None;
         }
-        let count = self.left.row_count().filter(|count| *count > 0)?;
-        Some(format!("IF(1,{count},ROW_COUNT())"))
+        self.left.row_count().filter(|count| *count > 0)
     }
 
     /// A prepared text by which links know it: one that asks for the session's own is not shared with other sessions.

@@ -65,8 +65,13 @@ impl Previous {
     /// A link was made to say what the router knows: nothing is there any more as a statement left it, but for diagnostics that are
     /// elsewhere.
     pub fn is_lost_on(&mut self, link: u64) {
-        let diagnostics = if self.diagnostics == link { NOWHERE } else { self.diagnostics };
-        *self = Self { statement: NOWHERE, found: NOWHERE, diagnostics };
+        self.forget(link);
+        self.counts_are_lost();
+    }
+
+    /// The counts are on no connection any more; the diagnostics are where they were.
+    pub fn counts_are_lost(&mut self) {
+        (self.statement, self.found) = (NOWHERE, NOWHERE);
     }
 
     /// True if the session has run no statement.

@@ -12,6 +12,7 @@ use crate::session::link::conversation::{ColumnType, TalkError};
 use crate::session::parts::Session;
 use crate::session::state::pins::Pins;
 use crate::session::state::things::{Event, Kind};
+use crate::session::statement::place::ASKS_LAST;
 use crate::session::supply::Tried;
 use crate::sql::effects::Effects;
 use std::rc::Rc;
@@ -20,8 +21,7 @@ impl Session {
     /// True if a statement is to find user variables at home that are still elsewhere.
     #[inline]
     pub(in crate::session) fn must_carry(&self, effects: Effects) -> bool {
-        const ASKS_MORE: Effects = Effects::NEEDS_PREVIOUS.difference(Effects::NEEDS_INSERT_ID);
-        self.holdings.has_aside() && (!effects.intersects(ASKS_MORE) || effects.contains(Effects::READ_USER_VARIABLE))
+        self.holdings.has_aside() && (!effects.intersects(ASKS_LAST) || effects.contains(Effects::READ_USER_VARIABLE))
     }
 
     /// Carries them: reads them where they are, and sets them at home. A session without a home gets one.
@@ -29,14 +29,10 @@ impl Session {
     /// # Errors
     /// When no home can be had, they stay where they are; when one of the two connections breaks, they are lost.
     pub(in crate::session) async fn carry_aside(&mut self) -> Result<(), StatementError> {
-        let Some((mut last, names)) = self.holdings.take_aside() else { return Ok(()) };
-        let mut home = match self.home_for_variables().await {
-            Ok(home) => home,
-            Err(error) => {
-                let last = self.holdings.settle_aside(last, Pins::UNTIL_NEXT, names);
-                debug_assert!(matches!(last, Settled::Held(None)), "it was taken out");
-                return Err(error);
-            }
+        let mut home = self.home_for_variables().await?;
+        let Some((mut last, names)) = self.holdings.take_aside() else {
+            self.put_back(home);
+            return Ok(());
         };
         let (set, names) = match self.read_variables(&mut last.link, names).await {
             Ok(set) => set,
@@ -65,10 +61,11 @@ impl Session {
     /// The link from which they were carried goes to others, once it is clean. Where it has diagnostics that MariaDB keeps over what
     /// follows, it is held for those.
     fn leave_aside(&mut self, mut last: Hold) {
-        self.previous.is_lost_on(if self.left.is_kept() { 0 } else { last.link.serial });
         if !self.left.is_kept() {
+            self.previous.is_lost_on(last.link.serial);
             return self.give_up(last);
         }
+        self.previous.counts_are_lost();
         // Only this session may have it as it is.
         last.link.is_doubtful = true;
         self.leaves_doubt = true;

@@ -163,8 +163,7 @@ fn speakers(effects: Effects, route: &Route, snapshot: &Snapshot, tried: &mut Tr
     if route.writer_holds == Holds::Yes && !tiers.contains(&route.writer) {
         tiers.push(route.writer);
     }
-    let known = tiers.iter().filter_map(|id| snapshot.topology.hostgroup(*id)).flat_map(|h| &h.members);
-    if known.map(|member| member.backend.engine()).all(|engine| engine == foreign) {
+    if snapshot.topology.members_of(&tiers).all(|member| member.backend.engine() == foreign) {
         // Nobody on its way understands it: the writer says so in its own words.
         return vec![route.writer];
     }

@@ -72,6 +72,9 @@ impl Wrote {
     }
 }
 
+/// Effects of statements that run where the one before ran.
+pub(super) const ASKS_LAST: Effects = Effects::NEEDS_PREVIOUS.difference(Effects::NEEDS_INSERT_ID);
+
 /// Effects that end a READ ONLY transaction by themselves and may then run elsewhere.
 const ENDS_TRANSACTION: Effects = Effects::BEGIN.union(Effects::IMPLICIT_COMMIT);
 

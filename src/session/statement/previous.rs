@@ -130,7 +130,7 @@ impl Session {
             hold = self.if_ready(hold, cleared)?;
             hold.link.diagnostics = 0;
             // Its counts are gone with that.
-            self.previous.is_lost_on(0);
+            self.previous.counts_are_lost();
         }
         if !self.previous.elsewhere(asked, hold.link.serial).is_empty() {
             again = self.left.recreation(self.asks_server(asked));
@@ -142,8 +142,10 @@ impl Session {
         let command = self.left.unheard(effects);
         let joined = self.leave_counts(&mut hold.link, again, command).await;
         if again.is_some() {
-            let counts_alone = effects.contains(Effects::NEEDS_WARNINGS);
-            self.previous.is_lost_on(if counts_alone { 0 } else { hold.link.serial });
+            match effects.contains(Effects::NEEDS_WARNINGS) {
+                true => self.previous.counts_are_lost(),
+                false => self.previous.is_lost_on(hold.link.serial),
+            }
         }
         self.if_ready(hold, joined)
     }
@@ -171,7 +173,7 @@ impl Session {
     /// What a statement asks the server that runs it: the number of rows that the one before changed is put into its text, where
     /// it is known and nothing leaves the same.
     fn asks_server(&self, effects: Effects) -> Effects {
-        if self.counts_for(effects).is_some() { effects.difference(Effects::NEEDS_ROW_COUNT) } else { effects }
+        if self.row_count_for(effects).is_some() { effects.difference(Effects::NEEDS_ROW_COUNT) } else { effects }
     }
 
     /// A link to the route's writer as a new session would find it, but for what the session's statement before left.

@@ -12,7 +12,7 @@ use crate::session::parts::Session;
 use crate::session::parts::left::{clears_diagnostics, has_own};
 use crate::session::prepared::UNKNOWN_STATEMENT;
 use crate::session::state::pins::Pins;
-use crate::session::statement::place::{Beside, beside};
+use crate::session::statement::place::{ASKS_LAST, Beside, beside};
 use crate::sql::effects::{Effects, Verb};
 
 /// Statements that write, or may: after them the session reads its own writes.
@@ -47,9 +47,6 @@ const TELL_OF_THINGS: Effects = Effects::TEXT_PREPARE
     .union(Effects::USER_LOCK)
     .union(Effects::HANDLER)
     .union(Effects::SET_USER_VARIABLE);
-
-/// Effects of statements that run where the one before ran.
-const ASKS_LAST: Effects = Effects::NEEDS_PREVIOUS.difference(Effects::NEEDS_INSERT_ID);
 
 /// Effects that pin by themselves, or lift such a pin.
 const PIN_BY_THEMSELVES: Effects = Effects::SET_NEXT_TRANSACTION
@@ -294,7 +291,7 @@ fn has_done_nothing(effects: Effects, outcome: &Outcome) -> bool {
 /// What the next statement may ask of this one's connection.
 fn fleeting_pins(effects: Effects, outcome: &Outcome, simple: bool) -> Pins {
     let mut pins = Pins::empty();
-    if outcome.warnings > 0 || outcome.error.is_some() {
+    if has_own(outcome) {
         pins |= Pins::WARNINGS;
     }
     if effects.contains(Effects::LEAVES_FOUND_ROWS) {

@@ -40,7 +40,7 @@ impl Supply<'_> {
         if link.fate.get() == Fate::Killed {
             return end_abandoned(self.worker, link, self.account.credentials());
         }
-        close(self.worker, link);
+        self.worker.close(link);
     }
 
     /// Puts a link back for others once it is clean.
@@ -59,7 +59,7 @@ impl Supply<'_> {
             };
             match tokio::time::timeout(PATIENCE, clean).await {
                 Ok(Ok(())) => put(&worker, link, user),
-                _ => close(&worker, link),
+                _ => worker.close(link),
             }
         });
     }
@@ -79,11 +79,4 @@ fn put(worker: &Worker, mut link: Box<Link>, user: u64) {
     if is_waited_for {
         pool.lines.wake(backend);
     }
-}
-
-/// Closes a link, whose room may be waited for.
-fn close(worker: &Worker, link: Box<Link>) {
-    let backend = link.backend().id;
-    drop(link);
-    worker.pool.borrow_mut().lines.wake(backend);
 }

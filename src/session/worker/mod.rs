@@ -331,6 +331,13 @@ impl Worker {
         Ok(())
     }
 
+    /// Closes a link, whose room may be waited for.
+    pub fn close(&self, link: Box<Link>) {
+        let backend = link.backend().id;
+        drop(link);
+        self.pool.borrow_mut().lines.wake(backend);
+    }
+
     /// Seconds since the start, as the housekeeping counts them.
     pub fn ticks(&self) -> u32 {
         self.ticks.get()

@@ -74,8 +74,6 @@ pub(in crate::session) fn end_abandoned(worker: &Rc<Worker>, link: Box<Link>, cr
         if let Some(struck) = struck {
             let _ = struck.await;
         }
-        let backend = link.backend().id;
-        drop(link);
-        worker.pool.borrow_mut().lines.wake(backend);
+        worker.close(link);
     });
 }
