@@ -1,7 +1,7 @@
 //! Who waits for a connection, and who holds one that may be wanted back: a line of each for every backend.
 //!
-//! A line is first come, first served, on its own worker. How many wait at a backend on all workers the backend itself counts, as long
-//! as they stand in a line: one who was called is counted no more. It refuses to know what is waited for.
+//! Each worker has its own lines, and serves each in order. The backend counts those who stand in line for it on all workers; one who
+//! was called stands in line no more. A line refuses to know what is waited for.
 
 use crate::backend::server::{Backend, BackendId, Waiting};
 use hashbrown::HashMap;

@@ -28,7 +28,7 @@ pub struct Left {
     told: u16,
     /// `told` is only a lower bound: it counts the error itself, and MySQL may have noted more conditions beside it.
     is_least: bool,
-    /// It was several statements, a call, or one that says how many rows there would have been.
+    /// The last request was several statements, or ran what its text does not show.
     is_unclear: bool,
     /// A command that is no statement and came after it, which changes what `ROW_COUNT()` says, and which the router has answered.
     since: Option<Command>,
@@ -109,7 +109,7 @@ fn is_tableless(verb: Verb, effects: Effects) -> bool {
 }
 
 impl Left {
-    /// Takes down an answer. Gives what of the statements before is still where it was.
+    /// Notes an answer. Returns which results of the statements before are still on the connections where they were.
     #[inline]
     pub fn note(&mut self, engine: Engine, verb: Verb, effects: Effects, outcome: &Outcome) -> Keeps {
         self.since = None;
@@ -145,7 +145,7 @@ impl Left {
         Keeps { found: !self.note_found(engine, verb, effects, outcome, is_out_of_sight), diagnostics }
     }
 
-    /// Takes down how many rows a statement has found. False if it has not looked for any.
+    /// Notes how many rows a statement has found. False if it has not looked for any.
     #[inline]
     fn note_found(&mut self, engine: Engine, verb: Verb, effects: Effects, outcome: &Outcome, unclear: bool) -> bool {
         // MySQL counts the rows that an UPDATE or a DELETE has found, and does not say so; nor does a SELECT into variables.
@@ -239,8 +239,8 @@ impl Left {
         (self.told, self.is_least) = (warnings, false);
     }
 
-    /// What leaves the same on another connection, as far as a statement with these effects asks. None if nobody knows what was left,
-    /// or nothing leaves the same.
+    /// What has to be done on another connection, so that it answers a question with these effects as this session's own would. None
+    /// if nobody knows that answer, or nothing can bring it about.
     pub fn recreation(&self, asks: Effects) -> Option<Again> {
         let are_none = self.diagnostics == Diagnostics::None;
         if self.is_unclear || !are_none && asks.contains(Effects::NEEDS_WARNINGS) {
@@ -307,7 +307,7 @@ impl Again {
     }
 }
 
-/// Fewer rows than this are made for their number's sake.
+/// A statement of the router's own has fewer rows than this: more would take too long to make for their number alone.
 const MOST_ROWS: u64 = 10_001;
 
 /// A statement that has so many rows.

@@ -1,4 +1,4 @@
-//! Where the statement before ran, and where what it left to be asked for is.
+//! Where the statement before ran, and on which connections its results can be asked for.
 //!
 //! Mostly that is one connection. `FOUND_ROWS()` outlasts statements that have no rows, and MariaDB keeps the diagnostics of a
 //! statement over those that use no table; these may run elsewhere. So each of the three has a place of its own.
@@ -62,8 +62,8 @@ impl Previous {
         }
     }
 
-    /// A link was made to say what the router knows: nothing is there any more as a statement left it, but for diagnostics that are
-    /// elsewhere.
+    /// The router has run statements of its own on this link: the counts are on no connection any more, and diagnostics that were there
+    /// are gone.
     pub fn is_lost_on(&mut self, link: u64) {
         self.forget(link);
         self.counts_are_lost();

@@ -2,8 +2,8 @@
 //! `SELECT FOUND_ROWS() INTO @n`): they are carried home once the session asks something else.
 //!
 //! Until then that connection stays as it is, for more questions. It may be a reader's, which must not become the home of a
-//! session that writes, or the session has its home elsewhere. What is read and set here is told apart by the server's own
-//! words: the type of a column, and `CHARSET()` and `COLLATION()` of a text.
+//! session that writes, or the session has its home elsewhere. Each value is set at home with the type, the character set
+//! and the collation that it was read with.
 
 use crate::session::error::StatementError;
 use crate::session::holdings::{Hold, Settled};
@@ -118,8 +118,8 @@ const LONGLONG: u8 = 8;
 const DOUBLE: u8 = 5;
 const NEWDECIMAL: u8 = 246;
 
-/// A value of a user variable as a literal: of a column of this type, with the value itself, its bytes in hexadecimal, its character
-/// set and its collation. None for a variable that was never set: only one such is NULL, and of no type but that of binary texts.
+/// A user variable's value as a literal. `value` is its text, its bytes in hexadecimal, its character set and its collation; `column` is
+/// the type that it was selected with. None for a variable that was never set, which is a NULL in the type of binary texts.
 fn literal(column: ColumnType, value: &[Option<String>]) -> Option<String> {
     let [text, hex, Some(set), Some(collation)] = value else { return None };
     let is_number = [LONGLONG, DOUBLE, NEWDECIMAL].contains(&column.code);
