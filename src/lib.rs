@@ -18,10 +18,6 @@ pub mod frontend;
 pub mod net;
 pub mod protocol;
 pub mod rules;
-#[allow(
-    clippy::indexing_slicing,
-    reason = "its files are being changed; each place is to be judged when they stand still"
-)]
 pub mod session;
 pub mod sql;
 pub mod telemetry;

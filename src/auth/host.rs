@@ -1,4 +1,7 @@
 //! Where a client comes from, as accounts, errors and logs name it: its address without the port.
+//!
+//! [`super::guesses`] counts failed sign-ins by it, with its network. It refuses to ask a name server: a host is an address, or
+//! `localhost` on a unix socket.
 
 use std::fmt;
 use std::net::IpAddr;

@@ -274,7 +274,7 @@ const WHY: [(Effects, &str); 31] = [
     (Effects::SETS_INSERT_ID, "it sets LAST_INSERT_ID()"),
     (Effects::SERVER_FILE, "it uses files of the server"),
     (Effects::LOCAL_INFILE, "it loads a file"),
-    (Effects::SERVER_BOUND, "its answer depends on which server runs it"),
+    (Effects::SERVER_BOUND.union(Effects::ASKS_COUNTERS), "its answer depends on which server runs it"),
     (Effects::REPLICATION_WAIT, "it asks about replication"),
     (Effects::UNTRACKED_STATE, "it leaves state that cannot be carried"),
 ];

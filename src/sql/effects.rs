@@ -124,6 +124,9 @@ bitflags! {
         /// May leave something on its connection that neither its text nor a server's report shows: by a trigger, a view or a
         /// routine. The classifier cannot know it; [`super::definitions`] does.
         const HIDDEN_STATE = 1 << 51;
+        /// Asks what the session's statements have counted on their connection (`SHOW SESSION STATUS`): it runs where the one
+        /// before ran, if nobody else has used that since. Nothing else hangs on it: [`Effects::SERVER_BOUND`] stands beside it.
+        const ASKS_COUNTERS = 1 << 52;
         /// The classifier does not know the statement, or the text is broken. Goes to the writer, counted. Where the
         /// statement may have left something on its connection, [`Effects::UNTRACKED_STATE`] stands beside it.
         const UNPROVEN = 1 << 63;

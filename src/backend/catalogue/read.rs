@@ -1,4 +1,7 @@
 //! Asking a server for its definitions, over a connection of an account of ours.
+//!
+//! [`super::follow`] calls it again and again and keeps what it gives; [`super::rights`] says how much of all there is the account was
+//! shown. It refuses to judge a definition, which `sql::definitions` does, and to answer with a part where the rest failed.
 
 use super::rights::{Granted, Scope, scope};
 use super::{Entry, Kind};

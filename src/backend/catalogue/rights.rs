@@ -1,4 +1,8 @@
 //! Whether an account is shown all definitions, by its rights.
+//!
+//! A server leaves out what an account may not see, without a word: that nothing was shown does not mean that nothing is there.
+//! [`super::read`] reads the rights with the definitions. It refuses to guess: rights that are not listed, those of
+//! roles, count for nothing.
 
 use std::collections::HashMap;
 

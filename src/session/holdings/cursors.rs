@@ -1,4 +1,7 @@
-//! The cursors that a session has open, and which link each is open on. A session has no list of them before its first.
+//! The cursors that a session has open, and which link each is open on.
+//!
+//! A session has no list of them before its first. [`super::Holdings`] alone changes it; what is fetched and when a cursor ends is
+//! [`crate::session::prepared`]'s. It refuses to talk to a server.
 
 use super::hold::Hold;
 

@@ -27,7 +27,7 @@ pub(super) use self::hold::{From, Hold, Lost};
 use self::cursors::{Cursor, Cursors};
 use super::link::Link;
 use super::state::pins::Pins;
-use super::state::things::{Event, Things};
+use super::state::things::{Event, Text, Things};
 
 /// Connections that one session may have parked.
 pub const MAX_PARKED: usize = 8;
@@ -257,6 +257,11 @@ impl Holdings {
         if id != 0 {
             self.insert_id = InsertId::Known(id);
         }
+    }
+
+    /// The text that is prepared under a name on the home, where it is known.
+    pub fn prepared_text(&self, name: &str) -> Option<&Text> {
+        self.things.prepared(name)
     }
 
     /// Takes down what a statement did to named things. They are on the home, or on the link that is about to be it.

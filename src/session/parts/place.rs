@@ -1,4 +1,7 @@
-//! Where a statement goes, and why: the words of the decision, which [`crate::session::statement::place`] makes.
+//! Where a statement goes, and why, in words.
+//!
+//! [`crate::session::statement::place`] decides, [`crate::session::statement::links`] finds the link that is meant, and what is
+//! counted and logged names the reason. It refuses to decide anything itself.
 
 /// Where to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,7 @@
 //! What an answer did to a session's state: the server's report, and the statement's text for what no report says.
+//!
+//! The text was read in [`super::assignment`]; [`super::variable`] says which variables move others. It refuses to believe a text where
+//! the server has reported, and to carry what cannot be set by value: that becomes a pin.
 
 use super::assignment::{Assignment, Given};
 use super::pins::Pins;

@@ -1,4 +1,7 @@
 //! Pins: why a session must keep its connection. Each has a name, so that operators can be told.
+//!
+//! [`crate::session::statement::settle`] says which of them a statement leaves, [`super::things`] which of them named things are, and
+//! [`crate::session::holdings`] keeps them with their link. It refuses to know how a pin comes to be; it says what one means.
 
 use bitflags::bitflags;
 

@@ -40,6 +40,8 @@ impl Kind {
 pub enum Event {
     /// It makes one of this name, in lower case.
     Made(Kind, Box<str>),
+    /// It prepares this text under a name, in lower case.
+    Prepared(Box<str>, Text),
     /// It drops that.
     Gone(Kind, Box<str>),
     /// It drops all of a kind.
@@ -48,39 +50,77 @@ pub enum Event {
     Unnamed(Kind),
 }
 
+/// The text of a prepared statement, and how it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// As the server has it.
+    pub sql: Box<[u8]>,
+    /// The mode in force when it was prepared.
+    pub mode: LexMode,
+}
+
+/// What an EXECUTE runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Executed {
+    /// What was prepared under this name, in lower case.
+    Named(Box<str>),
+    /// The text that stands in it.
+    Immediate(Text),
+}
+
 /// The name of what cannot be named.
 const UNNAMED: &str = "";
 /// More things than this are not told apart.
 const MOST: usize = 256;
+/// Prepared texts of more bytes than this are not remembered.
+const LONGEST: usize = 4096;
 
 /// The things of a session.
 #[derive(Debug, Default)]
-pub struct Things(Vec<(Kind, Box<str>)>);
+pub struct Things(Vec<Thing>);
+
+#[derive(Debug)]
+struct Thing {
+    kind: Kind,
+    name: Box<str>,
+    /// Of a prepared statement, where it is known.
+    text: Option<Text>,
+}
 
 impl Things {
     /// Takes down what a statement did. A lock that is taken twice is there twice.
     pub fn note(&mut self, event: Event) {
         match event {
-            Event::Made(kind, name) => {
-                let again = self.0.iter().any(|(k, n)| *k == kind && *n == name) && kind != Kind::UserLock;
-                if !again {
-                    self.0.push(if self.0.len() < MOST { (kind, name) } else { (kind, UNNAMED.into()) });
-                }
-            }
+            Event::Made(kind, name) => self.add(kind, name, None),
+            Event::Prepared(name, text) => self.add(Kind::Prepared, name, Some(text)),
             Event::Gone(kind, name) => {
-                if let Some(place) = self.0.iter().position(|(k, n)| *k == kind && *n == name) {
+                if let Some(place) = self.0.iter().position(|thing| thing.is(kind, &name)) {
                     self.0.swap_remove(place);
                 }
             }
-            Event::AllGone(kind) => self.0.retain(|(k, name)| *k != kind || **name == *UNNAMED),
-            Event::Unnamed(kind) => self.note(Event::Made(kind, UNNAMED.into())),
+            Event::AllGone(kind) => self.0.retain(|thing| thing.kind != kind || thing.is(kind, UNNAMED)),
+            Event::Unnamed(kind) => self.add(kind, UNNAMED.into(), None),
         }
+    }
+
+    fn add(&mut self, kind: Kind, name: Box<str>, text: Option<Text>) {
+        let is_full = self.0.len() >= MOST;
+        match self.0.iter_mut().find(|thing| thing.is(kind, &name) && kind != Kind::UserLock) {
+            Some(thing) => thing.text = text,
+            None if is_full => self.0.push(Thing { kind, name: UNNAMED.into(), text: None }),
+            None => self.0.push(Thing { kind, name, text }),
+        }
+    }
+
+    /// The text that is prepared under a name, where it is known.
+    pub fn prepared(&self, name: &str) -> Option<&Text> {
+        self.0.iter().find(|thing| thing.is(Kind::Prepared, name))?.text.as_ref()
     }
 
     /// What they pin.
     pub fn pins(&self) -> Pins {
         let pin = |kind: Kind| Kind::ALL.iter().find(|(k, ..)| *k == kind).map_or(Pins::empty(), |(_, _, pin)| *pin);
-        self.0.iter().fold(Pins::empty(), |pins, (kind, _)| pins | pin(*kind))
+        self.0.iter().fold(Pins::empty(), |pins, thing| pins | pin(thing.kind))
     }
 
     /// True if there is none.
@@ -89,10 +129,16 @@ impl Things {
     }
 }
 
+impl Thing {
+    fn is(&self, kind: Kind, name: &str) -> bool {
+        self.kind == kind && *self.name == *name
+    }
+}
+
 /// What one statement with these effects does to things.
 pub fn read(sql: &[u8], mode: LexMode, effects: Effects) -> Vec<Event> {
     let told = Kind::ALL.iter().filter(|(_, effect, _)| effects.contains(*effect));
-    let words = Words { sql, tokens: Lexer::new(sql, mode).collect() };
+    let words = Words::new(sql, mode);
     let dynamic = effects.intersects(Effects::MULTI | Effects::CALL | Effects::EXECUTABLE_COMMENT);
     told.flat_map(|(kind, ..)| match (dynamic, kind) {
         (true, _) => vec![Event::Unnamed(*kind)],
@@ -105,26 +151,56 @@ pub fn read(sql: &[u8], mode: LexMode, effects: Effects) -> Vec<Event> {
     .collect()
 }
 
+/// What an EXECUTE runs, where its text says it.
+pub fn executed(sql: &[u8], mode: LexMode) -> Option<Executed> {
+    let words = Words::new(sql, mode);
+    if words.is(1, "IMMEDIATE") {
+        return words.text(2).map(Executed::Immediate);
+    }
+    words.name(1).map(Executed::Named)
+}
+
 /// The tokens of a statement.
 struct Words<'a> {
     sql: &'a [u8],
+    mode: LexMode,
     tokens: Vec<Token>,
 }
 
-impl Words<'_> {
+impl<'a> Words<'a> {
+    fn new(sql: &'a [u8], mode: LexMode) -> Self {
+        Self { sql, mode, tokens: Lexer::new(sql, mode).collect() }
+    }
+
     fn is(&self, at: usize, word: &str) -> bool {
         self.tokens.get(at).is_some_and(|t| t.text(self.sql).eq_ignore_ascii_case(word.as_bytes()))
     }
 
     /// The name at a place, in lower case and without quotes; none where no name stands there.
     fn name(&self, at: usize) -> Option<Box<str>> {
-        let token = self.tokens.get(at)?;
-        let text = String::from_utf8_lossy(token.text(self.sql)).to_ascii_lowercase();
-        match token.kind {
-            TokenKind::Word => Some(text.into()),
-            TokenKind::QuotedIdent => Some(text.trim_matches(['`', '"']).into()),
-            _ => None,
+        Some(self.tokens.get(at)?.name(self.sql)?.to_lowercase().into())
+    }
+
+    /// The text that a plain literal at a place has, of which nothing is escaped but a quote by another; none where something else
+    /// stands there, or more follows than USING.
+    fn text(&self, at: usize) -> Option<Text> {
+        let token = self.tokens.get(at).filter(|token| token.kind == TokenKind::String)?;
+        let (quote, rest) = token.text(self.sql).split_first()?;
+        let inner = rest.strip_suffix(&[*quote])?;
+        let is_escaped = inner.contains(&b'\\') && !self.mode.no_backslash_escapes;
+        let is_last = self.tokens.get(at + 1).is_none() || self.is(at + 1, ";") || self.is(at + 1, "USING");
+        if !matches!(quote, b'\'' | b'"') || is_escaped || !is_last || inner.len() > LONGEST {
+            return None;
         }
+        let mut sql = Vec::with_capacity(inner.len());
+        let mut bytes = inner.iter();
+        while let Some(byte) = bytes.next() {
+            sql.push(*byte);
+            if byte == quote {
+                bytes.next();
+            }
+        }
+        Some(Text { sql: sql.into(), mode: self.mode })
     }
 
     fn made(kind: Kind, name: Option<Box<str>>) -> Vec<Event> {
@@ -138,7 +214,10 @@ impl Words<'_> {
     /// `PREPARE n FROM …`, `{DEALLOCATE | DROP} PREPARE n`, `EXECUTE n`.
     fn prepared(&self) -> Vec<Event> {
         if self.is(0, "PREPARE") {
-            Self::made(Kind::Prepared, self.name(1))
+            match (self.name(1), self.text(3)) {
+                (Some(name), Some(text)) => vec![Event::Prepared(name, text)],
+                (name, _) => Self::made(Kind::Prepared, name),
+            }
         } else if self.is(1, "PREPARE") {
             Self::gone(Kind::Prepared, self.name(2))
         } else {
@@ -229,6 +308,30 @@ mod tests {
             read(sql.as_bytes(), LexMode::default(), effects).into_iter().for_each(|event| things.note(event));
         }
         things.pins()
+    }
+
+    #[test]
+    fn the_text_that_an_execute_runs_is_known_where_it_is_a_plain_literal() {
+        let text = |sql: &str| Text { sql: sql.as_bytes().into(), mode: LexMode::default() };
+        let prepared = |statements: &[&str]| {
+            let mut things = Things::default();
+            for sql in statements {
+                let effects = classify(sql.as_bytes(), LexMode::default()).effects;
+                read(sql.as_bytes(), LexMode::default(), effects).into_iter().for_each(|event| things.note(event));
+            }
+            things.prepared("s").cloned()
+        };
+        assert_eq!(prepared(&["PREPARE `S` FROM 'SELECT ''x'''"]), Some(text("SELECT 'x'")));
+        assert_eq!(prepared(&["PREPARE s FROM \"DO 1\";"]), Some(text("DO 1")));
+        for unknown in ["@a", "'SELECT \\'1\\''", "CONCAT('a', 'b')", "'a' 'b'", "N'SELECT 1'"] {
+            let again = format!("PREPARE s FROM {unknown}");
+            assert_eq!(prepared(&["PREPARE s FROM 'DO 1'", &again]), None, "{unknown}");
+        }
+        let runs = |sql: &str| executed(sql.as_bytes(), LexMode::default());
+        assert_eq!(runs("EXECUTE S"), Some(Executed::Named("s".into())));
+        assert_eq!(runs("EXECUTE `s` USING @a"), Some(Executed::Named("s".into())));
+        assert_eq!(runs("EXECUTE IMMEDIATE 'DO ?' USING 1"), Some(Executed::Immediate(text("DO ?"))));
+        assert_eq!(runs("EXECUTE IMMEDIATE @a"), None);
     }
 
     #[test]

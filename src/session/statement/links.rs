@@ -7,6 +7,7 @@ use crate::backend::Engine;
 use crate::rules::{Holds, Plan, Route};
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::holdings::Hold;
+use crate::session::link::Link;
 use crate::session::parts::Session;
 use crate::session::parts::flight::Planned;
 use crate::session::parts::place::Place;
@@ -36,13 +37,13 @@ impl Session {
         route: &Route,
         snapshot: &Snapshot,
     ) -> Option<Hold> {
-        let unclean = effects.intersects(Effects::NEEDS_INSERT_ID);
+        let unclean = effects.intersects(Effects::NEEDS_INSERT_ID | Effects::ASKS_COUNTERS);
         match place {
-            Place::Route if !effects.intersects(ONE_ENGINE) => {
+            Place::Route if !effects.intersects(ONE_ENGINE | Effects::ASKS_COUNTERS) => {
                 self.supply().ready(&self.state, &route.tiers, snapshot).map(Hold::pooled)
             }
             Place::Writer if !unclean => self.supply().ready(&self.state, &[route.writer], snapshot).map(Hold::pooled),
-            Place::Home if !unclean => {
+            Place::Home if !effects.contains(Effects::NEEDS_INSERT_ID) => {
                 let home = &self.holdings.home()?.link;
                 let is_ready = Rc::ptr_eq(&home.state, &self.state) && !self.must_join_counts(effects, home);
                 is_ready.then(|| self.holdings.take_home()).flatten()
@@ -55,6 +56,13 @@ impl Session {
     pub(super) async fn link_for(&mut self, planned: &Planned, tried: &mut Tried) -> Result<Hold, SessionEnd> {
         let Planned { snapshot, plan, route, .. } = planned;
         match planned.placed.0 {
+            Place::Route | Place::Writer
+                if plan.facts.effects.contains(Effects::ASKS_COUNTERS)
+                    && let Some(mut hold) = self.untouched_link() =>
+            {
+                let brought = self.worker.bring(&mut hold.link, &self.state).await;
+                Ok(self.if_ready(hold, brought)?)
+            }
             Place::Home => {
                 let home = self.holdings.take_home().ok_or(StatementError::ResultGone("its state"))?;
                 let home = self.with_insert_id(plan.facts.effects, home).await?;
@@ -115,6 +123,15 @@ impl Session {
             }
             Place::ReadOnlyTransaction => Err(self.read_only_transaction().into()),
         }
+    }
+
+    /// The link of the statement before, if nobody has used it since.
+    fn untouched_link(&self) -> Option<Hold> {
+        let (serial, owner) = (self.previous.asked_by(Effects::empty()), self.serial);
+        let mine = |link: &Link| link.serial == serial && link.owner == owner && !link.is_disturbed();
+        let mut hold = self.worker.pool.borrow_mut().take_where(|link| mine(link)).map(Hold::pooled)?;
+        hold.link.set_busy(true);
+        Some(hold)
     }
 
     /// The error for what must not run in the READ ONLY transaction that the session has, as its server words it.

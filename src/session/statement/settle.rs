@@ -86,7 +86,7 @@ impl Session {
         executing: Option<u32>,
         outcome: &Outcome,
     ) {
-        let effects = plan.facts.effects;
+        let effects = self.effects_of(plan, executing);
         let link = &mut *hold.link;
         let before = Before { status: link.status, autocommit: self.state.autocommit };
         if let Some(status) = outcome.status {
@@ -119,7 +119,7 @@ impl Session {
         }
         self.note_write(effects, outcome, link);
         let cursor = if self.holdings.has_cursor_on(link.serial) { Pins::CURSOR } else { Pins::empty() };
-        let lasting = self.lasting_pins(&hold, before, plan, outcome, applied) | cursor | self.state.pins;
+        let lasting = self.lasting_pins(&hold, before, plan, effects, outcome, applied) | cursor | self.state.pins;
         let fleeting = fleeting_pins(effects, outcome, simple);
         let settled = match aside {
             Some(names) if lasting.is_empty() => self.holdings.settle_aside(hold, fleeting, names),
@@ -161,8 +161,15 @@ impl Session {
     }
 
     /// The pins that hold from now on.
-    fn lasting_pins(&self, hold: &Hold, before: Before, plan: &Plan, outcome: &Outcome, applied: Pins) -> Pins {
-        let effects = plan.facts.effects;
+    fn lasting_pins(
+        &self,
+        hold: &Hold,
+        before: Before,
+        plan: &Plan,
+        effects: Effects,
+        outcome: &Outcome,
+        applied: Pins,
+    ) -> Pins {
         let kept = hold.pins() - Pins::UNTIL_NEXT - Pins::CURSOR - Pins::OF_THINGS;
         let mut pins = if hold.is_home() { kept | self.holdings.things() } else { Pins::empty() };
         let in_transaction = self.status.contains(Status::IN_TRANSACTION);

@@ -1,4 +1,7 @@
-//! What of a session can be set. Files are read in `config`; these are the types and the defaults.
+//! What of a session can be set, with the defaults.
+//!
+//! `config` reads them from files and admin tables, and refuses what is out of bounds; [`super::snapshot`] hands them to sessions, which
+//! look at them anew with each statement. It refuses to read anything itself.
 
 use std::time::Duration;
 

@@ -1,4 +1,7 @@
-//! One version of all configuration, as sessions see it. It is published as a whole and never changed.
+//! One version of all configuration, as sessions see it.
+//!
+//! `app` makes it from what `config` has loaded, and publishes it as a whole; a statement uses one from its start to its end. It refuses
+//! to be changed: what servers are like at the moment is in [`crate::backend`], which it points to.
 
 use super::settings::SessionSettings;
 use crate::auth::{Accounts, GuessLimits, Plugin, RsaKey};

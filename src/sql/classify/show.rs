@@ -16,8 +16,9 @@ impl Scan<'_> {
         self.verb = Verb::Show;
         self.effects |= Effects::READ;
         self.describes = true;
+        let mut is_global = false;
         while matches!(self.cur.kw_at(0), FULL | EXTENDED | GLOBAL | SESSION | LOCAL | ALL | STORAGE) {
-            self.cur.next();
+            is_global |= self.cur.next().is_some_and(|item| item.kw == GLOBAL);
         }
         let Some(item) = self.cur.next() else { return self.doubt("an empty SHOW") };
         match item.kw {
@@ -39,7 +40,13 @@ impl Scan<'_> {
                 return self.skip();
             }
             COUNT => return self.show_count(),
-            STATUS | VARIABLES | PLUGINS | ENGINES => self.effects |= Effects::SERVER_BOUND,
+            STATUS => {
+                self.effects |= Effects::SERVER_BOUND;
+                if !is_global && self.may_show_counters() {
+                    self.effects |= Effects::ASKS_COUNTERS;
+                }
+            }
+            VARIABLES | PLUGINS | ENGINES => self.effects |= Effects::SERVER_BOUND,
             OPEN => {
                 self.effects |= Effects::SERVER_BOUND;
                 self.cur.take(TABLES);
@@ -65,6 +72,19 @@ impl Scan<'_> {
             self.doubt("an unknown SHOW");
         }
         self.skip();
+    }
+
+    /// False for a SHOW STATUS whose pattern fits none of the counters that a session has of its own.
+    fn may_show_counters(&mut self) -> bool {
+        const OF_SESSIONS: &str = "bytes_ com_ created_tmp compression cpu_time delete_scan empty_queries executed_ feature_
+            handler_ last_query max_memory memory_used opened_table questions queries rows_ select_ slow_ sort_ table_open_cache
+            update_scan";
+        let pattern = if self.cur.kw_at(0) == Kw::LIKE { self.cur.peek_at(1) } else { None };
+        let Some(pattern) = pattern else { return true };
+        // In a pattern an underscore may be escaped.
+        let text = String::from_utf8_lossy(self.cur.text(pattern)).replace('\\', "").to_ascii_lowercase();
+        let head = text.trim_start_matches(['\'', '"']).split('%').next().unwrap_or_default();
+        OF_SESSIONS.split_ascii_whitespace().any(|name| name.starts_with(head) || head.starts_with(name))
     }
 
     /// `LIKE 'x'` or `WHERE expr`.

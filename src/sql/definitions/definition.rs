@@ -1,4 +1,7 @@
 //! A definition, as a server's catalogue has it.
+//!
+//! [`crate::backend::catalogue`] reads them from servers; [`super`] finds out what they do. It refuses to judge: an empty body is one
+//! that the account may not see.
 
 /// What kind of thing a definition defines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
