@@ -11,6 +11,6 @@ mod state;
 mod tests;
 
 pub use err::ErrPacket;
-pub use ok::{EofPacket, OkPacket, without_session_track};
+pub use ok::{EofPacket, OkPacket, is_eof, replace_lasting_flags, without_session_track};
 pub use rows::{put_end, put_text_column};
 pub use state::{StateChange, StateChanges, TransactionState, put_schema, put_variable};

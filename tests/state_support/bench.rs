@@ -241,7 +241,7 @@ impl<'a> Lane<'a> {
         };
         let mut direct = side(true, twins.direct.port(), &mut self.direct);
         let mut routed = side(router.is_none(), port, &mut self.routed);
-        let mut lost = Lost::default();
+        let (mut lost, mut unfound) = (Lost::default(), Unfound::default());
         for (at, step) in steps.iter().enumerate() {
             if lost.skips(step) {
                 if let Some(found) = lost.beyond(at, step, &mut routed).await {
@@ -258,6 +258,9 @@ impl<'a> Lane<'a> {
             }
             if environment.engine == Engine::MySql && environment.profile == Profile::Manual {
                 one.iter_mut().chain(&mut other).for_each(Reply::forget_autocommit);
+            }
+            if environment.engine == Engine::MariaDb && unfound.is_open(step, &one) {
+                one.iter_mut().chain(&mut other).for_each(Reply::forget_values);
             }
             lost.note(step);
             trace(step, &texts(&one), &texts(&other));
@@ -290,6 +293,26 @@ impl<'a> Lane<'a> {
                 ask(admin, &format!("DROP SCHEMA IF EXISTS {schema}")).await;
             }
         }
+    }
+}
+
+/// The sessions that have had rows since they signed in. Before that MariaDB's `FOUND_ROWS()` is whatever an earlier connection
+/// had: its threads are used again, and keep the number.
+#[derive(Default)]
+struct Unfound(Vec<usize>);
+
+impl Unfound {
+    /// True if a step asks for a number that is not the session's.
+    fn is_open(&mut self, step: &Step, replies: &[Reply]) -> bool {
+        let asks =
+            step.op.statement().is_some_and(|sql| sql.windows(10).any(|word| word.eq_ignore_ascii_case(b"FOUND_ROWS")));
+        let is_open = asks && !self.0.contains(&step.session);
+        if matches!(step.op, Op::Enter { .. } | Op::Leave | Op::Vanish) {
+            self.0.retain(|session| *session != step.session);
+        } else if !asks && replies.iter().any(|reply| matches!(reply, Reply::Rows { .. })) {
+            self.0.push(step.session);
+        }
+        is_open
     }
 }
 

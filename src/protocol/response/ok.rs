@@ -116,6 +116,32 @@ pub fn without_session_track(payload: &[u8], out: &mut Vec<u8>) -> Result<(), Tr
     Ok(())
 }
 
+/// Gives an OK or EOF packet the lasting flags of `status` in the place of its own.
+///
+/// # Errors
+/// [`Truncated`].
+pub fn replace_lasting_flags(payload: &mut [u8], status: Status) -> Result<(), Truncated> {
+    let mut r = Reader::new(payload);
+    r.u8()?;
+    if is_eof(payload) {
+        // The number of warnings.
+        r.u16()?;
+    } else {
+        r.lenenc()?;
+        r.lenenc()?;
+    }
+    let at = payload.len() - r.rest().len();
+    let own = Status::from_bits_retain(r.u16()?);
+    let shown = (own - Status::LASTING) | (status & Status::LASTING);
+    payload.get_mut(at..at + 2).ok_or(Truncated)?.copy_from_slice(&shown.bits().to_le_bytes());
+    Ok(())
+}
+
+/// True for an EOF packet: one that begins as an OK packet behind rows does, and is as short as no such packet.
+pub fn is_eof(payload: &[u8]) -> bool {
+    payload.len() == 5 && payload.first() == Some(&0xfe)
+}
+
 /// An EOF packet. Wire: `fe`, warnings, status. Source: MySQL manual "Protocol::EOF_Packet".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EofPacket {

@@ -78,6 +78,23 @@ fn an_ok_without_session_track_keeps_all_but_the_changes() {
     assert_eq!(out, b"before");
 }
 
+#[test]
+fn lasting_flags_are_replaced_where_they_stand() {
+    let shown = Status::AUTOCOMMIT | Status::IN_TRANSACTION;
+    let own = Status::AUTOCOMMIT | Status::MORE_RESULTS | Status::ANSI_QUOTES;
+    let ok = OkPacket { affected_rows: 300, last_insert_id: 70_000, status: own, warnings: 3, ..OkPacket::default() };
+    let mut payload = Vec::new();
+    ok.encode(&mut payload, Capabilities::empty());
+    replace_lasting_flags(&mut payload, shown).unwrap();
+    let want = Status::MORE_RESULTS | shown;
+    assert_eq!(OkPacket::decode(&payload, Capabilities::empty()).unwrap(), OkPacket { status: want, ..ok });
+    assert!(replace_lasting_flags(&mut payload[..8], shown).is_err());
+    let mut payload = Vec::new();
+    EofPacket { warnings: 0xfefe, status: own }.encode(&mut payload);
+    replace_lasting_flags(&mut payload, shown).unwrap();
+    assert_eq!(EofPacket::decode(&payload).unwrap(), EofPacket { warnings: 0xfefe, status: want });
+}
+
 /// What MySQL 9.7 says after `SET NAMES utf8mb4; USE bigdb; BEGIN`, in one block here; and MariaDB's two variables in one.
 const CHANGES: &[u8] = b"\x00\x1d\x14character_set_client\x07utf8mb4\x01\x06\x05bigdb\x02\x011\x05\x09\x08T_______\
     \x04\x13\x12START TRANSACTION;\x03\x07\x00\x05a:1-2\x00\x0a\x01a\x011\x02bb\x0222\x63\x02zz";

@@ -105,7 +105,7 @@ impl Session {
                         let made = Made { id, number, known, columns, parameters };
                         self.keep_statement(made, plan, text);
                     }
-                    self.settle_prepared(hold, effects, id);
+                    self.settle_prepared(hold, effects, id, has_own);
                     return Ok(());
                 }
                 Err(Failed::Client(end)) => {
@@ -175,9 +175,9 @@ impl Session {
         self.prepared.get_or_insert_default().by_id.insert(id, statement);
     }
 
-    /// Gives back the link on which a statement with these effects has been prepared. To prepare an assignment makes the
-    /// variable, which another session would find.
-    fn settle_prepared(&mut self, mut hold: Hold, effects: Effects, id: u32) {
+    /// Gives back the link on which a statement with these effects has been prepared, or keeps it for what the server had to say. To
+    /// prepare an assignment makes the variable, which another session would find.
+    fn settle_prepared(&mut self, mut hold: Hold, effects: Effects, id: u32, has_own: bool) {
         let names_variables = effects.contains(Effects::SET_USER_VARIABLE);
         if hold.is_home() {
             self.put_back(hold);
@@ -188,6 +188,9 @@ impl Session {
         } else if names_variables {
             hold.pin(Pins::USER_VARIABLE);
             self.give_up(hold);
+        } else if has_own {
+            let settled = self.holdings.settle(hold, Pins::empty(), Pins::WARNINGS);
+            self.keep_or_release(settled);
         } else {
             self.release(hold.link);
         }

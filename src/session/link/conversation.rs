@@ -3,9 +3,9 @@
 //! A conversation has a limit in time, so that a server that hangs holds nobody for longer. It refuses to carry a client's
 //! request ([`super::relay`] does) and to read an answer larger than [`LONGEST`].
 
-use super::Link;
 use super::buffers::Buffers;
 use super::relay::{BackendFault, Changes, SERVER_SHUTDOWN};
+use super::{Link, OF_ROUTER};
 use crate::net::write::write_all;
 use crate::protocol::codec::{HEADER, Header, Reader, Truncated, put_packet};
 use crate::protocol::command::Command;
@@ -62,15 +62,30 @@ impl Talk<'_> {
     /// # Errors
     /// See [`TalkError`]. Not cancel safe: a link whose talk was cut short must be dropped.
     pub async fn ask(&self, link: &mut Link, command: Command, argument: &[u8]) -> Result<Reply, TalkError> {
-        match tokio::time::timeout(self.limit, exchange(self.buffers, link, command, argument)).await {
+        let reply = match tokio::time::timeout(self.limit, exchange(self.buffers, link, command, argument)).await {
             Ok(reply) => reply,
             Err(_) => Err(TalkError::Broken(BackendFault::Silent(self.limit))),
-        }
+        };
+        note_diagnostics(link, command, &reply);
+        reply
     }
 
     /// [`Talk::ask`] for a statement.
     pub async fn query(&self, link: &mut Link, sql: &str) -> Result<Reply, TalkError> {
         self.ask(link, Command::Query, sql.as_bytes()).await
+    }
+}
+
+/// What the router itself asked may have left warnings or an error, which are nobody's. Other commands than these leave none: MySQL
+/// tells in the answer to a ping what was there before.
+fn note_diagnostics(link: &mut Link, command: Command, reply: &Result<Reply, TalkError>) {
+    let leaves = match reply {
+        Ok(reply) => reply.summary.warnings > 0,
+        Err(TalkError::Refused { .. }) => true,
+        Err(TalkError::Broken(_)) => false,
+    };
+    if leaves && matches!(command, Command::Query | Command::Prepare | Command::InitDb) {
+        link.diagnostics = OF_ROUTER;
     }
 }
 

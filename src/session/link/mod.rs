@@ -42,6 +42,9 @@ pub struct Remote {
     _on_server: Rc<()>,
 }
 
+/// In the place of a session, whose diagnostics a link has: the router's own.
+pub const OF_ROUTER: u64 = u64::MAX;
+
 /// What becomes of a link that its session does not need any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fate {
@@ -84,8 +87,8 @@ pub struct Link {
     pub uses: u64,
     /// The session that ran the last statement on it.
     pub owner: u64,
-    /// The session whose warnings or error may still be in its diagnostics; 0 for none. A server clears them only when a
-    /// statement uses a table or has something to say itself.
+    /// The session whose warnings or error may still be in its diagnostics; 0 for none, [`OF_ROUTER`] for those of what the router
+    /// itself asked. A server clears them only when a statement uses a table or has something to say itself.
     pub diagnostics: u64,
     /// The session that had it last has run a statement there that may have left something which is not known: it is reset
     /// before another session has it.

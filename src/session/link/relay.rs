@@ -7,17 +7,15 @@ use super::buffers::Buffers;
 use crate::net::Stream;
 use crate::net::write::{WriteError, poll_write_all, poll_write_now};
 use crate::protocol::capabilities::Capabilities;
-use crate::protocol::codec::{HEADER, put_packet};
+use crate::protocol::codec::{HEADER, Truncated, put_packet};
 use crate::protocol::response::{ErrPacket, OkPacket};
-use crate::protocol::response::{StateChange, without_session_track};
+use crate::protocol::response::{StateChange, is_eof, replace_lasting_flags, without_session_track};
 use crate::protocol::status::Status;
 use crate::protocol::tracker::{Desync, Expect, Packet, Step, Summary, Tracker};
 use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-/// Bytes of an EOF packet.
-const EOF: usize = 5;
 /// ER_SERVER_SHUTDOWN (server error reference of both engines): sent to whoever is served while the server stops.
 pub const SERVER_SHUTDOWN: u16 = 1053;
 
@@ -395,7 +393,7 @@ impl Relay {
                 self.in_part = true;
                 self.outcome.ended_by_rows = matches!(packet, Packet::RowsEnd(_));
                 self.outcome.note(&summary);
-                self.outcome.ended_by_eof = payload.len() == EOF && payload[0] == 0xfe;
+                self.outcome.ended_by_eof = is_eof(payload);
                 if !summary.status.contains(Status::SESSION_STATE_CHANGED) {
                     return Ok(self.manner.shown.is_some());
                 }
@@ -405,7 +403,7 @@ impl Relay {
                     return Ok(false);
                 }
                 changes.read(payload).map_err(|e| self.backend(e.into()))?;
-                Ok(!self.manner.client_tracks)
+                Ok(!self.manner.client_tracks || self.manner.shown.is_some())
             }
             Packet::ColumnsEnd(summary) => {
                 self.outcome.note(&summary);
@@ -426,6 +424,20 @@ impl Relay {
         }
     }
 
+    /// Appends an OK or EOF packet as the client is to have it: without changes of state that it has not asked for, and with the
+    /// session's own flags where they are others than the link's.
+    fn own_ok(&self, payload: &[u8], own: &mut Vec<u8>) -> Result<(), Truncated> {
+        if self.manner.client_tracks || is_eof(payload) {
+            own.extend_from_slice(payload);
+        } else {
+            without_session_track(payload, own)?;
+        }
+        match self.manner.shown {
+            Some(shown) => replace_lasting_flags(own, shown),
+            None => Ok(()),
+        }
+    }
+
     /// Puts the client's version of a packet into `out`. `whole` is the packet with its header.
     fn rewrite(&mut self, packet: Packet, whole: &[u8], buffers: &Buffers) -> Result<(), RelayError> {
         let sequence = whole[HEADER - 1];
@@ -434,28 +446,15 @@ impl Relay {
         if let (Packet::Prepared { .. }, Some(id)) = (packet, self.manner.statement_id) {
             self.out.extend_from_slice(whole);
             self.out[before + HEADER + 1..before + HEADER + 5].copy_from_slice(&id.to_le_bytes());
-        } else if let (Some(shown), Some(Summary { status, .. })) = (self.manner.shown, ended(packet)) {
-            // The flags stand at the same place in an EOF packet and in the OK packet of a result without changed rows.
-            let status = (status - Status::LASTING) | (shown & Status::LASTING);
-            self.out.extend_from_slice(whole);
-            self.out[before + HEADER + 3..before + HEADER + 5].copy_from_slice(&status.bits().to_le_bytes());
         } else {
-            let mut plain = buffers.take();
-            let rewritten = without_session_track(payload, &mut plain);
-            put_packet(&mut self.out, &plain, sequence);
-            buffers.give(plain);
+            let mut own = buffers.take();
+            let rewritten = self.own_ok(payload, &mut own);
+            put_packet(&mut self.out, &own, sequence);
+            buffers.give(own);
             rewritten.map_err(|_| self.backend(Desync::Malformed("an OK packet").into()))?;
         }
         self.outcome.bytes += (self.out.len() - before) as u64;
         Ok(())
-    }
-}
-
-/// What the end of rows says, where that is all it says.
-fn ended(packet: Packet) -> Option<Summary> {
-    match packet {
-        Packet::RowsEnd(summary) if !summary.status.contains(Status::SESSION_STATE_CHANGED) => Some(summary),
-        _ => None,
     }
 }
 

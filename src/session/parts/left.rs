@@ -61,6 +61,10 @@ enum Found {
 /// Statements whose packets do not tell all that they left.
 const UNCLEAR: Effects = Effects::OUT_OF_SIGHT.union(Effects::MULTI);
 
+/// Errors of what calls, before anything has run: no such routine (ER_SP_DOES_NOT_EXIST), a wrong number of arguments
+/// (ER_SP_WRONG_NO_OF_ARGS), no right to (ER_PROCACCESS_DENIED_ERROR); and a text that is not understood (ER_PARSE_ERROR).
+const BEFORE_IT_RUNS: [u16; 4] = [1305, 1318, 1370, 1064];
+
 /// Effects of statements that use no tables: MariaDB leaves the diagnostics of the statement before where they are, if these have none
 /// of their own (10.11).
 const TABLELESS: Effects = Effects::READ
@@ -128,11 +132,15 @@ impl Left {
             _ => 0,
         };
         self.is_least = engine == Engine::MySql && outcome.error.is_some();
-        self.counts_nothing = outcome.ended_by_rows || outcome.error.is_some();
+        self.counts_nothing = outcome.ended_by_rows || outcome.cursor || outcome.error.is_some();
         self.affected = outcome.affected_rows;
         let has_own = has_own(outcome);
         let diagnostics = !has_own && engine == Engine::MariaDb && self.outlasts(verb, effects);
-        let is_out_of_sight = effects.intersects(UNCLEAR) && !matches!(verb, Verb::Prepare | Verb::Deallocate);
+        let has_not_run = outcome.error.is_some_and(|code| BEFORE_IT_RUNS.contains(&code))
+            && outcome.rows == 0
+            && !effects.contains(Effects::MULTI);
+        let is_out_of_sight =
+            effects.intersects(UNCLEAR) && !matches!(verb, Verb::Prepare | Verb::Deallocate) && !has_not_run;
         self.diagnostics = match (has_own, diagnostics) {
             (true, _) => Diagnostics::Some,
             // They are as unclear as they were.
@@ -148,9 +156,19 @@ impl Left {
     /// Notes how many rows a statement has found. False if it has not looked for any.
     #[inline]
     fn note_found(&mut self, engine: Engine, verb: Verb, effects: Effects, outcome: &Outcome, unclear: bool) -> bool {
-        // MySQL counts the rows that an UPDATE or a DELETE has found, and does not say so; nor does a SELECT into variables.
-        let counts_writes = engine == Engine::MySql && effects.contains(Effects::WRITE) && outcome.error.is_none();
+        // MySQL counts the rows that an UPDATE or a DELETE has found, and does not say so; nor does a SELECT into variables or into
+        // a table. Its DO finds a row. Tried with MariaDB 10.11 and MySQL 9.7.
+        let is_mysql = engine == Engine::MySql;
+        let selects = verb == Verb::Select || effects.contains(Effects::READ_TABLE);
+        let only_inserts = matches!(verb, Verb::Insert | Verb::Replace) && !selects;
+        let counts_writes = effects.contains(Effects::WRITE)
+            && outcome.error.is_none()
+            && if is_mysql { !only_inserts } else { matches!(verb, Verb::Insert | Verb::Replace) && selects };
         let is_silent = outcome.error.is_none() && !outcome.ended_by_rows && verb == Verb::Select;
+        if is_mysql && verb == Verb::Do && outcome.error.is_none() && !unclear {
+            self.found = Found::Rows(1);
+            return true;
+        }
         let is_said = outcome.ended_by_rows && !effects.contains(Effects::EXPLAIN);
         let leaves_more = effects.contains(Effects::LEAVES_FOUND_ROWS) && outcome.error.is_none();
         match (unclear || leaves_more, is_said) {
@@ -170,6 +188,21 @@ impl Left {
     /// True if the statement before is known to have left no diagnostics.
     pub fn has_no_diagnostics(&self) -> bool {
         self.diagnostics == Diagnostics::None
+    }
+
+    /// True if the number of rows that were found is what nobody has said.
+    pub fn finds_unclear(&self) -> bool {
+        self.found == Found::Unclear
+    }
+
+    /// The server has said it.
+    pub fn found(&mut self, rows: u64) {
+        self.found = Found::Rows(rows);
+    }
+
+    /// True if the statement before is known to have left some.
+    pub fn has_diagnostics(&self) -> bool {
+        self.diagnostics == Diagnostics::Some
     }
 
     /// True if a server keeps the diagnostics over what uses no table.

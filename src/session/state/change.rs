@@ -124,6 +124,18 @@ pub fn unsaid(variables: &[(String, String)]) -> Vec<&'static str> {
     unsaid
 }
 
+/// Variables that were assigned without a scope (`SET @@x = 1`) and not reported: MariaDB reports only what is said to be the
+/// session's (10.11).
+pub fn unsaid_by_text<'a>(assignments: &'a [Assignment], variables: &[(String, String)]) -> Vec<&'a str> {
+    let is_said = |name: &str| variables.iter().any(|(said, _)| one_name(said) == name);
+    let bare = assignments.iter().filter_map(|assignment| match assignment {
+        Assignment::Session { name, bare: true, .. } => Some(&**name),
+        _ => None,
+    });
+    // Without a scope, those of transactions are the next one's.
+    bare.filter(|name| find(name).is_some() && !name.starts_with("transaction_") && !is_said(name)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::assignment::read_set;
@@ -203,5 +215,9 @@ mod tests {
         assert_eq!(unsaid(&report(&["character_set_client", "character_set_connection"])), ["collation_connection"]);
         assert_eq!(unsaid(&report(&["max_join_size"])), ["sql_big_selects"]);
         assert!(unsaid(&report(&["max_join_size", "sql_big_selects", "sql_mode"])).is_empty());
+        let sets = "SET @@sql_mode = '', @@session.time_zone = 'UTC', sql_notes = 0, @@tx_isolation = 'SERIALIZABLE', @@timestamp = 1, \
+                    @@character_set_results := latin1";
+        let assignments = read_set(sets.as_bytes(), LexMode::default());
+        assert_eq!(unsaid_by_text(&assignments, &report(&["character_set_results"])), ["sql_mode"]);
     }
 }

@@ -19,6 +19,7 @@ use crate::session::holdings::Hold;
 use crate::session::link::relay::Outcome;
 use crate::session::parts::Session;
 use crate::session::parts::flight::{Departure, Flight, Planned};
+use crate::session::parts::left::{clears_diagnostics, has_own};
 use crate::session::parts::place::{Place, Why};
 use crate::session::parts::request::Failed;
 use crate::session::statement::place::place;
@@ -55,6 +56,9 @@ impl Session {
         let Some(mut hold) = self.link_at_hand(placed.0, request.effects, route, snapshot) else {
             return Departure::Held(planned, None);
         };
+        if self.has_old_diagnostics(request.effects, &hold.link) {
+            return Departure::Held(planned, Some(hold));
+        }
         if let Some(executing) = planned.executing
             && !self.is_ready(&mut hold.link, &executing, &mut planned.request)
         {
@@ -145,7 +149,7 @@ impl Session {
     pub(in crate::session) fn may_land(&self) -> bool {
         let Departure::Gone(flight) = &self.departure else { return true };
         let link = &flight.hold.link;
-        !link.relay.wants_file() && !self.must_ask(flight.planned.plan.facts.effects, link.relay.so_far(), link)
+        !link.relay.wants_file() && !self.must_ask(&flight.planned, link.relay.so_far(), link)
     }
 
     /// Counts and settles such a statement.
@@ -184,7 +188,7 @@ impl Session {
             Ok(()) => {
                 let mut outcome = self.outcome(&mut flight.hold.link);
                 self.record(&mut flight, &outcome);
-                self.ask_server(flight.planned.plan.facts.effects, &mut outcome, &mut flight.hold.link).await;
+                self.ask_server(&flight.planned, &mut outcome, &mut flight.hold.link).await;
                 self.settle(flight, &outcome);
                 Ok(None)
             }
@@ -209,6 +213,11 @@ impl Session {
     fn record(&mut self, flight: &mut Flight, outcome: &Outcome) {
         let Flight { hold, planned, .. } = flight;
         let (link, Planned { snapshot, plan, route, request, executing, placed }) = (&mut *hold.link, planned);
+        if has_own(outcome) {
+            link.diagnostics = self.serial;
+        } else if link.diagnostics != 0 && clears_diagnostics(link.backend().engine(), plan.facts.effects) {
+            link.diagnostics = 0;
+        }
         if let Some(executing) = executing {
             self.note_execution(executing, link, outcome);
         }

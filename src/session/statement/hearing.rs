@@ -16,10 +16,10 @@ use crate::session::link::relay::{Changes, Outcome};
 use crate::session::parts::Session;
 use crate::session::parts::flight::Planned;
 use crate::session::state::assignment::{Assignment, read_set, read_sets};
-use crate::session::state::change::{Report, apply, unsaid};
+use crate::session::state::change::{Report, apply, unsaid, unsaid_by_text};
 use crate::session::state::pins::Pins;
-use crate::session::state::variable::name_on;
 use crate::session::state::things::Executed;
+use crate::session::state::variable::name_on;
 use crate::session::state::{State, things};
 use crate::session::worker::echo::{Asked, Echo};
 use crate::sql::effects::{Effects, Verb};
@@ -56,8 +56,10 @@ const MAY_SET: Effects = Effects::OUT_OF_SIGHT.union(Effects::HIDDEN_STATE);
 impl Session {
     /// True if a server must be asked before a response can be settled: what it has changed, or whether a transaction is open.
     #[inline]
-    pub(in crate::session) fn must_ask(&self, effects: Effects, outcome: &Outcome, link: &Link) -> bool {
-        keeps_its_report(effects, outcome, link)
+    pub(in crate::session) fn must_ask(&self, planned: &Planned, outcome: &Outcome, link: &Link) -> bool {
+        let effects = planned.plan.facts.effects;
+        may_say_nothing(effects, outcome, link)
+            || keeps_its_report(effects, outcome, link)
             || self.is_uncertain(effects, outcome)
             || outcome.changes.as_deref().is_some_and(|c| c.unreported || !unsaid(&c.variables).is_empty())
     }
@@ -68,7 +70,16 @@ impl Session {
     }
 
     /// Asks it.
-    pub(in crate::session) async fn ask_server(&mut self, effects: Effects, outcome: &mut Outcome, link: &mut Link) {
+    pub(in crate::session) async fn ask_server(&mut self, planned: &Planned, outcome: &mut Outcome, link: &mut Link) {
+        let effects = planned.plan.facts.effects;
+        if may_say_nothing(effects, outcome, link) {
+            let assignments = read_set(self.text_of(planned.executing.map(|e| e.id)), self.subject.mode());
+            let said = outcome.changes.as_deref().map(|c| c.variables.as_slice()).unwrap_or_default();
+            let unsaid = unsaid_by_text(&assignments, said);
+            if !unsaid.is_empty() {
+                Box::pin(self.ask_unsaid(link, outcome, &unsaid)).await;
+            }
+        }
         let uncertain = self.is_uncertain(effects, outcome);
         if keeps_its_report(effects, outcome, link) || uncertain {
             Box::pin(self.hear_changes(link, outcome, uncertain)).await;
@@ -227,7 +238,9 @@ impl Session {
     pub(in crate::session) fn variables_set(&self, effects: Effects, executing: Option<u32>) -> Vec<Box<str>> {
         let events = things::read(self.text_of(executing), self.subject.mode(), effects);
         let named = events.into_iter().filter_map(|event| match event {
-            things::Event::Made(_, name) | things::Event::Prepared(name, _) | things::Event::Gone(_, name) => Some(name),
+            things::Event::Made(_, name) | things::Event::Prepared(name, _) | things::Event::Gone(_, name) => {
+                Some(name)
+            }
             things::Event::AllGone(_) | things::Event::Unnamed(_) => None,
         });
         named.collect()
@@ -294,6 +307,14 @@ fn is_unexplained(plan: &Plan, changes: &Changes, is_read: bool) -> bool {
         return false;
     }
     out_of_sight || !(effects.intersects(IN_SIGHT) || is_around(plan) || changes.schema.is_some())
+}
+
+/// True for a SET of which MariaDB may have reported nothing.
+fn may_say_nothing(effects: Effects, outcome: &Outcome, link: &Link) -> bool {
+    effects.contains(Effects::SET_SESSION)
+        && !effects.contains(Effects::MULTI)
+        && outcome.error.is_none()
+        && link.backend().engine() == Engine::MariaDb
 }
 
 /// True for MariaDB's SET STATEMENT, which sets variables, and sets them back.

@@ -69,6 +69,9 @@ impl Session {
         loop {
             let mut flight = self.board(planned, at_hand.take(), &mut tried).await?;
             let Flight { hold, planned: Planned { request, .. }, writing } = &mut flight;
+            if self.is_beside_transaction(hold) {
+                hold.link.relay.show(self.own_status());
+            }
             let flown = self.see_through(&mut hold.link, request, writing).await;
             match self.conclude(flight, flown, &mut tried).await? {
                 Some(again) => planned = again,
@@ -95,6 +98,9 @@ impl Session {
                     hold
                 }
             };
+            if self.has_old_diagnostics(planned.request.effects, &hold.link) {
+                hold = Box::pin(self.without_old_diagnostics(hold)).await?;
+            }
             let Some(executing) = planned.executing else {
                 self.put_own_query(&planned.plan.facts, &mut planned.request, &hold.link);
                 return Ok(self.take_off(hold, planned));

@@ -157,7 +157,10 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
 fn needs_previous(effects: Effects, standing: &Standing) -> (Place, Why) {
     let insert_id_only = (effects & Effects::NEEDS_PREVIOUS) == Effects::NEEDS_INSERT_ID;
     let beside = beside(effects);
+    // What it asks is not the transaction's, and it reads nothing that is.
+    let is_only_a_question = beside != Beside::More && !effects.contains(Effects::READ_TABLE);
     let place = match (standing.last, standing.home) {
+        (Some(_), Some(_)) if !insert_id_only && is_only_a_question => Place::Last,
         (_, Some(home)) if insert_id_only || home.pins.contains(Pins::TRANSACTION) => Place::Home,
         (_, None) if insert_id_only => Place::Writer,
         (None, Some(home)) if standing.previous_at_home && (home.writer || beside != Beside::More) => Place::Home,

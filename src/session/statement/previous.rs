@@ -4,13 +4,14 @@
 //!
 //! It refuses to let a session see what another left there.
 
+use crate::backend::Engine;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::rules::Route;
 use crate::session::error::StatementError;
 use crate::session::holdings::{Hold, InsertId};
-use crate::session::link::Link;
 use crate::session::link::conversation::TalkError;
+use crate::session::link::{Link, OF_ROUTER};
 use crate::session::parts::Session;
 use crate::session::parts::left::Again;
 use crate::session::state::pins::Pins;
@@ -37,6 +38,23 @@ impl Session {
         // A broken link shows at what is sent next.
         if let Ok(reply) = worker.talk().ask(link, Command::Ping, b"").await {
             self.left.tell(reply.summary.warnings);
+        }
+    }
+
+    /// A new life does not take back how many rows were found: where nobody has said that, the connection that has it is asked, if
+    /// the session still has that.
+    pub(in crate::session) async fn learn_found(&mut self) {
+        if !self.left.finds_unclear() {
+            return;
+        }
+        let worker = Rc::clone(&self.worker);
+        let serial = self.previous.asked_by(Effects::NEEDS_FOUND_ROWS);
+        let Some(link) = self.holdings.held_mut(serial) else { return };
+        // A broken link shows at what is sent next.
+        if let Ok(reply) = worker.talk().query(link, "SELECT FOUND_ROWS()").await
+            && let Some(rows) = reply.last_value().and_then(|rows| rows.parse().ok())
+        {
+            self.left.found(rows);
         }
     }
 
@@ -88,7 +106,9 @@ impl Session {
         let mine = |link: &Link| {
             link.serial == serial && link.owner == owner && !link.is_disturbed() && (link.writer || may_read)
         };
-        let parked = self.holdings.take_parked(|link| link.serial == serial);
+        // Variables that are set there could not be carried home without an end to its cursors.
+        let may_park = beside(effects) == Beside::Nothing;
+        let parked = if may_park { self.holdings.take_parked(|link| link.serial == serial) } else { None };
         let pooled = || self.worker.pool.borrow_mut().take_where(|link| mine(link)).map(Hold::pooled);
         let Some(mut hold) = parked.or_else(pooled) else {
             // Somebody else has used it since; what the statement left may be known all the same.
@@ -98,6 +118,9 @@ impl Session {
             };
         };
         hold.link.set_busy(true);
+        // What has been set elsewhere since; where nothing has, this says nothing to the server.
+        let brought = self.worker.bring(&mut hold.link, &self.state).await;
+        let mut hold = self.if_ready(hold, brought)?;
         let agreed = self.agree_on_option(&mut hold.link).await;
         let hold = self.if_ready(hold, agreed)?;
         self.join_counts(effects, hold).await
@@ -117,6 +140,25 @@ impl Session {
         link.diagnostics != 0 && effects.contains(Effects::NEEDS_WARNINGS) && are_others
     }
 
+    /// True if a link has diagnostics that would be taken for those of a statement which is to run there, and whose text does not tell
+    /// whether MariaDB keeps them.
+    #[inline]
+    pub(super) fn has_old_diagnostics(&self, effects: Effects, link: &Link) -> bool {
+        link.diagnostics != 0
+            && effects.intersects(Effects::OUT_OF_SIGHT | Effects::MULTI)
+            && link.backend().engine() == Engine::MariaDb
+            && !(self.left.is_kept() && self.previous.asked_by(Effects::NEEDS_WARNINGS) == link.serial)
+    }
+
+    /// Clears them.
+    pub(super) async fn without_old_diagnostics(&mut self, mut hold: Hold) -> Result<Hold, StatementError> {
+        let cleared = self.worker.talk().query(&mut hold.link, CLEAR).await.map(drop);
+        let mut hold = self.if_ready(hold, cleared)?;
+        hold.link.diagnostics = 0;
+        self.previous.forget(hold.link.serial);
+        Ok(hold)
+    }
+
     /// Makes the counts on a link what they must be for this session. Those that are elsewhere are left there again by what uses no
     /// table, which keeps MariaDB's diagnostics; a command that the router answered itself is sent too.
     pub(super) async fn join_counts(&mut self, effects: Effects, mut hold: Hold) -> Result<Hold, StatementError> {
@@ -126,6 +168,11 @@ impl Session {
         let asked = effects.difference(Effects::NEEDS_WARNINGS);
         let mut again = None;
         if self.has_stale_diagnostics(effects, &hold.link) {
+            let are_lost = hold.link.diagnostics == OF_ROUTER && self.left.has_diagnostics();
+            if are_lost && self.previous.asked_by(Effects::NEEDS_WARNINGS) == hold.link.serial {
+                self.put_back(hold);
+                return Err(gone(effects));
+            }
             let cleared = self.worker.talk().query(&mut hold.link, CLEAR).await.map(drop);
             hold = self.if_ready(hold, cleared)?;
             hold.link.diagnostics = 0;
@@ -196,6 +243,11 @@ impl Session {
     /// Gives a link a new life, and leaves there what was left elsewhere.
     async fn leave_there(&self, link: &mut Link, again: Again) -> Result<(), TalkError> {
         self.make_fresh(link).await?;
+        if link.diagnostics != 0 {
+            // What brought it there had something to say.
+            self.worker.talk().query(link, CLEAR).await?;
+            link.diagnostics = 0;
+        }
         self.leave_counts(link, Some(again), None).await
     }
 

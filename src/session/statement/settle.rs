@@ -5,11 +5,11 @@
 
 use crate::protocol::status::Status;
 use crate::rules::Plan;
-use crate::session::holdings::{Hold, Settled};
+use crate::session::holdings::{From, Hold, Settled};
 use crate::session::link::Link;
 use crate::session::link::relay::Outcome;
 use crate::session::parts::Session;
-use crate::session::parts::left::{clears_diagnostics, has_own};
+use crate::session::parts::left::has_own;
 use crate::session::prepared::UNKNOWN_STATEMENT;
 use crate::session::state::pins::Pins;
 use crate::session::statement::place::{ASKS_LAST, Beside, beside};
@@ -87,18 +87,16 @@ impl Session {
         outcome: &Outcome,
     ) {
         let effects = self.effects_of(plan, executing);
+        let before = Before { status: hold.link.status, autocommit: self.state.autocommit };
+        let is_beside = self.is_beside_transaction(&hold);
         let link = &mut *hold.link;
-        let before = Before { status: link.status, autocommit: self.state.autocommit };
         if let Some(status) = outcome.status {
-            self.status = status;
+            if !is_beside {
+                self.status = status;
+            }
             link.status = status;
         }
         let engine = link.backend().engine();
-        if has_own(outcome) {
-            link.diagnostics = self.serial;
-        } else if link.diagnostics != 0 && clears_diagnostics(engine, effects) {
-            link.diagnostics = 0;
-        }
         let keeps = self.left.note(engine, plan.facts.verb, effects, outcome);
         self.previous.ran_on(link.serial, keeps);
         if outcome.error.is_none() {
@@ -120,12 +118,22 @@ impl Session {
         self.note_write(effects, outcome, link);
         let cursor = if self.holdings.has_cursor_on(link.serial) { Pins::CURSOR } else { Pins::empty() };
         let lasting = self.lasting_pins(&hold, before, plan, effects, outcome, applied) | cursor | self.state.pins;
-        let fleeting = fleeting_pins(effects, outcome, simple);
+        let mut fleeting = fleeting_pins(effects, outcome, simple);
+        if keeps.diagnostics && self.previous.asked_by(Effects::NEEDS_WARNINGS) == hold.link.serial {
+            // What came before may still be asked for there.
+            fleeting |= Pins::WARNINGS;
+        }
         let settled = match aside {
             Some(names) if lasting.is_empty() => self.holdings.settle_aside(hold, fleeting, names),
             _ => self.holdings.settle(hold, lasting, fleeting),
         };
         self.keep_or_release(settled);
+    }
+
+    /// True for the link of the statement before while the session's transaction is open at home: what is asked there has nothing to
+    /// do with that.
+    pub(in crate::session) fn is_beside_transaction(&self, hold: &Hold) -> bool {
+        hold.from() == From::Last && self.holdings.home_pins().contains(Pins::TRANSACTION)
     }
 
     /// A statement has run of which it may not be known what it left on its connection.
@@ -172,7 +180,7 @@ impl Session {
     ) -> Pins {
         let kept = hold.pins() - Pins::UNTIL_NEXT - Pins::CURSOR - Pins::OF_THINGS;
         let mut pins = if hold.is_home() { kept | self.holdings.things() } else { Pins::empty() };
-        let in_transaction = self.status.contains(Status::IN_TRANSACTION);
+        let in_transaction = self.status.contains(Status::IN_TRANSACTION) && !self.is_beside_transaction(hold);
         pins.set(Pins::TRANSACTION, in_transaction);
         pins.set(Pins::AUTOCOMMIT_OFF, self.may_have_begun(pins, effects, outcome));
         // Whether a statement of its own began a transaction, its table's engine alone knows. The end of one is certain.
@@ -255,7 +263,7 @@ impl Session {
         }
     }
 
-    fn keep_or_release(&mut self, settled: Settled) {
+    pub(in crate::session) fn keep_or_release(&mut self, settled: Settled) {
         match settled {
             Settled::Home | Settled::Held(None) => {}
             Settled::Held(Some(hold)) => self.give_up(hold),

@@ -226,7 +226,7 @@ impl Scan<'_> {
     /// `GET DIAGNOSTICS`, `SIGNAL`, `RESIGNAL`.
     pub(super) fn diagnostics(&mut self, kw: Kw) {
         if kw == Kw::GET {
-            self.effects |= Effects::NEEDS_WARNINGS | Effects::NEEDS_ROW_COUNT | Effects::SET_USER_VARIABLE;
+            self.effects |= Effects::NEEDS_WARNINGS | Effects::SET_USER_VARIABLE;
         } else {
             self.effects |= Effects::CONSTANT;
         }
@@ -234,6 +234,9 @@ impl Scan<'_> {
             // The number of a condition may stand in one; whatever else has one is given a value.
             if item.kind == TokenKind::UserVariable && !self.cur.is_op_at(0, b"=") {
                 self.effects |= Effects::READ_USER_VARIABLE;
+            }
+            if self.cur.text(item).eq_ignore_ascii_case(b"ROW_COUNT") {
+                self.effects |= Effects::NEEDS_ROW_COUNT;
             }
         }
     }
