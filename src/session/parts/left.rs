@@ -74,6 +74,7 @@ const TABLELESS: Effects = Effects::READ
     .union(Effects::LEAVES_FOUND_ROWS)
     .union(Effects::MARIADB_ONLY)
     .union(Effects::BEGIN)
+    .union(Effects::BEGIN_READ_ONLY)
     .union(Effects::COMMIT)
     .union(Effects::ROLLBACK)
     .union(Effects::CHAIN)
@@ -105,7 +106,7 @@ fn is_tableless(verb: Verb, effects: Effects) -> bool {
     let more = match verb {
         // CONNECTION_ID(), @@hostname. What SHOW shows of a server is a table.
         Verb::Select => Effects::SERVER_BOUND,
-        Verb::Set => Effects::SERVER_BOUND.union(Effects::UNTRACKED_STATE),
+        Verb::Set => Effects::SERVER_BOUND.union(Effects::UNTRACKED_STATE).union(Effects::UNPROVEN),
         Verb::Prepare | Verb::Deallocate => Effects::TEXT_PREPARE.union(Effects::HIDDEN_STATE),
         _ => Effects::empty(),
     };
@@ -139,8 +140,10 @@ impl Left {
         let has_not_run = outcome.error.is_some_and(|code| BEFORE_IT_RUNS.contains(&code))
             && outcome.rows == 0
             && !effects.contains(Effects::MULTI);
+        // A SET of which not all is understood finds no rows and counts none, unless it calls what may.
+        let unclear = if verb == Verb::Set { UNCLEAR.difference(Effects::UNPROVEN) } else { UNCLEAR };
         let is_out_of_sight =
-            effects.intersects(UNCLEAR) && !matches!(verb, Verb::Prepare | Verb::Deallocate) && !has_not_run;
+            effects.intersects(unclear) && !matches!(verb, Verb::Prepare | Verb::Deallocate) && !has_not_run;
         self.diagnostics = match (has_own, diagnostics) {
             (true, _) => Diagnostics::Some,
             // They are as unclear as they were.
@@ -330,6 +333,11 @@ impl Again {
     /// It says what a new connection does.
     pub const AS_NEW: Again = Again { rows: Some(Rows::OfNew), ping: true };
 
+    /// True if MariaDB's diagnostics stay as they are.
+    pub fn keeps_diagnostics(self) -> bool {
+        !matches!(self.rows, Some(Rows::Exactly(rows)) if rows > MOST_WITHOUT_TABLES)
+    }
+
     /// The statement, if there is one.
     pub fn statement(self, engine: Engine) -> Option<String> {
         self.rows.map(|rows| match rows {
@@ -340,6 +348,9 @@ impl Again {
     }
 }
 
+/// More rows than this come of tables, which clear MariaDB's diagnostics.
+const MOST_WITHOUT_TABLES: u64 = 50;
+
 /// A statement of the router's own has fewer rows than this: more would take too long to make for their number alone.
 const MOST_ROWS: u64 = 10_001;
 
@@ -348,8 +359,8 @@ fn rows_of(rows: u64) -> String {
     const TEN: &str = "(SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 \
                        UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1)";
     match rows {
-        1 => "SELECT 1".to_owned(),
         0 => "SELECT 1 LIMIT 0".to_owned(),
+        1..=MOST_WITHOUT_TABLES => vec!["SELECT 1"; usize::try_from(rows).unwrap_or_default()].join(" UNION ALL "),
         rows => format!("SELECT 1 FROM {TEN} a,{TEN} b,{TEN} c,{TEN} d LIMIT {rows}"),
     }
 }
@@ -362,7 +373,12 @@ mod tests {
     fn again(left: &Left, asks: Effects) -> String {
         let Some(again) = left.recreation(asks) else { return "unknown".to_owned() };
         let statement = again.statement(Engine::MySql).unwrap_or_default();
-        let rows = statement.rsplit(' ').next().unwrap_or_default();
+        let rows = match statement.rsplit_once("LIMIT ") {
+            Some((_, rows)) => rows.to_owned(),
+            None => Some(statement.matches("SELECT 1").count())
+                .filter(|n| *n > 0)
+                .map_or_else(String::new, |n| n.to_string()),
+        };
         format!("{rows}{}", if again.ping { " ping" } else { "" })
     }
 
@@ -375,6 +391,7 @@ mod tests {
         let cases = [
             (rows(1), count | found, "1"),
             (rows(0), found, "0"),
+            (rows(7_000), found, "7000"),
             (rows(70_000), count, "1"),
             (rows(70_000), found, "unknown"),
             (changed(0), count, " ping"),
@@ -407,6 +424,37 @@ mod tests {
         assert_eq!((again(&left, count), left.row_count(), left.unheard(count)), ("unknown".to_owned(), None, None));
         left.answered();
         assert_eq!((again(&left, count), again(&left, found)), (" ping".to_owned(), "unknown".to_owned()));
+    }
+
+    #[test]
+    fn what_is_known_of_rows_found() {
+        let (found, none) = (Effects::NEEDS_FOUND_ROWS, Outcome::default);
+        let written = || Outcome { affected_rows: 2, ..Outcome::default() };
+        let failed = |error| Outcome { error: Some(error), ..Outcome::default() };
+        let insert_select = Effects::WRITE | Effects::READ_TABLE;
+        // What comes after seven rows; what is left again on MariaDB, and on MySQL.
+        let cases = [
+            (Verb::Insert, Effects::WRITE, written(), ["7", "7"]),
+            (Verb::Insert, insert_select, written(), ["unknown", "unknown"]),
+            (Verb::Update, insert_select, written(), ["7", "unknown"]),
+            (Verb::Do, Effects::CONSTANT, none(), ["7", "1"]),
+            (Verb::Set, Effects::SET_SESSION | Effects::UNPROVEN, none(), ["7", "7"]),
+            (Verb::Set, Effects::SET_SESSION | Effects::UNKNOWN_FUNCTION, none(), ["unknown", "unknown"]),
+            (Verb::Call, Effects::CALL, none(), ["unknown", "unknown"]),
+            (Verb::Call, Effects::CALL, failed(1305), ["7", "7"]),
+            (Verb::Call, Effects::CALL, failed(1644), ["unknown", "unknown"]),
+            (Verb::Call, Effects::CALL | Effects::MULTI, failed(1064), ["unknown", "unknown"]),
+            (Verb::Select, Effects::READ, none(), ["unknown", "unknown"]),
+        ];
+        for (verb, effects, outcome, want) in cases {
+            let got = [Engine::MariaDb, Engine::MySql].map(|engine| {
+                let mut left = Left::default();
+                left.note(engine, Verb::Select, Effects::READ, &Outcome { rows: 7, ended_by_rows: true, ..none() });
+                left.note(engine, verb, effects, &outcome);
+                again(&left, found)
+            });
+            assert_eq!(got.each_ref().map(String::as_str), want.map(|w| w), "{verb:?} {effects:?} {outcome:?}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::session::link::Link;
 use crate::session::link::relay::{Changes, Outcome};
 use crate::session::parts::Session;
 use crate::session::parts::flight::Planned;
+use crate::session::parts::left::has_own;
 use crate::session::state::assignment::{Assignment, read_set, read_sets};
 use crate::session::state::change::{Report, apply, unsaid, unsaid_by_text};
 use crate::session::state::pins::Pins;
@@ -90,6 +91,23 @@ impl Session {
         let unsaid = outcome.changes.as_deref().map(|c| unsaid(&c.variables)).unwrap_or_default();
         if !unsaid.is_empty() {
             Box::pin(self.ask_unsaid(link, outcome, &unsaid)).await;
+            if has_own(outcome) && link.backend().engine() == Engine::MySql {
+                Box::pin(self.set_again(link, planned)).await;
+            }
+        }
+    }
+
+    /// What was asked behind a SET has taken the warnings that it had left on MySQL: one that does the same again leaves the same.
+    async fn set_again(&mut self, link: &mut Link, planned: &Planned) {
+        let text = self.text_of(planned.executing.map(|e| e.id));
+        let assignments = read_set(text, self.subject.mode());
+        if assignments.is_empty() || !assignments.iter().all(Assignment::is_repeatable) {
+            return;
+        }
+        let text = text.to_vec();
+        // The next statement finds out what is wrong with a broken link.
+        if self.worker.talk().ask(link, Command::Query, &text).await.is_ok() {
+            link.diagnostics = self.serial;
         }
     }
 

@@ -181,15 +181,17 @@ impl Session {
         }
         if !self.previous.elsewhere(asked, hold.link.serial).is_empty() {
             again = self.left.recreation(self.asks_server(asked));
-            if again.is_none() {
+            let are_wanted = effects.contains(Effects::NEEDS_WARNINGS) && !self.left.has_no_diagnostics();
+            if again.is_none_or(|again| are_wanted && !again.keeps_diagnostics()) {
                 self.put_back(hold);
                 return Err(gone(effects));
             }
         }
         let command = self.left.unheard(effects);
         let joined = self.leave_counts(&mut hold.link, again, command).await;
-        if again.is_some() {
-            match effects.contains(Effects::NEEDS_WARNINGS) {
+        if let Some(again) = again {
+            let are_kept = self.left.is_kept() && again.keeps_diagnostics();
+            match are_kept || effects.contains(Effects::NEEDS_WARNINGS) {
                 true => self.previous.counts_are_lost(),
                 false => self.previous.is_lost_on(hold.link.serial),
             }

@@ -117,7 +117,8 @@ impl Session {
         }
         self.note_write(effects, outcome, link);
         let cursor = if self.holdings.has_cursor_on(link.serial) { Pins::CURSOR } else { Pins::empty() };
-        let lasting = self.lasting_pins(&hold, before, plan, effects, outcome, applied) | cursor | self.state.pins;
+        let lasting =
+            self.lasting_pins(&hold, before, plan, effects, outcome, applied) | cursor | self.pins_of_state(&hold);
         let mut fleeting = fleeting_pins(effects, outcome, simple);
         if keeps.diagnostics && self.previous.asked_by(Effects::NEEDS_WARNINGS) == hold.link.serial {
             // What came before may still be asked for there.
@@ -128,6 +129,11 @@ impl Session {
             _ => self.holdings.settle(hold, lasting, fleeting),
         };
         self.keep_or_release(settled);
+    }
+
+    /// What the session's state pins: that is on its home, where it has one.
+    fn pins_of_state(&self, hold: &Hold) -> Pins {
+        if hold.from() == From::Last && self.holdings.home().is_some() { Pins::empty() } else { self.state.pins }
     }
 
     /// True for the link of the statement before while the session's transaction is open at home: what is asked there has nothing to

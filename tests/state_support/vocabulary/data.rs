@@ -127,7 +127,7 @@ pub const KINDS: &[Kind] = &[
             "SET foreign_key_checks = DEFAULT",
             "SET unique_checks = 0",
             "SET unique_checks = DEFAULT",
-            "INSERT INTO fk{n} VALUES ({k}, 77)",
+            "INSERT INTO fk{n} SELECT COALESCE(MAX(id), 0) + 1, 77 FROM fk{n}",
             "INSERT INTO fk{n} VALUES ({k}, 1)",
             "SELECT @@foreign_key_checks AS x, @@unique_checks AS y",
         ]),
