@@ -9,10 +9,13 @@ use switchboard::sql::LexMode;
 use switchboard::sql::digest::Digest;
 use switchboard::sql::predicate::{BoundValue, Reach, TimeEnv, TimeProgram};
 
-const MODES: [LexMode; 3] = [
-    LexMode { ansi_quotes: false, no_backslash_escapes: false, foreign_charset: false },
-    LexMode { ansi_quotes: true, no_backslash_escapes: true, foreign_charset: false },
-    LexMode { ansi_quotes: false, no_backslash_escapes: false, foreign_charset: true },
+const PLAIN: LexMode =
+    LexMode { ansi_quotes: false, no_backslash_escapes: false, foreign_charset: false, foreign_marks: false };
+const MODES: [LexMode; 4] = [
+    PLAIN,
+    LexMode { ansi_quotes: true, no_backslash_escapes: true, ..PLAIN },
+    LexMode { foreign_charset: true, ..PLAIN },
+    LexMode { foreign_charset: true, foreign_marks: true, ..PLAIN },
 ];
 
 /// Words that statements about time are made of.

@@ -4,9 +4,12 @@ use proptest::prelude::*;
 use switchboard::sql::LexMode;
 use switchboard::sql::lexer::{Lexer, TokenKind};
 
-const ANSI: LexMode = LexMode { ansi_quotes: true, no_backslash_escapes: false, foreign_charset: false };
-const NO_BACKSLASH: LexMode = LexMode { ansi_quotes: false, no_backslash_escapes: true, foreign_charset: false };
-const FOREIGN: LexMode = LexMode { ansi_quotes: false, no_backslash_escapes: false, foreign_charset: true };
+const PLAIN: LexMode =
+    LexMode { ansi_quotes: false, no_backslash_escapes: false, foreign_charset: false, foreign_marks: false };
+const ANSI: LexMode = LexMode { ansi_quotes: true, ..PLAIN };
+const NO_BACKSLASH: LexMode = LexMode { no_backslash_escapes: true, ..PLAIN };
+const FOREIGN: LexMode = LexMode { foreign_charset: true, ..PLAIN };
+const SWEDISH: LexMode = LexMode { foreign_marks: true, ..FOREIGN };
 
 /// The tokens of a text, as `K:text` joined by spaces.
 fn dump(sql: &[u8], mode: LexMode) -> String {
@@ -268,13 +271,20 @@ fn foreign_character_sets_are_not_trusted() {
     let gbk_hides_a_quote = b"select '\x81\\' , for update -- '";
     assert_eq!(dump(b"select 'a' from t", FOREIGN), "w:select s:'a' w:from w:t");
     assert!(dump(gbk_hides_a_quote, FOREIGN).starts_with("!:select"));
-    assert!(dump(b"select `a` from t", FOREIGN).starts_with("!:select"));
+    // Without a byte that begins a character of two, every byte is a character of its own.
+    assert_eq!(dump(b"select `a`, @b from t", FOREIGN), "w:select q:`a` o:, u:@b w:from w:t");
+    assert!(dump(b"select `a\x81`` from t", FOREIGN).starts_with("!:select"));
+    assert_eq!(dump(b"select 'a' from t", SWEDISH), "w:select s:'a' w:from w:t");
+    assert!(dump(b"select `a` from t", SWEDISH).starts_with("!:select"));
     for name in ["utf8mb4", "UTF8", "latin1", "binary", "ascii", "euckr"] {
         assert!(!LexMode::is_foreign_charset(name), "{name}");
     }
     for name in ["gbk", "sjis", "big5", "cp932", "gb18030", "swe7", "ucs2", "utf16", "klingon", ""] {
         assert!(LexMode::is_foreign_charset(name), "{name}");
+        let hides = ["gbk", "sjis", "big5", "cp932", "gb18030"].contains(&name);
+        assert_eq!(LexMode::has_foreign_marks(name), !hides, "{name}");
     }
+    assert!(!LexMode::has_foreign_marks("latin1"));
 }
 
 /// Text in which the lexer's special cases are likely to meet.
@@ -291,10 +301,11 @@ fn texts() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn modes() -> impl Strategy<Value = LexMode> {
-    any::<(bool, bool, bool)>().prop_map(|(ansi_quotes, no_backslash_escapes, foreign)| LexMode {
+    any::<[bool; 4]>().prop_map(|[ansi_quotes, no_backslash_escapes, foreign_charset, foreign_marks]| LexMode {
         ansi_quotes,
         no_backslash_escapes,
-        foreign_charset: foreign,
+        foreign_charset,
+        foreign_marks,
     })
 }
 

@@ -236,14 +236,7 @@ impl Session {
         self.worker.stats.counters.front.init_db.inc();
         let name = self.inbox.payload().get(1..).unwrap_or_default().to_vec();
         match String::from_utf8(name) {
-            Ok(name) if !name.is_empty() => {
-                let left = self.left;
-                let is_answered = self.change_schema(&name).await?;
-                if is_answered {
-                    self.left.tells_as(left);
-                }
-                Ok(is_answered)
-            }
+            Ok(name) if !name.is_empty() => self.change_schema(&name).await,
             _ => Ok(false),
         }
     }

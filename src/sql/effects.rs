@@ -127,6 +127,8 @@ bitflags! {
         /// Asks what the session's statements have counted on their connection (`SHOW SESSION STATUS`): it runs where the one
         /// before ran, if nobody else has used that since. Nothing else hangs on it: [`Effects::SERVER_BOUND`] stands beside it.
         const ASKS_COUNTERS = 1 << 52;
+        /// A SHOW of what MariaDB keeps in no table (`SHOW PROCESSLIST`, `SHOW GRANTS`): its diagnostics outlast that.
+        const SHOWS_NO_TABLE = 1 << 53;
         /// The classifier does not know the statement, or the text is broken. Goes to the writer, counted. Where the
         /// statement may have left something on its connection, [`Effects::UNTRACKED_STATE`] stands beside it.
         const UNPROVEN = 1 << 63;
@@ -141,6 +143,7 @@ impl Effects {
     pub const READER_SAFE: Effects = Effects::READ
         .union(Effects::READ_TABLE)
         .union(Effects::METADATA)
+        .union(Effects::SHOWS_NO_TABLE)
         .union(Effects::VOLATILE)
         .union(Effects::EXPLAIN)
         .union(Effects::CONSTANT)

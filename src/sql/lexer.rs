@@ -158,7 +158,7 @@ impl<'a> Lexer<'a> {
     #[inline]
     pub fn new(sql: &'a [u8], mode: LexMode) -> Self {
         let sql = sql.get(..u32::MAX as usize).unwrap_or(sql);
-        let untrusted = mode.foreign_charset && doubt::has_foreign_byte(sql);
+        let untrusted = mode.foreign_charset && doubt::has_foreign_byte(sql, mode.foreign_marks);
         Self { sql, pos: 0, mode, expect: Expect::Any, executable: false, statement: 0, doubtful: false, untrusted }
     }
 

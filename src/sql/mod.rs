@@ -25,6 +25,9 @@ pub struct LexMode {
     /// The client's character set (`character_set_client`) may hide an ASCII byte inside another character: see
     /// [`LexMode::is_foreign_charset`]. A text with any byte that it could read differently is then never proven.
     pub foreign_charset: bool,
+    /// Beside that: no ASCII byte but letters, digits and a few marks can be trusted, since the set has letters where ASCII has
+    /// marks, or nobody knows it. In other foreign sets an ASCII byte is another character only behind a byte that is none.
+    pub foreign_marks: bool,
 }
 
 impl LexMode {
@@ -36,6 +39,12 @@ impl LexMode {
             euckr gb2312 geostd8 greek hebrew hp8 keybcs2 koi8r koi8u latin1 latin2 latin5 latin7 macce macroman \
             tis620 ujis utf8 utf8mb3 utf8mb4";
         !KEEP_ASCII.split_ascii_whitespace().any(|known| name.eq_ignore_ascii_case(known))
+    }
+
+    /// True for those of them in which a text of ASCII bytes alone may mean something else than in ASCII.
+    pub fn has_foreign_marks(name: &str) -> bool {
+        const HIDE_BEHIND_OTHERS: [&str; 5] = ["big5", "cp932", "gb18030", "gbk", "sjis"];
+        Self::is_foreign_charset(name) && !HIDE_BEHIND_OTHERS.iter().any(|known| name.eq_ignore_ascii_case(known))
     }
 
     /// Reads the bits out of a `sql_mode` value as the server reports it (comma-separated names, any case).

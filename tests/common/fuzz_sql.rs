@@ -9,10 +9,11 @@ use switchboard::sql::lexer::{Lexer, TokenKind};
 
 /// All combinations of what a session may say about how its text is cut.
 pub fn modes() -> impl Iterator<Item = LexMode> {
-    (0..8).map(|bits| LexMode {
+    (0..16).map(|bits| LexMode {
         ansi_quotes: bits & 1 != 0,
         no_backslash_escapes: bits & 2 != 0,
         foreign_charset: bits & 4 != 0,
+        foreign_marks: bits & 8 != 0,
     })
 }
 

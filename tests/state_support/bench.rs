@@ -309,7 +309,10 @@ impl Unfound {
         let is_open = asks && !self.0.contains(&step.session);
         if matches!(step.op, Op::Enter { .. } | Op::Leave | Op::Vanish) {
             self.0.retain(|session| *session != step.session);
-        } else if !asks && replies.iter().any(|reply| matches!(reply, Reply::Rows { .. })) {
+        } else if !asks
+            && !matches!(step.op, Op::Execute { cursor: true, .. })
+            && replies.iter().any(|reply| matches!(reply, Reply::Rows { .. }))
+        {
             self.0.push(step.session);
         }
         is_open

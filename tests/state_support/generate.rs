@@ -43,7 +43,10 @@ pub const OFF: &[(&str, &str)] = &[
 pub const OFF_ON_MYSQL: &[(&str, &str)] = &[];
 
 /// Variables that are off, in the same way, by what their names hold.
-pub const VARIABLES_OFF: &[(&str, &str)] = &[];
+pub const VARIABLES_OFF: &[(&str, &str)] = &[(
+    "enable_cascade_triggers",
+    "MySQL 9.7's own: on a connection that was reset, foreign keys are the engine's affair again, and the warning about this variable says so",
+)];
 
 /// How programs are made.
 #[derive(Clone, Copy, Debug)]

@@ -52,10 +52,7 @@ impl Session {
                 self.left.commanded(command);
                 self.send_ok_as_left().await
             }
-            Command::InitDb => match self.init_schema().await? {
-                true => Ok(()),
-                false => self.forward(command, Effects::SET_SCHEMA).await,
-            },
+            Command::InitDb => self.init_db().await,
             Command::FieldList => self.forward(command, Effects::METADATA | Effects::READ).await,
             Command::Statistics => self.forward(command, Effects::SERVER_BOUND).await,
             Command::SetOption => {
@@ -72,6 +69,18 @@ impl Session {
             Command::Fetch => self.fetch().await,
             Command::Query | Command::Execute | Command::Quit => Err(StatementError::UnknownCommand.into()),
         }
+    }
+
+    /// COM_INIT_DB, which diagnostics outlast on both engines.
+    async fn init_db(&mut self) -> Result<(), SessionEnd> {
+        let (left, previous) = (self.left, self.previous);
+        if !self.init_schema().await? {
+            self.forward(Command::InitDb, Effects::SET_SCHEMA).await?;
+        }
+        if self.left.outlasted(left) {
+            self.previous.outlasted(previous);
+        }
+        Ok(())
     }
 
     /// Sends a command that has a statement's meaning as it came, where that statement would go, and the answer back.

@@ -99,7 +99,7 @@ impl Session {
                     }
                     if let Some((remote, columns, parameters)) = outcome.prepared {
                         if !has_own {
-                            self.left.prepared();
+                            self.left.prepared(effects);
                         }
                         link.remember(remote, number, &known);
                         let made = Made { id, number, known, columns, parameters };

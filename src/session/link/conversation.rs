@@ -76,15 +76,15 @@ impl Talk<'_> {
     }
 }
 
-/// What the router itself asked may have left warnings or an error, which are nobody's. Other commands than these leave none: MySQL
-/// tells in the answer to a ping what was there before.
+/// What the router itself asked may have left warnings or an error, which are nobody's. Other commands than these leave no warnings:
+/// MySQL tells in the answer to a ping what was there before.
 fn note_diagnostics(link: &mut Link, command: Command, reply: &Result<Reply, TalkError>) {
     let leaves = match reply {
-        Ok(reply) => reply.summary.warnings > 0,
+        Ok(reply) => reply.summary.warnings > 0 && matches!(command, Command::Query | Command::Prepare),
         Err(TalkError::Refused { .. }) => true,
         Err(TalkError::Broken(_)) => false,
     };
-    if leaves && matches!(command, Command::Query | Command::Prepare | Command::InitDb) {
+    if leaves {
         link.diagnostics = OF_ROUTER;
     }
 }

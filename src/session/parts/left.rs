@@ -61,9 +61,11 @@ enum Found {
 /// Statements whose packets do not tell all that they left.
 const UNCLEAR: Effects = Effects::OUT_OF_SIGHT.union(Effects::MULTI);
 
-/// Errors of what calls, before anything has run: no such routine (ER_SP_DOES_NOT_EXIST), a wrong number of arguments
-/// (ER_SP_WRONG_NO_OF_ARGS), no right to (ER_PROCACCESS_DENIED_ERROR); and a text that is not understood (ER_PARSE_ERROR).
-const BEFORE_IT_RUNS: [u16; 4] = [1305, 1318, 1370, 1064];
+/// Errors from before anything has run, of a statement without rows: no such routine (ER_SP_DOES_NOT_EXIST), a wrong number of
+/// arguments (ER_SP_WRONG_NO_OF_ARGS), no right to (ER_PROCACCESS_DENIED_ERROR), no such table or column (ER_NO_SUCH_TABLE,
+/// ER_BAD_FIELD_ERROR), no schema (ER_NO_DB_ERROR), nothing prepared by that name (ER_UNKNOWN_STMT_HANDLER), a text that is not
+/// understood (ER_PARSE_ERROR).
+const BEFORE_IT_RUNS: [u16; 8] = [1305, 1318, 1370, 1146, 1054, 1046, 1243, 1064];
 
 /// Effects of statements that use no tables: MariaDB leaves the diagnostics of the statement before where they are, if these have none
 /// of their own (10.11).
@@ -79,6 +81,8 @@ const TABLELESS: Effects = Effects::READ
     .union(Effects::ROLLBACK)
     .union(Effects::CHAIN)
     .union(Effects::SAVEPOINT)
+    .union(Effects::XA)
+    .union(Effects::UNLOCK_TABLES)
     .union(Effects::SET_SCHEMA)
     .union(Effects::SET_SESSION)
     .union(Effects::SET_AUTOCOMMIT)
@@ -88,6 +92,13 @@ const TABLELESS: Effects = Effects::READ
     .union(Effects::USER_LOCK)
     .union(Effects::SETS_INSERT_ID)
     .union(Effects::NEEDS_PREVIOUS);
+
+/// What a SET may do beside.
+const OF_SETS: Effects = Effects::SERVER_BOUND
+    .union(Effects::UNTRACKED_STATE)
+    .union(Effects::UNPROVEN)
+    .union(Effects::SET_GLOBAL)
+    .union(Effects::ADMIN);
 
 /// Effects of statements that use tables, and so clear MariaDB's diagnostics.
 const USES_TABLES: Effects =
@@ -104,9 +115,13 @@ fn is_only_a_question(verb: Verb, effects: Effects) -> bool {
 #[inline]
 fn is_tableless(verb: Verb, effects: Effects) -> bool {
     let more = match verb {
-        // CONNECTION_ID(), @@hostname. What SHOW shows of a server is a table.
-        Verb::Select => Effects::SERVER_BOUND,
-        Verb::Set => Effects::SERVER_BOUND.union(Effects::UNTRACKED_STATE).union(Effects::UNPROVEN),
+        // CONNECTION_ID(), @@hostname.
+        Verb::Select | Verb::Xa => Effects::SERVER_BOUND,
+        // Most of what SHOW shows is a table.
+        Verb::Show if !effects.contains(Effects::SHOWS_NO_TABLE) => return false,
+        Verb::Show => Effects::SERVER_BOUND.union(Effects::METADATA).union(Effects::SHOWS_NO_TABLE),
+        Verb::Set => OF_SETS,
+        Verb::Flush => Effects::ADMIN.union(Effects::IMPLICIT_COMMIT).union(Effects::UNTRACKED_STATE),
         Verb::Prepare | Verb::Deallocate => Effects::TEXT_PREPARE.union(Effects::HIDDEN_STATE),
         _ => Effects::empty(),
     };
@@ -224,10 +239,11 @@ impl Left {
         *self = Self { found: self.found, ..Self::default() };
     }
 
-    /// A statement was prepared: MySQL's diagnostics are gone with that.
-    pub fn prepared(&mut self) {
-        if !self.are_of_mariadb {
+    /// A statement with these effects was prepared: MySQL's diagnostics are gone with that, and MariaDB's if it uses tables.
+    pub fn prepared(&mut self, effects: Effects) {
+        if !self.are_of_mariadb || effects.intersects(USES_TABLES) {
             (self.diagnostics, self.told, self.is_least) = (Diagnostics::None, 0, false);
+            self.are_of_mariadb = false;
         }
     }
 
@@ -265,9 +281,14 @@ impl Left {
         self.is_least
     }
 
-    /// What answers to commands tell is still what they told before: COM_INIT_DB clears no diagnostics.
-    pub fn tells_as(&mut self, before: Self) {
-        (self.told, self.is_least) = (before.told, before.is_least);
+    /// COM_INIT_DB clears no diagnostics: they are as before, and so is what answers to commands tell of them. False if it has left
+    /// its own.
+    pub fn outlasted(&mut self, before: Self) -> bool {
+        if self.diagnostics != Diagnostics::None || before.are_of_mariadb {
+            return false;
+        }
+        (self.told, self.is_least, self.diagnostics) = (before.told, before.is_least, before.diagnostics);
+        true
     }
 
     /// Takes down the number of conditions that the server itself has said.

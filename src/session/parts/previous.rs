@@ -62,6 +62,11 @@ impl Previous {
         }
     }
 
+    /// The diagnostics are where they were before.
+    pub fn outlasted(&mut self, before: Self) {
+        self.diagnostics = before.diagnostics;
+    }
+
     /// The router has run statements of its own on this link: the counts are on no connection any more, and diagnostics that were there
     /// are gone.
     pub fn is_lost_on(&mut self, link: u64) {

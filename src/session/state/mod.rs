@@ -181,8 +181,10 @@ const NOT_HERE: [u16; 6] = [1193, 1231, 1273, 1115, 1238, 1298];
 impl State {
     fn new(values: Values) -> Self {
         let set = |name: &str| values.value(name);
+        let client = set("character_set_client");
         let lex_mode = LexMode {
-            foreign_charset: set("character_set_client").is_some_and(|v| LexMode::is_foreign_charset(v.text())),
+            foreign_charset: client.is_some_and(|v| LexMode::is_foreign_charset(v.text())),
+            foreign_marks: client.is_some_and(|v| LexMode::has_foreign_marks(v.text())),
             ..LexMode::from_sql_mode(set("sql_mode").map_or("", Value::text))
         };
         let time_zone = set("time_zone").and_then(|zone| read_time_zone(zone.text()));

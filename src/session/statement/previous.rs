@@ -10,7 +10,7 @@ use crate::protocol::command::Command;
 use crate::rules::Route;
 use crate::session::error::StatementError;
 use crate::session::holdings::{Hold, InsertId};
-use crate::session::link::conversation::TalkError;
+use crate::session::link::conversation::{Talk, TalkError};
 use crate::session::link::{Link, OF_ROUTER};
 use crate::session::parts::Session;
 use crate::session::parts::left::Again;
@@ -21,6 +21,11 @@ use crate::session::supply::Tried;
 use crate::session::worker::snapshot::Snapshot;
 use crate::sql::effects::Effects;
 use std::rc::Rc;
+
+/// The number of rows that were found, from the connection that has it. A broken link shows at what is sent next.
+async fn ask_found(talk: Talk<'_>, link: &mut Link) -> Option<u64> {
+    talk.query(link, "SELECT FOUND_ROWS()").await.ok()?.last_value()?.parse().ok()
+}
 
 /// Uses a table, and nothing that could be missing: it clears diagnostics.
 const CLEAR: &str = "DO (SELECT 1 FROM (SELECT 1) t)";
@@ -50,10 +55,7 @@ impl Session {
         let worker = Rc::clone(&self.worker);
         let serial = self.previous.asked_by(Effects::NEEDS_FOUND_ROWS);
         let Some(link) = self.holdings.held_mut(serial) else { return };
-        // A broken link shows at what is sent next.
-        if let Ok(reply) = worker.talk().query(link, "SELECT FOUND_ROWS()").await
-            && let Some(rows) = reply.last_value().and_then(|rows| rows.parse().ok())
-        {
+        if let Some(rows) = ask_found(worker.talk(), link).await {
             self.left.found(rows);
         }
     }
@@ -146,6 +148,7 @@ impl Session {
     pub(super) fn has_old_diagnostics(&self, effects: Effects, link: &Link) -> bool {
         link.diagnostics != 0
             && effects.intersects(Effects::OUT_OF_SIGHT | Effects::MULTI)
+            && !effects.intersects(Effects::NEEDS_PREVIOUS)
             && link.backend().engine() == Engine::MariaDb
             && !(self.left.is_kept() && self.previous.asked_by(Effects::NEEDS_WARNINGS) == link.serial)
     }
@@ -234,10 +237,15 @@ impl Session {
         again: Again,
     ) -> Result<Hold, StatementError> {
         let mut hold = Hold::pooled(self.obtain(&Rc::clone(&self.state), &[route.writer], snapshot, tried).await?);
+        // It may be the very link that a statement before had: what that left there is gone.
+        let is_own = hold.link.serial == self.previous.asked_by(Effects::NEEDS_FOUND_ROWS);
+        if is_own && hold.link.owner == self.serial && self.left.finds_unclear() {
+            let rows = ask_found(self.worker.talk(), &mut hold.link).await;
+            rows.into_iter().for_each(|rows| self.left.found(rows));
+        }
         let made_ready = self.leave_there(&mut hold.link, again).await;
-        // It may be the very link that the statement before had: what that left there is gone.
         if !self.previous.is_none() {
-            self.previous.is_lost_on(hold.link.serial);
+            self.previous.forget(hold.link.serial);
         }
         self.if_ready(hold, made_ready)
     }

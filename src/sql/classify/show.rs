@@ -22,7 +22,8 @@ impl Scan<'_> {
         }
         let Some(item) = self.cur.next() else { return self.doubt("an empty SHOW") };
         match item.kw {
-            DATABASES | SCHEMAS | CHARSET | COLLATION | PRIVILEGES => self.effects |= Effects::METADATA,
+            DATABASES | SCHEMAS | CHARSET | COLLATION => self.effects |= Effects::METADATA,
+            PRIVILEGES => self.effects |= Effects::METADATA | Effects::SHOWS_NO_TABLE,
             CHARACTER if self.cur.take(SET) => self.effects |= Effects::METADATA,
             TABLES | TRIGGERS | EVENTS => {
                 self.effects |= Effects::METADATA;
@@ -42,9 +43,7 @@ impl Scan<'_> {
             COUNT => return self.show_count(),
             STATUS => {
                 self.effects |= Effects::SERVER_BOUND;
-                if !is_global && self.may_show_counters() {
-                    self.effects |= Effects::ASKS_COUNTERS;
-                }
+                self.effects.set(Effects::ASKS_COUNTERS, !is_global);
             }
             VARIABLES | PLUGINS | ENGINES => self.effects |= Effects::SERVER_BOUND,
             OPEN => {
@@ -52,8 +51,11 @@ impl Scan<'_> {
                 self.cur.take(TABLES);
                 self.schema_clause();
             }
-            PROCESSLIST | GRANTS | ENGINE | MASTER | SLAVE | REPLICA | BINLOG | PROFILE | PROFILES | EXPLAIN
-            | ANALYZE | CLIENT | BINARY | FORMAT => {
+            PROCESSLIST | GRANTS | ENGINE | MASTER | SLAVE | REPLICA | PROFILES => {
+                self.effects |= Effects::SERVER_BOUND | Effects::SHOWS_NO_TABLE;
+                return self.skip();
+            }
+            BINLOG | PROFILE | EXPLAIN | ANALYZE | CLIENT | BINARY | FORMAT => {
                 self.effects |= Effects::SERVER_BOUND;
                 return self.skip();
             }
@@ -72,19 +74,6 @@ impl Scan<'_> {
             self.doubt("an unknown SHOW");
         }
         self.skip();
-    }
-
-    /// False for a SHOW STATUS whose pattern fits none of the counters that a session has of its own.
-    fn may_show_counters(&mut self) -> bool {
-        const OF_SESSIONS: &str = "bytes_ com_ created_tmp compression cpu_time delete_scan empty_queries executed_ feature_
-            handler_ last_query max_memory memory_used opened_table questions queries rows_ select_ slow_ sort_ table_open_cache
-            update_scan";
-        let pattern = if self.cur.kw_at(0) == Kw::LIKE { self.cur.peek_at(1) } else { None };
-        let Some(pattern) = pattern else { return true };
-        // In a pattern an underscore may be escaped.
-        let text = String::from_utf8_lossy(self.cur.text(pattern)).replace('\\', "").to_ascii_lowercase();
-        let head = text.trim_start_matches(['\'', '"']).split('%').next().unwrap_or_default();
-        OF_SESSIONS.split_ascii_whitespace().any(|name| name.starts_with(head) || head.starts_with(name))
     }
 
     /// `LIKE 'x'` or `WHERE expr`.
@@ -149,6 +138,7 @@ impl Scan<'_> {
             }
             DATABASE | SCHEMA | PROCEDURE | FUNCTION | TRIGGER | EVENT | PACKAGE | LIBRARY => {
                 self.effects |= Effects::METADATA;
+                self.effects.set(Effects::SHOWS_NO_TABLE, !matches!(item.kw, TRIGGER | EVENT | LIBRARY));
                 self.cur.take(BODY);
                 self.if_exists();
                 if self.name().is_none() {

@@ -3,10 +3,11 @@
 //! Only [`super`] uses them. They compare bytes and cut nothing themselves; on a doubt the lexer ends the text with an
 //! unterminated token.
 
-/// True if a text holds a byte that a foreign client character set may read as something else than ASCII does.
+/// True if a text holds a byte that a foreign client character set may read as something else than ASCII does: one that is not
+/// ASCII, for that may hide the next, or (`marks`) one of the marks in whose places the set may have letters.
 #[cold]
-pub(super) fn has_foreign_byte(sql: &[u8]) -> bool {
-    sql.iter().any(|b| !b.is_ascii() || b"@[\\]^`{|}~".contains(b))
+pub(super) fn has_foreign_byte(sql: &[u8], marks: bool) -> bool {
+    sql.iter().any(|b| !b.is_ascii() || marks && b"@[\\]^`{|}~".contains(b))
 }
 
 /// True if an optimizer hint may end elsewhere for MySQL, whose own lexer for hints knows quotes, than for servers that see
