@@ -228,7 +228,7 @@ impl Session {
         let Some(name) = name_used(self.inbox.payload().get(1..).unwrap_or_default(), self.subject.mode()) else {
             return Ok(false);
         };
-        self.change_schema(&name).await
+        self.change_schema(&name, false).await
     }
 
     /// COM_INIT_DB; false as for [`Session::use_schema`].
@@ -236,12 +236,13 @@ impl Session {
         self.worker.stats.counters.front.init_db.inc();
         let name = self.inbox.payload().get(1..).unwrap_or_default().to_vec();
         match String::from_utf8(name) {
-            Ok(name) if !name.is_empty() => self.change_schema(&name).await,
+            Ok(name) if !name.is_empty() => self.change_schema(&name, true).await,
             _ => Ok(false),
         }
     }
 
-    async fn change_schema(&mut self, name: &str) -> Result<bool, SessionEnd> {
+    /// `keeps` says that the diagnostics outlast it.
+    async fn change_schema(&mut self, name: &str, keeps: bool) -> Result<bool, SessionEnd> {
         let snapshot = self.worker.snapshot();
         let tiers = self.home_tiers(&snapshot, Some(name));
         // What holds the session to a connection holds its schema to it too.
@@ -251,7 +252,8 @@ impl Session {
             .is_some_and(|home| home.pins().intersects(Pins::EVERYTHING) || !tiers.contains(&home.link.hostgroup));
         // A name that is not in UTF-8 is for the server to read, which says what it has read.
         let is_unread = !self.state.values.reads_name(name, &self.state.values.base);
-        if is_held || self.holdings.last().is_some() || is_unread || name.len() > LONGEST_NAME {
+        let is_asked = self.holdings.last().is_some() && !keeps;
+        if is_held || is_asked || is_unread || name.len() > LONGEST_NAME {
             return Ok(false);
         }
         // At the same home the session goes on with what it began with, whatever the globals are by now.

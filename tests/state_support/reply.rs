@@ -55,13 +55,6 @@ impl Reply {
         }
     }
 
-    /// Takes out what stands in the rows.
-    pub fn forget_values(&mut self) {
-        if let Reply::Rows { rows, .. } = self {
-            rows.iter_mut().for_each(Vec::clear);
-        }
-    }
-
     /// Takes out of an OK the number of warnings.
     pub fn forget_warnings(&mut self) {
         if let Reply::Ok { warnings, .. } = self {

@@ -111,6 +111,14 @@ fn is_only_a_question(verb: Verb, effects: Effects) -> bool {
     effects.contains(Effects::NEEDS_WARNINGS) && !is_select && !effects.intersects(UNCLEAR.union(Effects::SET_SESSION))
 }
 
+/// True for a statement whose rows are none that were found: EXPLAIN, HANDLER, CHECKSUM TABLE, SHOW GRANTS.
+#[inline]
+fn finds_nothing(verb: Verb, effects: Effects) -> bool {
+    let is_of_kind = matches!(verb, Verb::Handler | Verb::Analyze | Verb::Optimize | Verb::Xa | Verb::Other);
+    effects.intersects(Effects::EXPLAIN | Effects::SHOWS_NO_TABLE)
+        || is_of_kind && !effects.contains(Effects::READ_TABLE)
+}
+
 /// True for a statement that MariaDB's diagnostics outlast.
 #[inline]
 fn is_tableless(verb: Verb, effects: Effects) -> bool {
@@ -137,11 +145,16 @@ impl Left {
             // It leaves what was there, but for the rows that it was itself.
             self.counts_nothing |= outcome.ended_by_rows;
             (self.told, self.is_least) = (0, false);
+            // SHOW COUNT(*), which is a SELECT.
+            let finds = effects.contains(Effects::CONSTANT);
+            if finds {
+                self.found = Found::Rows(1);
+            }
             if outcome.warnings > 0 {
                 // A condition that is not there is one more.
                 (self.diagnostics, self.are_of_mariadb) = (Diagnostics::Some, engine == Engine::MariaDb);
             }
-            return Keeps { found: true, diagnostics: false };
+            return Keeps { found: !finds, diagnostics: false };
         }
         self.told = match engine {
             Engine::MySql => outcome.warnings.max(u16::from(outcome.error.is_some())),
@@ -177,21 +190,23 @@ impl Left {
         // MySQL counts the rows that an UPDATE or a DELETE has found, and does not say so; nor does a SELECT into variables or into
         // a table. Its DO finds a row. Tried with MariaDB 10.11 and MySQL 9.7.
         let is_mysql = engine == Engine::MySql;
-        let selects = verb == Verb::Select || effects.contains(Effects::READ_TABLE);
-        let only_inserts = matches!(verb, Verb::Insert | Verb::Replace) && !selects;
-        let counts_writes = effects.contains(Effects::WRITE)
-            && outcome.error.is_none()
-            && if is_mysql { !only_inserts } else { matches!(verb, Verb::Insert | Verb::Replace) && selects };
+        let selects = verb == Verb::Select || effects.intersects(Effects::READ | Effects::READ_TABLE);
+        let inserts = matches!(verb, Verb::Insert | Verb::Replace);
+        let counts_writes = outcome.error.is_none()
+            && match is_mysql {
+                true => effects.contains(Effects::WRITE) && (selects || !inserts),
+                false => selects && (inserts || verb == Verb::Create),
+            };
         let is_silent = outcome.error.is_none() && !outcome.ended_by_rows && verb == Verb::Select;
         if is_mysql && verb == Verb::Do && outcome.error.is_none() && !unclear {
             self.found = Found::Rows(1);
             return true;
         }
-        let is_said = outcome.ended_by_rows && !effects.contains(Effects::EXPLAIN);
+        let is_said = outcome.ended_by_rows && !finds_nothing(verb, effects);
         let leaves_more = effects.contains(Effects::LEAVES_FOUND_ROWS) && outcome.error.is_none();
         match (unclear || leaves_more, is_said) {
             (false, true) => self.found = Found::Rows(outcome.rows),
-            (false, false) if !(counts_writes || is_silent || outcome.ended_by_rows) => return false,
+            (false, false) if !(counts_writes || is_silent) => return false,
             _ => self.found = Found::Unclear,
         }
         true
@@ -452,6 +467,7 @@ mod tests {
         let (found, none) = (Effects::NEEDS_FOUND_ROWS, Outcome::default);
         let written = || Outcome { affected_rows: 2, ..Outcome::default() };
         let failed = |error| Outcome { error: Some(error), ..Outcome::default() };
+        let rows = |rows| Outcome { rows, ended_by_rows: true, ..Outcome::default() };
         let insert_select = Effects::WRITE | Effects::READ_TABLE;
         // What comes after seven rows; what is left again on MariaDB, and on MySQL.
         let cases = [
@@ -466,11 +482,18 @@ mod tests {
             (Verb::Call, Effects::CALL, failed(1644), ["unknown", "unknown"]),
             (Verb::Call, Effects::CALL | Effects::MULTI, failed(1064), ["unknown", "unknown"]),
             (Verb::Select, Effects::READ, none(), ["unknown", "unknown"]),
+            (Verb::Create, Effects::DDL | Effects::READ, written(), ["unknown", "7"]),
+            (Verb::Handler, Effects::HANDLER, rows(1), ["7", "7"]),
+            (Verb::Explain, Effects::EXPLAIN | Effects::READ, rows(1), ["7", "7"]),
+            (Verb::Show, Effects::READ | Effects::SHOWS_NO_TABLE, rows(2), ["7", "7"]),
+            (Verb::Show, Effects::READ | Effects::METADATA, rows(2), ["2", "2"]),
+            (Verb::Show, Effects::READ | Effects::NEEDS_WARNINGS, rows(2), ["7", "7"]),
+            (Verb::Show, Effects::READ | Effects::NEEDS_WARNINGS | Effects::CONSTANT, rows(1), ["1", "1"]),
         ];
         for (verb, effects, outcome, want) in cases {
             let got = [Engine::MariaDb, Engine::MySql].map(|engine| {
                 let mut left = Left::default();
-                left.note(engine, Verb::Select, Effects::READ, &Outcome { rows: 7, ended_by_rows: true, ..none() });
+                left.note(engine, Verb::Select, Effects::READ, &rows(7));
                 left.note(engine, verb, effects, &outcome);
                 again(&left, found)
             });

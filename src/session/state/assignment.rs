@@ -186,6 +186,7 @@ fn read_assignment(mut tokens: &[Token], sql: &[u8]) -> Assignment {
         [] => return Assignment::Opaque,
         [only] if word(only, sql, "DEFAULT") => Given::Default,
         [only] if is_constant(only) => Given::Constant,
+        [sign, number] if sign.text(sql) == b"-" && number.kind == TokenKind::Number => Given::Constant,
         _ => Given::Computed,
     };
     Assignment::Session { name: one_name(&name).into(), to, bare }

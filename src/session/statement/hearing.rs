@@ -11,8 +11,8 @@ use crate::protocol::command::Command;
 use crate::protocol::status::Status;
 use crate::rules::Plan;
 use crate::session::error::SessionEnd;
-use crate::session::link::Link;
 use crate::session::link::relay::{Changes, Outcome};
+use crate::session::link::{Link, OF_ROUTER};
 use crate::session::parts::Session;
 use crate::session::parts::flight::Planned;
 use crate::session::parts::left::has_own;
@@ -91,24 +91,23 @@ impl Session {
         let unsaid = outcome.changes.as_deref().map(|c| unsaid(&c.variables)).unwrap_or_default();
         if !unsaid.is_empty() {
             Box::pin(self.ask_unsaid(link, outcome, &unsaid)).await;
-            if has_own(outcome) && link.backend().engine() == Engine::MySql {
-                Box::pin(self.set_again(link, planned)).await;
-            }
+        }
+        let is_mysql = link.backend().engine() == Engine::MySql;
+        let are_gone = link.diagnostics == OF_ROUTER || is_mysql && !unsaid.is_empty();
+        if are_gone && has_own(outcome) {
+            Box::pin(self.set_again(link, planned)).await;
         }
     }
 
-    /// What was asked behind a SET has taken the warnings that it had left on MySQL: one that does the same again leaves the same.
+    /// What was asked behind a SET has taken the warnings that it had left: one that does the same again leaves the same.
     async fn set_again(&mut self, link: &mut Link, planned: &Planned) {
         let text = self.text_of(planned.executing.map(|e| e.id));
         let assignments = read_set(text, self.subject.mode());
-        if assignments.is_empty() || !assignments.iter().all(Assignment::is_repeatable) {
-            return;
-        }
+        let is_repeatable = !assignments.is_empty() && assignments.iter().all(Assignment::is_repeatable);
         let text = text.to_vec();
         // The next statement finds out what is wrong with a broken link.
-        if self.worker.talk().ask(link, Command::Query, &text).await.is_ok() {
-            link.diagnostics = self.serial;
-        }
+        let is_again = is_repeatable && self.worker.talk().ask(link, Command::Query, &text).await.is_ok();
+        link.diagnostics = if is_again { self.serial } else { OF_ROUTER };
     }
 
     /// Asks by a ping what a statement has changed and not told, and (`uncertain`) whether a transaction is open: MySQL keeps

@@ -155,9 +155,9 @@ impl Scan<'_> {
         self.skip();
     }
 
-    /// `SHOW COUNT(*) WARNINGS`.
+    /// `SHOW COUNT(*) WARNINGS`, which servers run as a SELECT of a variable.
     fn show_count(&mut self) {
-        self.effects |= Effects::NEEDS_WARNINGS;
+        self.effects |= Effects::NEEDS_WARNINGS | Effects::CONSTANT;
         let known = self.cur.take_op(b"(") && self.cur.take_op(b"*") && self.cur.take_op(b")");
         if !(known && (self.cur.take(Kw::WARNINGS) || self.cur.take(Kw::ERRORS))) {
             self.doubt("an unknown SHOW COUNT");
