@@ -47,7 +47,7 @@ pub(super) fn quote(text: &mut Vec<u8>, name: &[u8]) {
 }
 
 /// The name in `USE name`; none where the text is anything more.
-fn name_used(sql: &[u8], mode: crate::sql::LexMode) -> Option<String> {
+pub(super) fn name_used(sql: &[u8], mode: crate::sql::LexMode) -> Option<String> {
     let mut tokens = Lexer::new(sql, mode);
     let (verb, name) = (tokens.next()?, tokens.next()?);
     let ends = tokens.all(|token| token.text(sql) == b";");
@@ -272,7 +272,11 @@ impl Session {
             return Ok(false);
         }
         self.enter(state);
+        let before = (self.left, self.previous);
         self.answered();
+        if keeps {
+            self.outlasted(before);
+        }
         self.send_ok_with(b"", &[], Some(name)).await?;
         Ok(true)
     }

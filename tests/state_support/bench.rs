@@ -241,7 +241,7 @@ impl<'a> Lane<'a> {
         };
         let mut direct = side(true, twins.direct.port(), &mut self.direct);
         let mut routed = side(router.is_none(), port, &mut self.routed);
-        let (mut lost, mut found) = (Lost::default(), Found::default());
+        let (mut lost, mut found, mut told) = (Lost::default(), Found::default(), Told::default());
         for (at, step) in steps.iter().enumerate() {
             if lost.skips(step) {
                 if let Some(found) = lost.beyond(at, step, &mut routed).await {
@@ -259,7 +259,8 @@ impl<'a> Lane<'a> {
             if environment.engine == Engine::MySql && environment.profile == Profile::Manual {
                 one.iter_mut().chain(&mut other).for_each(Reply::forget_autocommit);
             }
-            let is_nobodys = found.is_nobodys(environment.engine, step, &one);
+            let is_nobodys =
+                found.is_nobodys(environment.engine, step, &one) | told.is_nobodys(environment.engine, step, &one);
             lost.note(step);
             trace(step, &texts(&one), &texts(&other));
             if self.lenient && is_nobodys {
@@ -306,8 +307,7 @@ struct Found(BTreeMap<usize, bool>);
 impl Found {
     /// True if a step asks for a number that is nobody's.
     fn is_nobodys(&mut self, engine: Engine, step: &Step, replies: &[Reply]) -> bool {
-        const OUT_OF_SIGHT: [&str; 9] = ["call ", "execute", "f_", "atomic", ";", " vu", " vs", " vl", "into g"];
-        let text = step.op.statement().map(|sql| String::from_utf8_lossy(sql).to_lowercase()).unwrap_or_default();
+        let text = text_of(step);
         let is_new = engine == Engine::MySql;
         if text.contains("found_rows()") {
             return !self.0.get(&step.session).copied().unwrap_or(is_new);
@@ -315,13 +315,59 @@ impl Found {
         let has_rows = replies.iter().any(|reply| matches!(reply, Reply::Rows { .. }));
         if matches!(step.op, Op::Enter { .. } | Op::Leave | Op::Vanish) {
             self.0.insert(step.session, is_new);
-        } else if step.op.is_call() || OUT_OF_SIGHT.iter().any(|word| text.contains(word)) {
+        } else if is_out_of_sight(step, &text) {
             self.0.insert(step.session, false);
         } else if has_rows && !matches!(step.op, Op::Execute { cursor: true, .. }) {
             self.0.insert(step.session, true);
         }
         false
     }
+}
+
+/// Whether a session's diagnostics, and the variables that were set to them, are nobody's, by session. On MariaDB they are behind a
+/// routine, which may have used tables or not: where they were on another connection, nobody knows. The router's own errors (an
+/// execution of what was not prepared, a fetch without a cursor) are in no connection's.
+#[derive(Default)]
+struct Told(BTreeMap<usize, [bool; 2]>);
+
+impl Told {
+    /// True if a step asks for what is nobody's.
+    fn is_nobodys(&mut self, engine: Engine, step: &Step, replies: &[Reply]) -> bool {
+        const ASKS: [&str; 6] =
+            ["show warnings", "show errors", "show count", "@@warning_count", "@@error_count", "get diagnostics"];
+        const VARIABLES: [&str; 4] = ["@rows", "@conditions", "@state", "@text"];
+        let text = text_of(step);
+        let [are_open, variables] = self.0.entry(step.session).or_default();
+        if ASKS.iter().any(|word| text.contains(word)) {
+            if text.contains("get diagnostics") {
+                *variables = *are_open;
+            }
+            return *are_open;
+        }
+        if VARIABLES.iter().any(|word| text.contains(word)) {
+            return *variables;
+        }
+        let failed = replies.iter().any(|reply| matches!(reply, Reply::Err { .. }));
+        let uses_a_table = [" from ", "insert", "update", "delete", "replace"].iter().any(|word| text.contains(word));
+        if failed && matches!(step.op, Op::Fetch { .. } | Op::Execute { .. })
+            || engine == Engine::MariaDb && is_out_of_sight(step, &text)
+        {
+            *are_open = true;
+        } else if failed || uses_a_table || engine == Engine::MySql && step.op.statement().is_some() {
+            *are_open = false;
+        }
+        false
+    }
+}
+
+fn text_of(step: &Step) -> String {
+    step.op.statement().map(|sql| String::from_utf8_lossy(sql).to_lowercase()).unwrap_or_default()
+}
+
+/// True for a step whose text may not show all that it does.
+fn is_out_of_sight(step: &Step, text: &str) -> bool {
+    const WORDS: [&str; 9] = ["call ", "execute", "f_", "atomic", ";", " vu", " vs", " vl", "into g"];
+    step.op.is_call() || WORDS.iter().any(|word| text.contains(word))
 }
 
 /// The sessions whose server connection was killed. Directly they are gone; through a router they may live on, and then what they do

@@ -27,14 +27,6 @@ pub const OFF: &[(&str, &str)] = &[
 /// Kinds that are off on MySQL alone.
 pub const OFF_ON_MYSQL: &[(&str, &str)] = &[];
 
-/// On MariaDB no program has kinds of both sides: questions about diagnostics, and what runs out of the router's sight. Where the
-/// diagnostics are on one connection, and a routine has run on another that may have used tables or not, nobody knows whether they
-/// are still the session's; the routine's own are given.
-const NOT_TOGETHER: [&[&str]; 2] = [
-    &["ask_diagnostics", "ask_warnings"],
-    &["call_", "function_", "view_", "prepare_text", "prepare_binary", "multi_statements", "block"],
-];
-
 /// Variables that are off, in the same way, by what their names hold.
 pub const VARIABLES_OFF: &[(&str, &str)] = &[(
     "enable_cascade_triggers",
@@ -55,11 +47,7 @@ pub struct Shape {
 /// The program of a seed.
 pub fn program(seed: u64, engine: Engine, variables: &Variables, shape: Shape) -> Vec<Step> {
     let mut random = Random::new(seed);
-    let mut chosen = choose_kinds(&mut random, engine, shape);
-    if engine == Engine::MariaDb && !shape.all {
-        let dropped = NOT_TOGETHER[usize::from(random.chance(50))];
-        chosen.retain(|kind| !dropped.iter().any(|name| kind.name.starts_with(name)));
-    }
+    let chosen = choose_kinds(&mut random, engine, shape);
     let mut variables = choose_variables(&mut random, variables, shape.all);
     if engine == Engine::MySql && chosen.iter().any(|kind| kind.name == "set_insert_id") && !shape.all {
         // Behind an id that was given, MySQL goes on by the increment that its open table was last asked for, by whomever.

@@ -96,7 +96,7 @@ impl Session {
         }
         let mut status = self.own_status();
         status.set(Status::SESSION_STATE_CHANGED, !state.is_empty());
-        let ok = OkPacket { status, info, state: &state, ..OkPacket::default() };
+        let ok = OkPacket { status, info, state: &state, warnings: self.left.told(), ..OkPacket::default() };
         let (capabilities, sequence) = (self.capabilities, self.inbox.sequence().wrapping_add(1));
         self.send_packet(|out| ok.encode(out, capabilities), sequence).await
     }

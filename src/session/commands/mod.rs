@@ -73,12 +73,11 @@ impl Session {
 
     /// COM_INIT_DB, which diagnostics outlast on both engines.
     async fn init_db(&mut self) -> Result<(), SessionEnd> {
-        let (left, previous) = (self.left, self.previous);
+        self.count_conditions().await;
+        let before = (self.left, self.previous);
         if !self.init_schema().await? {
             self.forward(Command::InitDb, Effects::SET_SCHEMA).await?;
-        }
-        if self.left.outlasted(left) {
-            self.previous.outlasted(previous);
+            self.outlasted(before);
         }
         Ok(())
     }

@@ -62,6 +62,8 @@ impl Session {
         let long = format!("({number}|0)");
         // MariaDB's CONNECTION_ID() is of four bytes, and so is what CRC32() gives.
         let id = if is_mysql { long.clone() } else { format!("CRC32(0x{:08X})", bytes_of_crc32(number)) };
+        // Of the variable's own type, which may be NULL by what servers say of it.
+        let pseudo = format!("IF(1,CAST({number} AS UNSIGNED),@@pseudo_thread_id)");
         // The type of ROW_COUNT() itself.
         let row_count = count.map(|count| format!("IF(1,{count},ROW_COUNT())"));
         let owner = format!(")<=>CONNECTION_ID(),{id},IS_USED_LOCK(");
@@ -70,7 +72,7 @@ impl Session {
         let global: Vec<&str> = THE_ROUTERS.iter().filter(has_not_set).copied().collect();
         let own = Own {
             connection_id: &id,
-            pseudo_thread_id: &long,
+            pseudo_thread_id: &pseudo,
             schema: schema.as_deref(),
             lock_owner: ["IF(IS_USED_LOCK(", &owner, "))"],
             row_count: row_count.as_deref(),

@@ -103,6 +103,7 @@ async fn exchange(buffers: &Buffers, link: &mut Link, command: Command, argument
     listen(buffers, link, tracker).await
 }
 
+#[expect(clippy::indexing_slicing, reason = "the tracker's places lie in what it was fed")]
 async fn listen(buffers: &Buffers, link: &mut Link, mut tracker: Tracker) -> Result<Reply, TalkError> {
     let mut bytes: Vec<u8> = Vec::new();
     let mut at = 0;

@@ -330,6 +330,7 @@ impl Relay {
         result
     }
 
+    #[expect(clippy::indexing_slicing, reason = "the tracker's places lie in what it was fed")]
     fn pass_on(
         &mut self,
         bytes: &[u8],
@@ -439,6 +440,7 @@ impl Relay {
     }
 
     /// Puts the client's version of a packet into `out`. `whole` is the packet with its header.
+    #[expect(clippy::indexing_slicing, reason = "a packet has a header, and that of a prepared statement a number")]
     fn rewrite(&mut self, packet: Packet, whole: &[u8], buffers: &Buffers) -> Result<(), RelayError> {
         let sequence = whole[HEADER - 1];
         let payload = &whole[HEADER..];

@@ -51,7 +51,7 @@ impl Inbox {
 
     /// The request as it came, headers included.
     pub fn frames(&self) -> &[u8] {
-        &self.bytes[..self.end]
+        self.bytes.get(..self.end).unwrap_or_default()
     }
 
     /// Puts `bytes` in the place of what the payload has at `at`. Places beyond the first frame are left alone: what has to
@@ -59,7 +59,7 @@ impl Inbox {
     pub fn patch(&mut self, at: usize, bytes: &[u8]) {
         let end = self.end;
         let frame = self.bytes.get_mut(..end).unwrap_or_default();
-        for (place, start) in [(frame, HEADER + at), (&mut self.joined[..], at)] {
+        for (place, start) in [(frame, HEADER + at), (self.joined.as_mut_slice(), at)] {
             if let Some(place) = place.get_mut(start..start + bytes.len()) {
                 place.copy_from_slice(bytes);
             }
@@ -153,10 +153,10 @@ impl Inbox {
         if frames > 1 {
             let mut at = 0;
             while at < end {
-                let Some(header) = Header::read(&self.bytes[at..]) else { break };
+                let Some(header) = self.bytes.get(at..).and_then(Header::read) else { break };
                 let payload: Range<usize> = at + HEADER..at + HEADER + header.length;
                 at = payload.end;
-                self.joined.extend_from_slice(&self.bytes[payload]);
+                self.joined.extend_from_slice(self.bytes.get(payload).unwrap_or_default());
             }
         }
     }

@@ -67,6 +67,10 @@ const UNCLEAR: Effects = Effects::OUT_OF_SIGHT.union(Effects::MULTI);
 /// understood (ER_PARSE_ERROR).
 const BEFORE_IT_RUNS: [u16; 8] = [1305, 1318, 1370, 1146, 1054, 1046, 1243, 1064];
 
+/// Errors of statements that were killed, or took too long: ER_QUERY_INTERRUPTED, ER_QUERY_TIMEOUT, and MariaDB's
+/// ER_STATEMENT_TIMEOUT.
+const CUT_SHORT: [u16; 3] = [1317, 3024, 1969];
+
 /// Effects of statements that use no tables: MariaDB leaves the diagnostics of the statement before where they are, if these have none
 /// of their own (10.11).
 const TABLELESS: Effects = Effects::READ
@@ -197,7 +201,9 @@ impl Left {
                 true => effects.contains(Effects::WRITE) && (selects || !inserts),
                 false => selects && (inserts || verb == Verb::Create),
             };
-        let is_silent = outcome.error.is_none() && !outcome.ended_by_rows && verb == Verb::Select;
+        // One that is cut short has begun to look for rows.
+        let is_cut = outcome.error.is_some_and(|code| CUT_SHORT.contains(&code));
+        let is_silent = verb == Verb::Select && (is_cut || outcome.error.is_none() && !outcome.ended_by_rows);
         if is_mysql && verb == Verb::Do && outcome.error.is_none() && !unclear {
             self.found = Found::Rows(1);
             return true;
@@ -482,6 +488,8 @@ mod tests {
             (Verb::Call, Effects::CALL, failed(1644), ["unknown", "unknown"]),
             (Verb::Call, Effects::CALL | Effects::MULTI, failed(1064), ["unknown", "unknown"]),
             (Verb::Select, Effects::READ, none(), ["unknown", "unknown"]),
+            (Verb::Select, Effects::READ, failed(1317), ["unknown", "unknown"]),
+            (Verb::Select, Effects::READ, failed(1054), ["7", "7"]),
             (Verb::Create, Effects::DDL | Effects::READ, written(), ["unknown", "7"]),
             (Verb::Handler, Effects::HANDLER, rows(1), ["7", "7"]),
             (Verb::Explain, Effects::EXPLAIN | Effects::READ, rows(1), ["7", "7"]),

@@ -221,6 +221,13 @@ impl Session {
         self.previous.ran_nowhere(Keeps { found: true, diagnostics: !self.left.has_no_diagnostics() });
     }
 
+    /// The diagnostics of before have outlasted what has run since.
+    pub(super) fn outlasted(&mut self, (left, previous): (Left, Previous)) {
+        if self.left.outlasted(left) {
+            self.previous.outlasted(previous);
+        }
+    }
+
     /// Shows others that it serves a command, whose time counts from here.
     pub(super) fn begin_command(&mut self) {
         self.ticket.begins(self.worker.ticks());

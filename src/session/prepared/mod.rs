@@ -182,8 +182,10 @@ pub(super) const FLAGS: usize = STATEMENT_ID + 4;
 fn with_types(payload: &[u8], execute: &Execute<'_>, types: &[u8], remote: u32) -> (Vec<u8>, u8) {
     let at = execute.types_at.unwrap_or(payload.len());
     let mut out = Vec::with_capacity(payload.len() + types.len());
-    out.extend_from_slice(&payload[..at]);
-    out[STATEMENT_ID..STATEMENT_ID + 4].copy_from_slice(&remote.to_le_bytes());
+    out.extend_from_slice(payload.get(..at).unwrap_or(payload));
+    if let Some(id) = out.get_mut(STATEMENT_ID..STATEMENT_ID + 4) {
+        id.copy_from_slice(&remote.to_le_bytes());
+    }
     out.push(1);
     out.extend_from_slice(types);
     out.extend_from_slice(execute.values);

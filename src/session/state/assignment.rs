@@ -128,7 +128,7 @@ fn read_statement_forms(tokens: &[Token], sql: &[u8]) -> Option<Vec<Assignment>>
         let name = if is_access { "transaction_read_only" } else { "transaction_isolation" };
         Assignment::Session { name: name.into(), to: Given::Constant, bare: false }
     };
-    Some(split_top_level(&tokens[scope + 1..], sql).map(characteristic).collect())
+    Some(split_top_level(tokens.get(scope + 1..)?, sql).map(characteristic).collect())
 }
 
 /// Parts between commas outside parentheses.
@@ -170,8 +170,9 @@ fn read_assignment(mut tokens: &[Token], sql: &[u8]) -> Assignment {
             match name.as_str() {
                 "global" | "persist" | "persist_only" if scoped => return Assignment::Global,
                 "session" | "local" if scoped => {
-                    tokens = &tokens[1..];
-                    name = String::from_utf8_lossy(tokens[0].text(sql)).to_ascii_lowercase();
+                    tokens = tokens.get(1..).unwrap_or_default();
+                    let named = tokens.first().map(|t| t.text(sql)).unwrap_or_default();
+                    name = String::from_utf8_lossy(named).to_ascii_lowercase();
                 }
                 _ => {}
             }
@@ -182,7 +183,7 @@ fn read_assignment(mut tokens: &[Token], sql: &[u8]) -> Assignment {
     if !is_sign(tokens.get(1), sql) {
         return Assignment::Opaque;
     }
-    let to = match &tokens[2..] {
+    let to = match tokens.get(2..).unwrap_or_default() {
         [] => return Assignment::Opaque,
         [only] if word(only, sql, "DEFAULT") => Given::Default,
         [only] if is_constant(only) => Given::Constant,
@@ -207,7 +208,8 @@ fn read_character_sets(tokens: &[Token], sql: &[u8]) -> Option<Assignment> {
     if !names && !charset {
         return None;
     }
-    let words = &tokens[if word(first, sql, "CHARACTER") || word(first, sql, "CHAR") { 2 } else { 1 }..];
+    let length = if word(first, sql, "CHARACTER") || word(first, sql, "CHAR") { 2 } else { 1 };
+    let words = tokens.get(length..).unwrap_or_default();
     let unquoted = |t: &Token| String::from_utf8_lossy(t.text(sql)).trim_matches(['\'', '"']).to_ascii_lowercase();
     match words {
         [charset] if is_constant(charset) && !word(charset, sql, "DEFAULT") => {

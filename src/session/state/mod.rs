@@ -233,9 +233,9 @@ fn read_time_zone(value: &str) -> Option<TimeZone> {
             hours.parse::<i32>().ok()?.checked_mul(3600)?.checked_add(minutes.parse::<i32>().ok()?.checked_mul(60)?)?;
         jiff::tz::Offset::from_seconds(sign * seconds).ok().map(TimeZone::fixed)
     };
-    match value.as_bytes().first()? {
-        b'+' => offset(1, &value[1..]),
-        b'-' => offset(-1, &value[1..]),
+    match (value.strip_prefix('+'), value.strip_prefix('-')) {
+        (Some(ahead), _) => offset(1, ahead),
+        (_, Some(behind)) => offset(-1, behind),
         _ => TimeZone::get(value).ok(),
     }
 }

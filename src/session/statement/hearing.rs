@@ -11,8 +11,9 @@ use crate::protocol::command::Command;
 use crate::protocol::status::Status;
 use crate::rules::Plan;
 use crate::session::error::SessionEnd;
+use crate::session::home::name_used;
 use crate::session::link::relay::{Changes, Outcome};
-use crate::session::link::{Link, OF_ROUTER};
+use crate::session::link::{Fate, Link, OF_ROUTER};
 use crate::session::parts::Session;
 use crate::session::parts::flight::Planned;
 use crate::session::parts::left::has_own;
@@ -180,6 +181,10 @@ impl Session {
         if is_set && assignments.is_empty() && !effects.contains(Effects::MULTI) {
             pins |= Pins::UNTRACKED_STATE;
         }
+        let reports_schema = outcome.changes.as_deref().is_some_and(|changes| changes.schema.is_some());
+        if effects.contains(Effects::SET_SCHEMA) && outcome.error.is_none() && !reports_schema {
+            self.note_unreported_schema(link, executing);
+        }
         let Some(changes) = outcome.changes.as_deref() else {
             if !assignments.is_empty() {
                 pins |= apply(&mut self.state.values.clone(), &assignments, Report::default());
@@ -210,6 +215,24 @@ impl Session {
             self.keep_echo(&before, link, changes);
         }
         pins
+    }
+
+    /// A USE has worked of which no server has told: its session has turned that report off, and keeps the connection. The next one
+    /// must not find it in another schema than it seems to be in.
+    #[cold]
+    fn note_unreported_schema(&mut self, link: &mut Link, executing: Option<u32>) {
+        let used = match self.inbox.payload().split_first() {
+            Some((&command, name)) if command == Command::InitDb as u8 => String::from_utf8(name.to_vec()).ok(),
+            _ => name_used(self.text_of(executing), self.subject.mode()),
+        };
+        match used {
+            Some(name) => {
+                let state = self.worker.states.intern(self.state.values.in_schema(Some(name.into())));
+                link.state = Rc::clone(&state);
+                self.enter(state);
+            }
+            None => link.fate.set(Fate::Closed),
+        }
     }
 
     /// The effects of a statement that has run: those of its plan, or, of an EXECUTE whose text is known and leaves nothing that

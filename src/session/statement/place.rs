@@ -89,6 +89,8 @@ const AT_HOME_IN_IT: Effects = OF_TRANSACTION
     .union(Effects::SET_AUTOCOMMIT)
     .union(Effects::READ)
     .union(Effects::SERVER_BOUND)
+    .union(Effects::ASKS_COUNTERS)
+    .union(Effects::SHOWS_NO_TABLE)
     .union(Effects::UNLOCK_TABLES)
     .union(Effects::CONSTANT);
 
