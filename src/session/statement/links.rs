@@ -58,7 +58,7 @@ impl Session {
         match planned.placed.0 {
             Place::Route | Place::Writer
                 if plan.facts.effects.contains(Effects::ASKS_COUNTERS)
-                    && let Some(mut hold) = self.untouched_link() =>
+                    && let Some(mut hold) = self.link_of_counters() =>
             {
                 let brought = self.worker.bring(&mut hold.link, &self.state).await;
                 Ok(self.if_ready(hold, brought)?)
@@ -125,11 +125,13 @@ impl Session {
         }
     }
 
-    /// The link of the statement before, if nobody has used it since.
-    fn untouched_link(&self) -> Option<Hold> {
+    /// The link of the statement before, if nobody has used it since; else the home, where there is one.
+    fn link_of_counters(&mut self) -> Option<Hold> {
         let (serial, owner) = (self.previous.asked_by(Effects::empty()), self.serial);
         let mine = |link: &Link| link.serial == serial && link.owner == owner && !link.is_disturbed();
-        let mut hold = self.worker.pool.borrow_mut().take_where(|link| mine(link)).map(Hold::pooled)?;
+        let Some(mut hold) = self.worker.pool.borrow_mut().take_where(|link| mine(link)).map(Hold::pooled) else {
+            return self.holdings.take_home();
+        };
         hold.link.set_busy(true);
         Some(hold)
     }

@@ -103,8 +103,9 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
         if home.pins.contains(Pins::TRANSACTION) && !home.writer {
             return in_reader_transaction(route, effects, home.hostgroup);
         }
+        let asks_elsewhere = effects.contains(Effects::ASKS_COUNTERS) && !standing.previous_at_home;
         let stays = home.pins.intersects(Pins::EVERYTHING)
-            || !route.reader_safe
+            || !route.reader_safe && !asks_elsewhere
             || effects.contains(Effects::LEAVES_FOUND_ROWS);
         if stays {
             // A read that is proven to need rows which the home has purged must not be answered from there, whatever
