@@ -103,6 +103,7 @@ pub const KINDS: &[Kind] = &[
             "SELECT CONNECTION_ID() = {me} AS mine",
             "SELECT CONNECTION_ID() AS x FROM DUAL WHERE CONNECTION_ID() <> {me}",
             "SELECT CONNECTION_ID() + 1 = {me} + 1 AS mine",
+            "SELECT @@pseudo_thread_id = {me} AS mine",
             "DO GET_LOCK('{a}l{k}', 0) ;; SELECT IS_USED_LOCK('{a}l{k}') = {me} AS mine",
         ]),
     },
@@ -120,7 +121,6 @@ pub const KINDS: &[Kind] = &[
         weight: 3,
         has: Has::Both,
         make: Make::Lines(&[
-            "SELECT @@pseudo_thread_id = {me} AS mine",
             "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID() AND ID = {me}",
             "SELECT COUNT(*) AS n FROM information_schema.PROCESSLIST WHERE ID IN ({me}, {s2})",
         ]),
