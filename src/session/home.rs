@@ -48,7 +48,7 @@ pub(super) fn quote(text: &mut Vec<u8>, name: &[u8]) {
 
 /// The name in `USE name`; none where the text is anything more.
 pub(super) fn name_used(sql: &[u8], mode: crate::sql::LexMode) -> Option<String> {
-    let mut tokens = Lexer::new(sql, mode);
+    let mut tokens = Lexer::new(sql, mode).filter(|token| !token.is_hint());
     let (verb, name) = (tokens.next()?, tokens.next()?);
     let ends = tokens.all(|token| token.text(sql) == b";");
     if !ends || verb.kind != TokenKind::Word || !verb.text(sql).eq_ignore_ascii_case(b"USE") {

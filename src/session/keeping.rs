@@ -199,8 +199,7 @@ impl Session {
     /// Gives a link to others, once what stands on it is gone.
     pub(super) fn give_up(&self, hold: Hold) {
         let cleaning = match hold.pins() {
-            // No reset takes away what was recorded: MySQL keeps the traces of its optimizer, MariaDB its profiles.
-            pins if pins.contains(Pins::HISTORY) => return self.discard(hold.link),
+            pins if pins.contains(Pins::RECORDED) => return self.discard(hold.link),
             pins if pins.intersects(Pins::NEEDS_RESET) => Cleaning::Reset,
             pins if pins.contains(Pins::INSERT_ID) => Cleaning::InsertId,
             _ => return self.release(hold.link),

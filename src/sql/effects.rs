@@ -124,8 +124,8 @@ bitflags! {
         /// May leave something on its connection that neither its text nor a server's report shows: by a trigger, a view or a
         /// routine. The classifier cannot know it; [`super::definitions`] does.
         const HIDDEN_STATE = 1 << 51;
-        /// Asks what the session's statements have counted on their connection (`SHOW SESSION STATUS`): it runs where the one
-        /// before ran, if nobody else has used that since. Nothing else hangs on it: [`Effects::SERVER_BOUND`] stands beside it.
+        /// Asks what the session's statements have counted on their connection (`SHOW SESSION STATUS`). Such a question goes to the
+        /// connection of the statement before, if no other session has used that since. [`Effects::SERVER_BOUND`] stands beside it.
         const ASKS_COUNTERS = 1 << 52;
         /// A SHOW of what MariaDB keeps in no table (`SHOW PROCESSLIST`, `SHOW GRANTS`): its diagnostics outlast that.
         const SHOWS_NO_TABLE = 1 << 53;
@@ -162,6 +162,12 @@ impl Effects {
         .union(Effects::NEEDS_ROW_COUNT)
         .union(Effects::NEEDS_FOUND_ROWS)
         .union(Effects::NEEDS_WARNINGS);
+
+    /// True for a statement that asks for a connection's counters and does nothing else.
+    pub const fn is_about_counters(self) -> bool {
+        const ALONE: Effects = Effects::READ.union(Effects::SERVER_BOUND).union(Effects::ASKS_COUNTERS);
+        self.contains(Effects::ASKS_COUNTERS) && ALONE.contains(self)
+    }
 
     /// True if a statement with these effects may run on a reader: it does at least one harmless thing and nothing else.
     pub const fn reader_safe(self) -> bool {

@@ -77,6 +77,11 @@ impl Token {
         sql.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
+    /// True for a comment that is a token: an optimizer's hint, or one of the router's.
+    pub fn is_hint(&self) -> bool {
+        matches!(self.kind, TokenKind::Hint | TokenKind::RouteHint)
+    }
+
     /// The name that the token is, without its quotes; none if it is no name.
     pub fn name<'a>(&self, sql: &'a [u8]) -> Option<Cow<'a, str>> {
         match self.kind {

@@ -25,8 +25,9 @@ pub struct LexMode {
     /// The client's character set (`character_set_client`) may hide an ASCII byte inside another character: see
     /// [`LexMode::is_foreign_charset`]. A text with any byte that it could read differently is then never proven.
     pub foreign_charset: bool,
-    /// Beside that: no ASCII byte but letters, digits and a few marks can be trusted, since the set has letters where ASCII has
-    /// marks, or nobody knows it. In other foreign sets an ASCII byte is another character only behind a byte that is none.
+    /// Set for character sets that have letters where ASCII has marks such as `@` and the backslash (swe7), and for unknown ones: those
+    /// bytes cannot be trusted even in a text of ASCII alone. In the other foreign sets an ASCII byte can only be misread behind a
+    /// byte that is not ASCII.
     pub foreign_marks: bool,
 }
 

@@ -259,6 +259,7 @@ impl<'a> Lane<'a> {
             if environment.engine == Engine::MySql && environment.profile == Profile::Manual {
                 one.iter_mut().chain(&mut other).for_each(Reply::forget_autocommit);
             }
+            // Both see every step.
             let is_nobodys =
                 found.is_nobodys(environment.engine, step, &one) | told.is_nobodys(environment.engine, step, &one);
             lost.note(step);
@@ -299,8 +300,9 @@ impl<'a> Lane<'a> {
 }
 
 /// Whether `FOUND_ROWS()` is a session's own number, by session. On MariaDB it is not from the beginning, but whatever an earlier
-/// connection had: its threads are used again, and keep the number. And behind a routine that has found nothing it is what the
-/// connection had before, which with a router may be another session's.
+/// connection had: its threads are used again, and keep the number. Behind a routine that has found nothing it is what the
+/// connection had before, which with a router may be another session's. And a server's number outlasts a reset, the router's only
+/// where the answers' packets had said it.
 #[derive(Default)]
 struct Found(BTreeMap<usize, bool>);
 
@@ -315,7 +317,7 @@ impl Found {
         let has_rows = replies.iter().any(|reply| matches!(reply, Reply::Rows { .. }));
         if matches!(step.op, Op::Enter { .. } | Op::Leave | Op::Vanish) {
             self.0.insert(step.session, is_new);
-        } else if is_out_of_sight(step, &text) {
+        } else if is_out_of_sight(step, &text) || matches!(step.op, Op::Reset | Op::ChangeUser { .. }) {
             self.0.insert(step.session, false);
         } else if has_rows && !matches!(step.op, Op::Execute { cursor: true, .. }) {
             self.0.insert(step.session, true);
@@ -364,7 +366,8 @@ fn text_of(step: &Step) -> String {
     step.op.statement().map(|sql| String::from_utf8_lossy(sql).to_lowercase()).unwrap_or_default()
 }
 
-/// True for a step whose text may not show all that it does.
+/// True for a step whose text may not show all that it does: calls, the fixture's functions (`f_…`), the views that use them (vu, vs, vl),
+/// and its tables with triggers (gu1, gs1, gl1, …).
 fn is_out_of_sight(step: &Step, text: &str) -> bool {
     const WORDS: [&str; 9] = ["call ", "execute", "f_", "atomic", ";", " vu", " vs", " vl", "into g"];
     step.op.is_call() || WORDS.iter().any(|word| text.contains(word))

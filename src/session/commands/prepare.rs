@@ -182,7 +182,7 @@ impl Session {
         if hold.is_home() {
             self.put_back(hold);
             if names_variables {
-                self.note_things(Effects::SET_USER_VARIABLE, Some(id));
+                self.note_things(Effects::SET_USER_VARIABLE, Some(id), false);
                 self.holdings.pin_things();
             }
         } else if names_variables {

@@ -264,6 +264,11 @@ impl Holdings {
         self.things.prepared(name)
     }
 
+    /// What is prepared under their names may be something else by now.
+    pub fn forget_texts(&mut self) {
+        self.things.forget_texts();
+    }
+
     /// Takes down what a statement did to named things. They are on the home, or on the link that is about to be it.
     pub fn note_thing(&mut self, event: Event) {
         self.things.note(event);

@@ -42,7 +42,7 @@ pub struct Remote {
     _on_server: Rc<()>,
 }
 
-/// In the place of a session, whose diagnostics a link has: the router's own.
+/// The value of [`Link::diagnostics`] where they come from the router's own statements.
 pub const OF_ROUTER: u64 = u64::MAX;
 
 /// What becomes of a link that its session does not need any more.

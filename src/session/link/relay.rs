@@ -409,7 +409,7 @@ impl Relay {
             Packet::ColumnsEnd(summary) => {
                 self.outcome.note(&summary);
                 self.outcome.ended_by_eof = true;
-                Ok(false)
+                Ok(self.manner.shown.is_some())
             }
             Packet::Err(code) => {
                 self.outcome.error = Some(code);

@@ -5,6 +5,11 @@
 //! statement that leaves the same. It refuses to guess: what the packets did not say is asked of its own connection or of
 //! none.
 
+mod servers;
+
+pub use servers::clears_diagnostics;
+
+use self::servers::{BEFORE_IT_RUNS, CUT_SHORT, UNCLEAR, USES_TABLES, finds_nothing, is_only_a_question, is_tableless};
 use crate::backend::Engine;
 use crate::protocol::command::Command;
 use crate::session::link::relay::Outcome;
@@ -58,95 +63,13 @@ enum Found {
     Unclear,
 }
 
-/// Statements whose packets do not tell all that they left.
-const UNCLEAR: Effects = Effects::OUT_OF_SIGHT.union(Effects::MULTI);
-
-/// Errors from before anything has run, of a statement without rows: no such routine (ER_SP_DOES_NOT_EXIST), a wrong number of
-/// arguments (ER_SP_WRONG_NO_OF_ARGS), no right to (ER_PROCACCESS_DENIED_ERROR), no such table or column (ER_NO_SUCH_TABLE,
-/// ER_BAD_FIELD_ERROR), no schema (ER_NO_DB_ERROR), nothing prepared by that name (ER_UNKNOWN_STMT_HANDLER), a text that is not
-/// understood (ER_PARSE_ERROR).
-const BEFORE_IT_RUNS: [u16; 8] = [1305, 1318, 1370, 1146, 1054, 1046, 1243, 1064];
-
-/// Errors of statements that were killed, or took too long: ER_QUERY_INTERRUPTED, ER_QUERY_TIMEOUT, and MariaDB's
-/// ER_STATEMENT_TIMEOUT.
-const CUT_SHORT: [u16; 3] = [1317, 3024, 1969];
-
-/// Effects of statements that use no tables: MariaDB leaves the diagnostics of the statement before where they are, if these have none
-/// of their own (10.11).
-const TABLELESS: Effects = Effects::READ
-    .union(Effects::CONSTANT)
-    .union(Effects::VOLATILE)
-    .union(Effects::EXPLAIN)
-    .union(Effects::LEAVES_FOUND_ROWS)
-    .union(Effects::MARIADB_ONLY)
-    .union(Effects::BEGIN)
-    .union(Effects::BEGIN_READ_ONLY)
-    .union(Effects::COMMIT)
-    .union(Effects::ROLLBACK)
-    .union(Effects::CHAIN)
-    .union(Effects::SAVEPOINT)
-    .union(Effects::XA)
-    .union(Effects::UNLOCK_TABLES)
-    .union(Effects::SET_SCHEMA)
-    .union(Effects::SET_SESSION)
-    .union(Effects::SET_AUTOCOMMIT)
-    .union(Effects::SET_NEXT_TRANSACTION)
-    .union(Effects::SET_USER_VARIABLE)
-    .union(Effects::READ_USER_VARIABLE)
-    .union(Effects::USER_LOCK)
-    .union(Effects::SETS_INSERT_ID)
-    .union(Effects::NEEDS_PREVIOUS);
-
-/// What a SET may do beside.
-const OF_SETS: Effects = Effects::SERVER_BOUND
-    .union(Effects::UNTRACKED_STATE)
-    .union(Effects::UNPROVEN)
-    .union(Effects::SET_GLOBAL)
-    .union(Effects::ADMIN);
-
-/// Effects of statements that use tables, and so clear MariaDB's diagnostics.
-const USES_TABLES: Effects =
-    Effects::READ_TABLE.union(Effects::WRITE).union(Effects::DDL).union(Effects::HANDLER).union(Effects::LOCK_TABLES);
-
-/// True for SHOW WARNINGS and its kin, and GET DIAGNOSTICS.
-#[inline]
-fn is_only_a_question(verb: Verb, effects: Effects) -> bool {
-    let is_select = effects.contains(Effects::READ) && verb != Verb::Show;
-    effects.contains(Effects::NEEDS_WARNINGS) && !is_select && !effects.intersects(UNCLEAR.union(Effects::SET_SESSION))
-}
-
-/// True for a statement whose rows are none that were found: EXPLAIN, HANDLER, CHECKSUM TABLE, SHOW GRANTS.
-#[inline]
-fn finds_nothing(verb: Verb, effects: Effects) -> bool {
-    let is_of_kind = matches!(verb, Verb::Handler | Verb::Analyze | Verb::Optimize | Verb::Xa | Verb::Other);
-    effects.intersects(Effects::EXPLAIN | Effects::SHOWS_NO_TABLE)
-        || is_of_kind && !effects.contains(Effects::READ_TABLE)
-}
-
-/// True for a statement that MariaDB's diagnostics outlast.
-#[inline]
-fn is_tableless(verb: Verb, effects: Effects) -> bool {
-    let more = match verb {
-        // CONNECTION_ID(), @@hostname.
-        Verb::Select | Verb::Xa => Effects::SERVER_BOUND,
-        // Most of what SHOW shows is a table.
-        Verb::Show if !effects.contains(Effects::SHOWS_NO_TABLE) => return false,
-        Verb::Show => Effects::SERVER_BOUND.union(Effects::METADATA).union(Effects::SHOWS_NO_TABLE),
-        Verb::Set => OF_SETS,
-        Verb::Flush => Effects::ADMIN.union(Effects::IMPLICIT_COMMIT).union(Effects::UNTRACKED_STATE),
-        Verb::Prepare | Verb::Deallocate => Effects::TEXT_PREPARE.union(Effects::HIDDEN_STATE),
-        _ => Effects::empty(),
-    };
-    TABLELESS.union(more).contains(effects) && !effects.is_empty()
-}
-
 impl Left {
     /// Notes an answer. Returns which results of the statements before are still on the connections where they were.
     #[inline]
     pub fn note(&mut self, engine: Engine, verb: Verb, effects: Effects, outcome: &Outcome) -> Keeps {
         self.since = None;
         if is_only_a_question(verb, effects) && outcome.error.is_none() {
-            // It leaves what was there, but for the rows that it was itself.
+            // It changes neither counts nor what was found; but if it returned rows itself, ROW_COUNT() is -1.
             self.counts_nothing |= outcome.ended_by_rows;
             (self.told, self.is_least) = (0, false);
             // SHOW COUNT(*), which is a SELECT.
@@ -194,7 +117,8 @@ impl Left {
         // MySQL counts the rows that an UPDATE or a DELETE has found, and does not say so; nor does a SELECT into variables or into
         // a table. Its DO finds a row. Tried with MariaDB 10.11 and MySQL 9.7.
         let is_mysql = engine == Engine::MySql;
-        let selects = verb == Verb::Select || effects.intersects(Effects::READ | Effects::READ_TABLE);
+        let is_select = matches!(verb, Verb::Select | Verb::With | Verb::Values | Verb::Table);
+        let selects = is_select || effects.intersects(Effects::READ | Effects::READ_TABLE);
         let inserts = matches!(verb, Verb::Insert | Verb::Replace);
         let counts_writes = outcome.error.is_none()
             && match is_mysql {
@@ -203,7 +127,7 @@ impl Left {
             };
         // One that is cut short has begun to look for rows.
         let is_cut = outcome.error.is_some_and(|code| CUT_SHORT.contains(&code));
-        let is_silent = verb == Verb::Select && (is_cut || outcome.error.is_none() && !outcome.ended_by_rows);
+        let is_silent = is_select && (is_cut || outcome.error.is_none() && !outcome.ended_by_rows);
         if is_mysql && verb == Verb::Do && outcome.error.is_none() && !unclear {
             self.found = Found::Rows(1);
             return true;
@@ -344,15 +268,6 @@ pub fn has_own(outcome: &Outcome) -> bool {
     outcome.warnings > 0 || outcome.error.is_some()
 }
 
-/// True if a statement that has none of its own has cleared those that were on its connection.
-#[inline]
-pub fn clears_diagnostics(engine: Engine, effects: Effects) -> bool {
-    match engine {
-        Engine::MySql => !effects.contains(Effects::NEEDS_WARNINGS),
-        _ => effects.intersects(USES_TABLES),
-    }
-}
-
 /// What is to be done on a connection, so that it says the same as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Again {
@@ -408,131 +323,4 @@ fn rows_of(rows: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What is left again, in a word.
-    fn again(left: &Left, asks: Effects) -> String {
-        let Some(again) = left.recreation(asks) else { return "unknown".to_owned() };
-        let statement = again.statement(Engine::MySql).unwrap_or_default();
-        let rows = match statement.rsplit_once("LIMIT ") {
-            Some((_, rows)) => rows.to_owned(),
-            None => Some(statement.matches("SELECT 1").count())
-                .filter(|n| *n > 0)
-                .map_or_else(String::new, |n| n.to_string()),
-        };
-        format!("{rows}{}", if again.ping { " ping" } else { "" })
-    }
-
-    #[test]
-    fn what_packets_said_is_left_again() {
-        let (count, found, warnings) = (Effects::NEEDS_ROW_COUNT, Effects::NEEDS_FOUND_ROWS, Effects::NEEDS_WARNINGS);
-        let rows = |rows| Outcome { rows, ended_by_rows: true, ..Outcome::default() };
-        let changed = |affected_rows| Outcome { affected_rows, ..Outcome::default() };
-        let failed = || Outcome { error: Some(1146), ..Outcome::default() };
-        let cases = [
-            (rows(1), count | found, "1"),
-            (rows(0), found, "0"),
-            (rows(7_000), found, "7000"),
-            (rows(70_000), count, "1"),
-            (rows(70_000), found, "unknown"),
-            (changed(0), count, " ping"),
-            (changed(3), warnings, " ping"),
-            (changed(3), count, "unknown"),
-            (Outcome { warnings: 1, ..rows(1) }, warnings, "unknown"),
-            (Outcome { warnings: 1, ..rows(1) }, count, "1"),
-            (failed(), count, "1"),
-            (failed(), count | found, "0"),
-            (failed(), count | warnings, "unknown"),
-        ];
-        for (outcome, asks, want) in cases {
-            let mut left = Left::default();
-            left.note(Engine::MariaDb, Verb::Update, Effects::READ, &outcome);
-            assert_eq!(again(&left, asks), want, "{outcome:?} {asks:?}");
-        }
-        let mut left = Left::default();
-        left.note(Engine::MariaDb, Verb::Select, Effects::READ, &rows(7));
-        left.note(Engine::MariaDb, Verb::Show, Effects::NEEDS_WARNINGS, &rows(0));
-        assert_eq!(again(&left, found), "7", "SHOW WARNINGS leaves what was there");
-        left.note(Engine::MariaDb, Verb::Insert, Effects::WRITE, &changed(2));
-        assert_eq!((left.row_count(), again(&left, count)), (Some(2), "unknown".to_owned()));
-        assert_eq!(again(&left, found), "7", "a write finds nothing");
-        left.commanded(Command::Ping);
-        assert_eq!((left.row_count(), left.unheard(count), left.unheard(found)), (Some(0), Some(Command::Ping), None));
-        assert_eq!(again(&left, count | found), "7 ping");
-        left.commanded(Command::SetOption);
-        assert_eq!(left.row_count(), Some(-1));
-        left.note(Engine::MariaDb, Verb::Call, Effects::CALL, &rows(1));
-        assert_eq!((again(&left, count), left.row_count(), left.unheard(count)), ("unknown".to_owned(), None, None));
-        left.answered();
-        assert_eq!((again(&left, count), again(&left, found)), (" ping".to_owned(), "unknown".to_owned()));
-    }
-
-    #[test]
-    fn what_is_known_of_rows_found() {
-        let (found, none) = (Effects::NEEDS_FOUND_ROWS, Outcome::default);
-        let written = || Outcome { affected_rows: 2, ..Outcome::default() };
-        let failed = |error| Outcome { error: Some(error), ..Outcome::default() };
-        let rows = |rows| Outcome { rows, ended_by_rows: true, ..Outcome::default() };
-        let insert_select = Effects::WRITE | Effects::READ_TABLE;
-        // What comes after seven rows; what is left again on MariaDB, and on MySQL.
-        let cases = [
-            (Verb::Insert, Effects::WRITE, written(), ["7", "7"]),
-            (Verb::Insert, insert_select, written(), ["unknown", "unknown"]),
-            (Verb::Update, insert_select, written(), ["7", "unknown"]),
-            (Verb::Do, Effects::CONSTANT, none(), ["7", "1"]),
-            (Verb::Set, Effects::SET_SESSION | Effects::UNPROVEN, none(), ["7", "7"]),
-            (Verb::Set, Effects::SET_SESSION | Effects::UNKNOWN_FUNCTION, none(), ["unknown", "unknown"]),
-            (Verb::Call, Effects::CALL, none(), ["unknown", "unknown"]),
-            (Verb::Call, Effects::CALL, failed(1305), ["7", "7"]),
-            (Verb::Call, Effects::CALL, failed(1644), ["unknown", "unknown"]),
-            (Verb::Call, Effects::CALL | Effects::MULTI, failed(1064), ["unknown", "unknown"]),
-            (Verb::Select, Effects::READ, none(), ["unknown", "unknown"]),
-            (Verb::Select, Effects::READ, failed(1317), ["unknown", "unknown"]),
-            (Verb::Select, Effects::READ, failed(1054), ["7", "7"]),
-            (Verb::Create, Effects::DDL | Effects::READ, written(), ["unknown", "7"]),
-            (Verb::Handler, Effects::HANDLER, rows(1), ["7", "7"]),
-            (Verb::Explain, Effects::EXPLAIN | Effects::READ, rows(1), ["7", "7"]),
-            (Verb::Show, Effects::READ | Effects::SHOWS_NO_TABLE, rows(2), ["7", "7"]),
-            (Verb::Show, Effects::READ | Effects::METADATA, rows(2), ["2", "2"]),
-            (Verb::Show, Effects::READ | Effects::NEEDS_WARNINGS, rows(2), ["7", "7"]),
-            (Verb::Show, Effects::READ | Effects::NEEDS_WARNINGS | Effects::CONSTANT, rows(1), ["1", "1"]),
-        ];
-        for (verb, effects, outcome, want) in cases {
-            let got = [Engine::MariaDb, Engine::MySql].map(|engine| {
-                let mut left = Left::default();
-                left.note(engine, Verb::Select, Effects::READ, &rows(7));
-                left.note(engine, verb, effects, &outcome);
-                again(&left, found)
-            });
-            assert_eq!(got.each_ref().map(String::as_str), want.map(|w| w), "{verb:?} {effects:?} {outcome:?}");
-        }
-    }
-
-    #[test]
-    fn mariadb_keeps_diagnostics_where_no_table_is_used() {
-        let (nothing, warned) = (Outcome::default(), Outcome { warnings: 1, ..Outcome::default() });
-        let cases = [
-            (Engine::MariaDb, Verb::Set, Effects::SET_SESSION, true),
-            (Engine::MariaDb, Verb::Begin, Effects::BEGIN, true),
-            (Engine::MariaDb, Verb::Select, Effects::READ | Effects::SERVER_BOUND, true),
-            (Engine::MariaDb, Verb::Show, Effects::READ | Effects::SERVER_BOUND, false),
-            (Engine::MariaDb, Verb::Select, Effects::READ | Effects::READ_TABLE, false),
-            (Engine::MySql, Verb::Set, Effects::SET_SESSION, false),
-        ];
-        for (engine, verb, effects, keeps) in cases {
-            let mut left = Left::default();
-            left.note(engine, Verb::Update, Effects::WRITE, &warned);
-            assert_eq!(
-                left.note(engine, verb, effects, &nothing).diagnostics,
-                keeps,
-                "{engine:?} {verb:?} {effects:?}"
-            );
-            assert_eq!(left.has_no_diagnostics(), !keeps);
-        }
-        let mut left = Left::default();
-        left.note(Engine::MariaDb, Verb::Update, Effects::WRITE, &warned);
-        assert!(!left.note(Engine::MariaDb, Verb::Call, Effects::CALL, &nothing).diagnostics);
-        assert!(!left.has_no_diagnostics() && left.outlasts(Verb::Set, Effects::SET_SESSION), "nobody knows");
-    }
-}
+mod tests;

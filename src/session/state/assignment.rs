@@ -62,7 +62,7 @@ impl Assignment {
 
 /// Takes a SET statement apart. An empty answer means that it is none.
 pub fn read_set(sql: &[u8], mode: LexMode) -> Vec<Assignment> {
-    let tokens: Vec<Token> = Lexer::new(sql, mode).collect();
+    let tokens: Vec<Token> = Lexer::new(sql, mode).filter(|token| !token.is_hint()).collect();
     let Some((first, rest)) = tokens.split_first() else { return Vec::new() };
     if !word(first, sql, "SET") {
         return Vec::new();

@@ -10,7 +10,7 @@ use super::variable::{
     CLIENT_COLLATION, RESULTS_COLLATION, Scope, companions, find, is_needed_report, is_one_shot, is_reported_only,
     one_name,
 };
-use super::{CLIENT, Values};
+use super::{CLIENT, RECORDERS, Values, recorded_by};
 
 /// What a server reported of one answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -101,13 +101,17 @@ fn heard(values: &mut Values, name: &str, said: &str, given: Option<Given>) -> P
             None => Pins::UNTRACKED_STATE,
         };
     }
+    let value = Value::read(name, said);
+    // Also where it is off again by the end of the answer: what was recorded meanwhile is there.
+    let is_hidden = RECORDERS.contains(&name) && given.is_none();
+    let pins = if is_hidden { Pins::HISTORY | Pins::RECORDED } else { recorded_by(name, &value) };
     let is_servers = find(name).is_some_and(|known| known.scope == Scope::Server);
     if is_servers && given == Some(Given::Default) {
         values.unset(name);
     } else {
-        values.set(name, Value::read(name, said));
+        values.set(name, value);
     }
-    Pins::empty()
+    pins
 }
 
 /// Variables whose value has to be asked for after such a report: they may have changed without a word.

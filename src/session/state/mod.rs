@@ -219,10 +219,25 @@ impl State {
 
 /// Settings under which a statement's answer hangs on what its own connection did before.
 fn pins_of(values: &Values) -> Pins {
-    let is_on = |name: &str| values.own.get(name).is_some_and(Value::is_on);
-    let traces = values.own.get("optimizer_trace").is_some_and(|v| v.text().starts_with("enabled=on"));
-    let holds = is_on("profiling") || is_on("sql_auto_is_null") || traces;
-    if holds { Pins::HISTORY } else { Pins::empty() }
+    let auto_is_null = values.own.get("sql_auto_is_null").is_some_and(Value::is_on);
+    let mut pins = if auto_is_null { Pins::HISTORY } else { Pins::empty() };
+    for name in RECORDERS {
+        pins |= values.own.get(name).map_or(Pins::empty(), |value| recorded_by(name, value));
+    }
+    pins
+}
+
+/// Settings under which a server records a session's statements.
+const RECORDERS: [&str; 2] = ["profiling", "optimizer_trace"];
+
+/// The pins of a session that has given a variable this value.
+fn recorded_by(name: &str, value: &Value) -> Pins {
+    let is_on = match name {
+        "profiling" => value.is_on(),
+        "optimizer_trace" => value.text().starts_with("enabled=on"),
+        _ => false,
+    };
+    if is_on { Pins::HISTORY | Pins::RECORDED } else { Pins::empty() }
 }
 
 /// A `time_zone` value: `+02:00`, or a name of the time zone database. `SYSTEM` is not ours to know.

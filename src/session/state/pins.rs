@@ -48,6 +48,9 @@ bitflags! {
         const SEQUENCE = 1 << 17;
         /// A stored routine has run, which may have left what no report tells of: a lock, a user variable.
         const ROUTINE = 1 << 18;
+        /// Statements have been recorded (`profiling`, `optimizer_trace`), which no reset takes back: MySQL keeps its optimizer's traces, and
+        /// MariaDB its profiles. The connection is closed at the end.
+        const RECORDED = 1 << 19;
     }
 }
 
@@ -63,6 +66,7 @@ impl Pins {
         .union(Pins::UNTRACKED_STATE)
         .union(Pins::NEXT_TRANSACTION)
         .union(Pins::HISTORY)
+        .union(Pins::RECORDED)
         .union(Pins::XA);
 
     /// Pins of named things: they are what [`super::things`] says.

@@ -49,9 +49,12 @@ fn time_zones_by_offset_and_by_name() {
 
 #[test]
 fn settings_whose_answers_hang_on_one_connection_hold_it() {
-    for (name, said) in [("profiling", "1"), ("sql_auto_is_null", "ON"), ("optimizer_trace", "enabled=on,one_line=off")]
+    let recorded = Pins::HISTORY | Pins::RECORDED;
+    let trace = ("optimizer_trace", "enabled=on,one_line=off");
+    for ((name, said), pins) in
+        [(("profiling", "1"), recorded), (("sql_auto_is_null", "ON"), Pins::HISTORY), (trace, recorded)]
     {
-        assert_eq!(state(&[(name, said)]).pins, Pins::HISTORY, "{name}");
+        assert_eq!(state(&[(name, said)]).pins, pins, "{name}");
     }
     assert_eq!(state(&[("optimizer_trace", "enabled=off,one_line=off")]).pins, Pins::empty());
 }

@@ -99,7 +99,11 @@ impl Things {
                 }
             }
             Event::AllGone(kind) => self.0.retain(|thing| thing.kind != kind || thing.is(kind, UNNAMED)),
-            Event::Unnamed(kind) => self.add(kind, UNNAMED.into(), None),
+            Event::Unnamed(kind) => {
+                // Whichever it is, what is known of the others' texts may be true no more.
+                self.forget_texts();
+                self.add(kind, UNNAMED.into(), None);
+            }
         }
     }
 
@@ -110,6 +114,11 @@ impl Things {
             None if is_full => self.0.push(Thing { kind, name: UNNAMED.into(), text: None }),
             None => self.0.push(Thing { kind, name, text }),
         }
+    }
+
+    /// What is prepared may be something else by now.
+    pub fn forget_texts(&mut self) {
+        self.0.iter_mut().for_each(|thing| thing.text = None);
     }
 
     /// The text that is prepared under a name, where it is known.
@@ -155,7 +164,7 @@ pub fn read(sql: &[u8], mode: LexMode, effects: Effects) -> Vec<Event> {
 pub fn executed(sql: &[u8], mode: LexMode) -> Option<Executed> {
     let words = Words::new(sql, mode);
     if words.is(1, "IMMEDIATE") {
-        return words.text(2).map(Executed::Immediate);
+        return words.text(2, "USING").map(Executed::Immediate);
     }
     words.name(1).map(Executed::Named)
 }
@@ -169,7 +178,7 @@ struct Words<'a> {
 
 impl<'a> Words<'a> {
     fn new(sql: &'a [u8], mode: LexMode) -> Self {
-        Self { sql, mode, tokens: Lexer::new(sql, mode).collect() }
+        Self { sql, mode, tokens: Lexer::new(sql, mode).filter(|token| !token.is_hint()).collect() }
     }
 
     fn is(&self, at: usize, word: &str) -> bool {
@@ -181,14 +190,14 @@ impl<'a> Words<'a> {
         Some(self.tokens.get(at)?.name(self.sql)?.to_lowercase().into())
     }
 
-    /// The text that a plain literal at a place has, of which nothing is escaped but a quote by another; none where something else
-    /// stands there, or more follows than USING.
-    fn text(&self, at: usize) -> Option<Text> {
+    /// The text of a string literal at a place where the statement ends with it, or goes on with `after`. None if it has a backslash
+    /// that escapes.
+    fn text(&self, at: usize, after: &str) -> Option<Text> {
         let token = self.tokens.get(at).filter(|token| token.kind == TokenKind::String)?;
         let (quote, rest) = token.text(self.sql).split_first()?;
         let inner = rest.strip_suffix(&[*quote])?;
         let is_escaped = inner.contains(&b'\\') && !self.mode.no_backslash_escapes;
-        let is_last = self.tokens.get(at + 1).is_none() || self.is(at + 1, ";") || self.is(at + 1, "USING");
+        let is_last = self.tokens.get(at + 1).is_none() || self.is(at + 1, ";") || self.is(at + 1, after);
         if !matches!(quote, b'\'' | b'"') || is_escaped || !is_last || inner.len() > LONGEST {
             return None;
         }
@@ -214,7 +223,7 @@ impl<'a> Words<'a> {
     /// `PREPARE n FROM …`, `{DEALLOCATE | DROP} PREPARE n`, `EXECUTE n`.
     fn prepared(&self) -> Vec<Event> {
         if self.is(0, "PREPARE") {
-            match (self.name(1), self.text(3)) {
+            match (self.name(1), self.text(3, ";")) {
                 (Some(name), Some(text)) => vec![Event::Prepared(name, text)],
                 (name, _) => Self::made(Kind::Prepared, name),
             }
@@ -323,6 +332,9 @@ mod tests {
         };
         assert_eq!(prepared(&["PREPARE `S` FROM 'SELECT ''x'''"]), Some(text("SELECT 'x'")));
         assert_eq!(prepared(&["PREPARE s FROM \"DO 1\";"]), Some(text("DO 1")));
+        let again = |sql: &str| prepared(&["PREPARE s FROM 'DO 1'", sql]);
+        assert_eq!(again("PREPARE s FROM 'DO 2' USING @a"), None, "no server takes that");
+        assert_eq!(again("SELECT 1; PREPARE s FROM 'DO 2'"), None);
         for unknown in ["@a", "'SELECT \\'1\\''", "CONCAT('a', 'b')", "'a' 'b'", "N'SELECT 1'"] {
             let again = format!("PREPARE s FROM {unknown}");
             assert_eq!(prepared(&["PREPARE s FROM 'DO 1'", &again]), None, "{unknown}");
@@ -337,8 +349,10 @@ mod tests {
     #[test]
     fn a_pin_is_lifted_with_the_last_thing() {
         let nothing = Pins::empty();
-        let cases: [(&[&str], Pins); 19] = [
+        let cases: [(&[&str], Pins); 21] = [
             (&["PREPARE s FROM 'SELECT 1'"], Pins::TEXT_PREPARE),
+            (&["/* switchboard: route=writer */ PREPARE s FROM 'CALL p()'"], Pins::TEXT_PREPARE),
+            (&["/* switchboard: route=writer */ HANDLER t OPEN"], Pins::HANDLER),
             (&["PREPARE s FROM 'SELECT 1'", "EXECUTE s", "DEALLOCATE PREPARE S"], nothing),
             (&["PREPARE s FROM 'SELECT 1'", "PREPARE t FROM @x", "DROP PREPARE s"], Pins::TEXT_PREPARE),
             (&["CREATE TEMPORARY TABLE IF NOT EXISTS t (a INT)"], Pins::TEMPORARY_TABLE),

@@ -20,8 +20,8 @@ use crate::session::parts::left::has_own;
 use crate::session::state::assignment::{Assignment, read_set, read_sets};
 use crate::session::state::change::{Report, apply, unsaid, unsaid_by_text};
 use crate::session::state::pins::Pins;
-use crate::session::state::things::Executed;
-use crate::session::state::variable::name_on;
+use crate::session::state::things::{Event, Executed, Kind};
+use crate::session::state::variable::{is_needed_report, name_on};
 use crate::session::state::{State, things};
 use crate::session::worker::echo::{Asked, Echo};
 use crate::sql::effects::{Effects, Verb};
@@ -41,7 +41,8 @@ const UNCERTAIN_AFTER_ERROR: Effects = Effects::CALL
     .union(Effects::SET_SESSION)
     .union(Effects::UNTRACKED_STATE);
 
-/// Effects after which nothing holds a session but the statement's results.
+/// Effects that leave nothing on a connection but results for the next statement to ask for. An EXECUTE of a text with these alone does
+/// not hold its session.
 const PLAIN: Effects = Effects::READER_SAFE
     .union(Effects::WRITE)
     .union(Effects::LOCK_ROWS)
@@ -49,7 +50,6 @@ const PLAIN: Effects = Effects::READER_SAFE
     .union(Effects::IMPLICIT_COMMIT)
     .union(Effects::LEAVES_FOUND_ROWS)
     .union(Effects::SETS_INSERT_ID)
-    .union(Effects::NEEDS_PREVIOUS)
     .union(Effects::READ_USER_VARIABLE);
 
 /// Statements that may set what their text does not show.
@@ -100,7 +100,8 @@ impl Session {
         }
     }
 
-    /// What was asked behind a SET has taken the warnings that it had left: one that does the same again leaves the same.
+    /// The router's own question has overwritten the warnings of the client's SET. The same SET, run again, brings the same
+    /// warnings back.
     async fn set_again(&mut self, link: &mut Link, planned: &Planned) {
         let text = self.text_of(planned.executing.map(|e| e.id));
         let assignments = read_set(text, self.subject.mode());
@@ -168,10 +169,7 @@ impl Session {
         let is_set = effects.contains(Effects::SET_SESSION) && outcome.error.is_none();
         // Several statements of which every one can be read: what they set is in their texts.
         let is_read = effects.contains(Effects::MULTI) && !effects.intersects(MAY_SET | Effects::DDL);
-        let text = || match executing {
-            Some(id) => self.statement_of(id),
-            None => self.statement_text(),
-        };
+        let text = || self.text_of(executing);
         let assignments = match plan.facts.verb {
             Verb::Set if is_set && !effects.contains(Effects::MULTI) => read_set(text(), self.subject.mode()),
             _ if is_set && is_read => read_sets(text(), self.subject.mode()),
@@ -197,6 +195,10 @@ impl Session {
         let variables = if is_set_back { &[] } else { changes.variables.as_slice() };
         let report = Report { variables, schema: changes.schema.as_deref() };
         pins |= apply(&mut values, &assignments, report);
+        if changes.variables.iter().any(|(name, said)| is_needed_report(name) && said != "ON") {
+            // What it does from now on is not reported, to whichever schema it goes: nobody else gets the connection.
+            link.fate.set(Fate::Closed);
+        }
         if is_unexplained(plan, changes, is_read && outcome.error.is_none()) {
             pins |= Pins::UNTRACKED_STATE;
         }
@@ -217,26 +219,22 @@ impl Session {
         pins
     }
 
-    /// A USE has worked of which no server has told: its session has turned that report off, and keeps the connection. The next one
-    /// must not find it in another schema than it seems to be in.
+    /// A USE has succeeded and the server did not report it, because the session has switched that report off. The schema is noted by
+    /// the text.
     #[cold]
     fn note_unreported_schema(&mut self, link: &mut Link, executing: Option<u32>) {
-        let used = match self.inbox.payload().split_first() {
+        let used: Option<String> = match self.inbox.payload().split_first() {
             Some((&command, name)) if command == Command::InitDb as u8 => String::from_utf8(name.to_vec()).ok(),
             _ => name_used(self.text_of(executing), self.subject.mode()),
         };
-        match used {
-            Some(name) => {
-                let state = self.worker.states.intern(self.state.values.in_schema(Some(name.into())));
-                link.state = Rc::clone(&state);
-                self.enter(state);
-            }
-            None => link.fate.set(Fate::Closed),
-        }
+        let Some(name) = used else { return };
+        let state = self.worker.states.intern(self.state.values.in_schema(Some(name.into())));
+        link.state = Rc::clone(&state);
+        self.enter(state);
     }
 
-    /// The effects of a statement that has run: those of its plan, or, of an EXECUTE whose text is known and leaves nothing that
-    /// would hold the session, those of that text too.
+    /// The effects of a statement that has run. For an EXECUTE whose text is known and harmless, that text's effects are added, and
+    /// [`Effects::UNTRACKED_STATE`] is taken away.
     #[inline]
     pub(in crate::session) fn effects_of(&self, plan: &Plan, executing: Option<u32>) -> Effects {
         let effects = plan.facts.effects;
@@ -268,9 +266,13 @@ impl Session {
     }
 
     /// Takes down what a statement did to named things.
-    pub(in crate::session) fn note_things(&mut self, effects: Effects, executing: Option<u32>) {
+    pub(in crate::session) fn note_things(&mut self, effects: Effects, executing: Option<u32>, failed: bool) {
         for event in things::read(self.text_of(executing), self.subject.mode(), effects) {
-            self.holdings.note_thing(event);
+            self.holdings.note_thing(match event {
+                // One that was refused may have left the statement of before under its name.
+                Event::Prepared(name, _) if failed => Event::Made(Kind::Prepared, name),
+                event => event,
+            });
         }
     }
 

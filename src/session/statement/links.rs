@@ -37,12 +37,14 @@ impl Session {
         route: &Route,
         snapshot: &Snapshot,
     ) -> Option<Hold> {
-        let unclean = effects.intersects(Effects::NEEDS_INSERT_ID | Effects::ASKS_COUNTERS);
+        let needs_talk = effects.contains(Effects::NEEDS_INSERT_ID) || effects.is_about_counters();
         match place {
-            Place::Route if !effects.intersects(ONE_ENGINE | Effects::ASKS_COUNTERS) => {
+            Place::Route if !effects.intersects(ONE_ENGINE) && !effects.is_about_counters() => {
                 self.supply().ready(&self.state, &route.tiers, snapshot).map(Hold::pooled)
             }
-            Place::Writer if !unclean => self.supply().ready(&self.state, &[route.writer], snapshot).map(Hold::pooled),
+            Place::Writer if !needs_talk => {
+                self.supply().ready(&self.state, &[route.writer], snapshot).map(Hold::pooled)
+            }
             Place::Home if !effects.contains(Effects::NEEDS_INSERT_ID) => {
                 let home = &self.holdings.home()?.link;
                 let is_ready = Rc::ptr_eq(&home.state, &self.state) && !self.must_join_counts(effects, home);
@@ -57,11 +59,14 @@ impl Session {
         let Planned { snapshot, plan, route, .. } = planned;
         match planned.placed.0 {
             Place::Route | Place::Writer
-                if plan.facts.effects.contains(Effects::ASKS_COUNTERS)
+                if planned.request.effects.is_about_counters()
                     && let Some(mut hold) = self.link_of_counters() =>
             {
-                let brought = self.worker.bring(&mut hold.link, &self.state).await;
-                Ok(self.if_ready(hold, brought)?)
+                let mut made_ready = self.worker.bring(&mut hold.link, &self.state).await;
+                if made_ready.is_ok() {
+                    made_ready = self.agree_on_option(&mut hold.link).await;
+                }
+                Ok(self.if_ready(hold, made_ready)?)
             }
             Place::Home => {
                 let home = self.holdings.take_home().ok_or(StatementError::ResultGone("its state"))?;

@@ -103,7 +103,7 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
         if home.pins.contains(Pins::TRANSACTION) && !home.writer {
             return in_reader_transaction(route, effects, home.hostgroup);
         }
-        let asks_elsewhere = effects.contains(Effects::ASKS_COUNTERS) && !standing.previous_at_home;
+        let asks_elsewhere = effects.is_about_counters() && !standing.previous_at_home;
         let stays = home.pins.intersects(Pins::EVERYTHING)
             || !route.reader_safe && !asks_elsewhere
             || effects.contains(Effects::LEAVES_FOUND_ROWS);
@@ -161,9 +161,9 @@ fn needs_previous(effects: Effects, standing: &Standing) -> (Place, Why) {
     let insert_id_only = (effects & Effects::NEEDS_PREVIOUS) == Effects::NEEDS_INSERT_ID;
     let beside = beside(effects);
     // What it asks is not the transaction's, and it reads nothing that is.
-    let is_only_a_question = beside != Beside::More && !effects.contains(Effects::READ_TABLE);
+    let is_elsewhere = beside != Beside::More && !effects.intersects(Effects::READ_TABLE | Effects::NEEDS_INSERT_ID);
     let place = match (standing.last, standing.home) {
-        (Some(_), Some(_)) if !insert_id_only && is_only_a_question => Place::Last,
+        (Some(_), Some(_)) if is_elsewhere => Place::Last,
         (_, Some(home)) if insert_id_only || home.pins.contains(Pins::TRANSACTION) => Place::Home,
         (_, None) if insert_id_only => Place::Writer,
         (None, Some(home)) if standing.previous_at_home && (home.writer || beside != Beside::More) => Place::Home,

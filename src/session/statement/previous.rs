@@ -10,7 +10,7 @@ use crate::protocol::command::Command;
 use crate::rules::Route;
 use crate::session::error::StatementError;
 use crate::session::holdings::{Hold, InsertId};
-use crate::session::link::conversation::{Talk, TalkError};
+use crate::session::link::conversation::TalkError;
 use crate::session::link::{Link, OF_ROUTER};
 use crate::session::parts::Session;
 use crate::session::parts::left::Again;
@@ -21,11 +21,6 @@ use crate::session::supply::Tried;
 use crate::session::worker::snapshot::Snapshot;
 use crate::sql::effects::Effects;
 use std::rc::Rc;
-
-/// The number of rows that were found, from the connection that has it. A broken link shows at what is sent next.
-async fn ask_found(talk: Talk<'_>, link: &mut Link) -> Option<u64> {
-    talk.query(link, "SELECT FOUND_ROWS()").await.ok()?.last_value()?.parse().ok()
-}
 
 /// Uses a table, and nothing that could be missing: it clears diagnostics.
 const CLEAR: &str = "DO (SELECT 1 FROM (SELECT 1) t)";
@@ -43,20 +38,6 @@ impl Session {
         // A broken link shows at what is sent next.
         if let Ok(reply) = worker.talk().ask(link, Command::Ping, b"").await {
             self.left.tell(reply.summary.warnings);
-        }
-    }
-
-    /// A new life does not take back how many rows were found: where nobody has said that, the connection that has it is asked, if
-    /// the session still has that.
-    pub(in crate::session) async fn learn_found(&mut self) {
-        if !self.left.finds_unclear() {
-            return;
-        }
-        let worker = Rc::clone(&self.worker);
-        let serial = self.previous.asked_by(Effects::NEEDS_FOUND_ROWS);
-        let Some(link) = self.holdings.held_mut(serial) else { return };
-        if let Some(rows) = ask_found(worker.talk(), link).await {
-            self.left.found(rows);
         }
     }
 
@@ -108,7 +89,8 @@ impl Session {
         let mine = |link: &Link| {
             link.serial == serial && link.owner == owner && !link.is_disturbed() && (link.writer || may_read)
         };
-        // Variables that are set there could not be carried home without an end to its cursors.
+        // A parked link is kept for its cursors. To take away user variables that were set there it would have to be reset, which
+        // closes the cursors.
         let may_park = beside(effects) == Beside::Nothing;
         let parked = if may_park { self.holdings.take_parked(|link| link.serial == serial) } else { None };
         let pooled = || self.worker.pool.borrow_mut().take_where(|link| mine(link)).map(Hold::pooled);
@@ -134,6 +116,14 @@ impl Session {
         self.left.unheard(effects).is_some()
             || !self.previous.elsewhere(effects, link.serial).is_empty()
             || self.has_stale_diagnostics(effects, link)
+            || self.are_elsewhere(effects, link)
+    }
+
+    /// True if a link is asked for diagnostics that are on another.
+    fn are_elsewhere(&self, effects: Effects, link: &Link) -> bool {
+        effects.contains(Effects::NEEDS_WARNINGS)
+            && !self.left.has_no_diagnostics()
+            && self.previous.asked_by(Effects::NEEDS_WARNINGS) != link.serial
     }
 
     /// True if a link has diagnostics that the statement before did not leave: MariaDB keeps them where no table is used.
@@ -170,6 +160,10 @@ impl Session {
         }
         let asked = effects.difference(Effects::NEEDS_WARNINGS);
         let mut again = None;
+        if self.are_elsewhere(effects, &hold.link) {
+            self.put_back(hold);
+            return Err(gone(effects));
+        }
         if self.has_stale_diagnostics(effects, &hold.link) {
             let are_lost = hold.link.diagnostics == OF_ROUTER && self.left.has_diagnostics();
             if are_lost && self.previous.asked_by(Effects::NEEDS_WARNINGS) == hold.link.serial {
@@ -240,8 +234,11 @@ impl Session {
         // It may be the very link that a statement before had: what that left there is gone.
         let is_own = hold.link.serial == self.previous.asked_by(Effects::NEEDS_FOUND_ROWS);
         if is_own && hold.link.owner == self.serial && self.left.finds_unclear() {
-            let rows = ask_found(self.worker.talk(), &mut hold.link).await;
-            rows.into_iter().for_each(|rows| self.left.found(rows));
+            // A broken link shows at what is sent next.
+            let said = self.worker.talk().query(&mut hold.link, "SELECT FOUND_ROWS()").await.ok();
+            if let Some(rows) = said.and_then(|reply| reply.last_value()).and_then(|rows| rows.parse().ok()) {
+                self.left.found(rows);
+            }
         }
         let made_ready = self.leave_there(&mut hold.link, again).await;
         if !self.previous.is_none() {
@@ -254,7 +251,7 @@ impl Session {
     async fn leave_there(&self, link: &mut Link, again: Again) -> Result<(), TalkError> {
         self.make_fresh(link).await?;
         if link.diagnostics != 0 {
-            // What brought it there had something to say.
+            // Bringing it to the session's state left warnings.
             self.worker.talk().query(link, CLEAR).await?;
             link.diagnostics = 0;
         }

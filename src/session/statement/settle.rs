@@ -106,7 +106,10 @@ impl Session {
         let applied = if simple { Pins::empty() } else { self.apply_state(link, plan, executing, outcome) };
         let aside = self.set_aside(&hold, effects, executing);
         if aside.is_none() && effects.intersects(TELL_OF_THINGS) && !has_done_nothing(effects, outcome) {
-            self.note_things(effects, executing);
+            self.note_things(effects, executing, outcome.error.is_some());
+        }
+        if effects.contains(Effects::HIDDEN_STATE) {
+            self.holdings.forget_texts();
         }
         let link = &mut *hold.link;
         if effects.intersects(Effects::SET_GLOBAL | Effects::STORED_DEFINITION) {
@@ -131,13 +134,14 @@ impl Session {
         self.keep_or_release(settled);
     }
 
-    /// What the session's state pins: that is on its home, where it has one.
+    /// Pins that follow from the session's variables. They stand on the home; the link of the statement before does not get them if
+    /// there is a home.
     fn pins_of_state(&self, hold: &Hold) -> Pins {
         if hold.from() == From::Last && self.holdings.home().is_some() { Pins::empty() } else { self.state.pins }
     }
 
-    /// True for the link of the statement before while the session's transaction is open at home: what is asked there has nothing to
-    /// do with that.
+    /// True if the statement runs on the link of the statement before while a transaction is open on the home: its status flags say
+    /// nothing about that transaction.
     pub(in crate::session) fn is_beside_transaction(&self, hold: &Hold) -> bool {
         hold.from() == From::Last && self.holdings.home_pins().contains(Pins::TRANSACTION)
     }
@@ -202,9 +206,12 @@ impl Session {
             pins.remove(Pins::NEXT_TRANSACTION);
         }
         // A result of rows (RETURNING) and an error in a later row have no room for the id, and a procedure may have inserted.
-        let may_insert = matches!(plan.facts.verb, Verb::Insert | Verb::Replace);
+        let verb = plan.facts.verb;
+        let is_unknown = verb == Verb::Execute && effects.contains(Effects::UNTRACKED_STATE);
+        let may_insert =
+            matches!(verb, Verb::Insert | Verb::Replace) || verb == Verb::Execute && effects.contains(Effects::WRITE);
         let in_a_row = outcome.error.is_some_and(|code| ERRORS_OF_ROWS.contains(&code));
-        let unsaid = may_insert && (outcome.rows > 0 || in_a_row) || effects.contains(Effects::CALL);
+        let unsaid = may_insert && (outcome.rows > 0 || in_a_row) || effects.contains(Effects::CALL) || is_unknown;
         if outcome.insert_id != 0 || unsaid || effects.contains(Effects::SETS_INSERT_ID) {
             pins |= Pins::INSERT_ID;
         }

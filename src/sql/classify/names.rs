@@ -249,10 +249,8 @@ impl Scan<'_> {
 /// Tables that describe the server itself are not the same on another one.
 fn system_table_effects(name: &Name) -> Effects {
     let Some(schema) = name.schema.as_deref() else { return Effects::empty() };
-    let is_counters = name.name.eq_ignore_ascii_case("session_status");
-    let counters = if is_counters { Effects::ASKS_COUNTERS } else { Effects::empty() };
     if ["performance_schema", "sys", "mysql"].iter().any(|system| schema.eq_ignore_ascii_case(system)) {
-        return Effects::SERVER_BOUND | counters;
+        return Effects::SERVER_BOUND;
     }
     if !schema.eq_ignore_ascii_case("information_schema") {
         return Effects::empty();
@@ -266,7 +264,7 @@ fn system_table_effects(name: &Name) -> Effects {
     if DEFINITIONS.split_ascii_whitespace().any(|known| name.name.eq_ignore_ascii_case(known)) {
         Effects::METADATA
     } else {
-        Effects::METADATA | Effects::SERVER_BOUND | counters
+        Effects::METADATA | Effects::SERVER_BOUND
     }
 }
 

@@ -135,7 +135,7 @@ static AROUND: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
      sort_buffer_size join_buffer_size join_buffer_space_limit read_buffer_size read_rnd_buffer_size mrr_buffer_size
      tmp_table_size max_heap_table_size tmp_memory_table_size group_concat_max_len join_cache_level use_stat_tables
      eq_range_index_dive_limit long_query_time lock_wait_timeout innodb_lock_wait_timeout max_length_for_sort_data
-     max_sort_length expensive_subquery_limit optimizer_trace histogram_size rowid_merge_buff_size query_cache_type
+     max_sort_length expensive_subquery_limit histogram_size rowid_merge_buff_size query_cache_type
      in_predicate_conversion_threshold max_recursive_iterations max_rowid_filter_size optimizer_join_limit_pref_ratio
      slow_query_log log_slow_query log_slow_query_time log_slow_verbosity net_write_timeout net_read_timeout"
         .split_ascii_whitespace()

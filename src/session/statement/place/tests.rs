@@ -223,3 +223,20 @@ fn a_schema_may_be_changed_in_a_transaction_on_a_reader() {
     assert_eq!(place(&write(), Effects::SET_SCHEMA, &standing).0, Place::Home);
     assert_eq!(place(&write(), Effects::SET_SCHEMA | Effects::WRITE, &standing).0, Place::ReadOnlyTransaction);
 }
+
+#[test]
+fn only_what_asks_for_counters_alone_goes_after_them() {
+    let of = |sql: &str| crate::sql::classify::classify(sql.as_bytes(), crate::sql::LexMode::default()).effects;
+    for sql in ["SHOW STATUS", "SHOW SESSION STATUS LIKE 'Handler%'", "SHOW LOCAL STATUS WHERE Value > 0"] {
+        assert!(of(sql).is_about_counters(), "{sql}");
+    }
+    for sql in [
+        "SHOW GLOBAL STATUS",
+        "SHOW STATUS; UPDATE t SET a = 1",
+        "INSERT INTO audit SELECT * FROM performance_schema.session_status",
+        "SHOW STATUS WHERE Value > @a",
+        "SHOW VARIABLES",
+    ] {
+        assert!(!of(sql).is_about_counters(), "{sql}");
+    }
+}

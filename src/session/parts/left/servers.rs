@@ -1,0 +1,97 @@
+//! What servers keep of a statement's results over the next ones: facts about MariaDB 10.11 and MySQL 9.7, each tried there.
+//!
+//! [`super::Left`] reads them. It refuses to know a session: what a text does is all that it asks.
+
+use crate::backend::Engine;
+use crate::sql::effects::{Effects, Verb};
+
+/// Statements whose packets do not tell all that they left.
+pub(super) const UNCLEAR: Effects = Effects::OUT_OF_SIGHT.union(Effects::MULTI);
+
+/// Errors from before anything has run, of a statement without rows: no such routine (ER_SP_DOES_NOT_EXIST), a wrong number of
+/// arguments (ER_SP_WRONG_NO_OF_ARGS), no right to (ER_PROCACCESS_DENIED_ERROR), no such table or column (ER_NO_SUCH_TABLE,
+/// ER_BAD_FIELD_ERROR), no schema (ER_NO_DB_ERROR), nothing prepared by that name (ER_UNKNOWN_STMT_HANDLER), a text that is not
+/// understood (ER_PARSE_ERROR).
+pub(super) const BEFORE_IT_RUNS: [u16; 8] = [1305, 1318, 1370, 1146, 1054, 1046, 1243, 1064];
+
+/// Errors of statements that were killed, or took too long: ER_QUERY_INTERRUPTED, ER_QUERY_TIMEOUT, and MariaDB's
+/// ER_STATEMENT_TIMEOUT.
+pub(super) const CUT_SHORT: [u16; 3] = [1317, 3024, 1969];
+
+/// Effects of statements that use no tables: MariaDB leaves the diagnostics of the statement before where they are, if these have none
+/// of their own (10.11).
+const TABLELESS: Effects = Effects::READ
+    .union(Effects::CONSTANT)
+    .union(Effects::VOLATILE)
+    .union(Effects::EXPLAIN)
+    .union(Effects::LEAVES_FOUND_ROWS)
+    .union(Effects::MARIADB_ONLY)
+    .union(Effects::BEGIN)
+    .union(Effects::BEGIN_READ_ONLY)
+    .union(Effects::COMMIT)
+    .union(Effects::ROLLBACK)
+    .union(Effects::CHAIN)
+    .union(Effects::SAVEPOINT)
+    .union(Effects::XA)
+    .union(Effects::UNLOCK_TABLES)
+    .union(Effects::SET_SCHEMA)
+    .union(Effects::SET_SESSION)
+    .union(Effects::SET_AUTOCOMMIT)
+    .union(Effects::SET_NEXT_TRANSACTION)
+    .union(Effects::SET_USER_VARIABLE)
+    .union(Effects::READ_USER_VARIABLE)
+    .union(Effects::USER_LOCK)
+    .union(Effects::SETS_INSERT_ID)
+    .union(Effects::NEEDS_PREVIOUS);
+
+/// What a SET may do beside.
+const OF_SETS: Effects = Effects::SERVER_BOUND
+    .union(Effects::UNTRACKED_STATE)
+    .union(Effects::UNPROVEN)
+    .union(Effects::SET_GLOBAL)
+    .union(Effects::ADMIN);
+
+/// Effects of statements that use tables, and so clear MariaDB's diagnostics.
+pub(super) const USES_TABLES: Effects =
+    Effects::READ_TABLE.union(Effects::WRITE).union(Effects::DDL).union(Effects::HANDLER).union(Effects::LOCK_TABLES);
+
+/// True for SHOW WARNINGS and its kin, and GET DIAGNOSTICS.
+#[inline]
+pub(super) fn is_only_a_question(verb: Verb, effects: Effects) -> bool {
+    let is_select = effects.contains(Effects::READ) && verb != Verb::Show;
+    effects.contains(Effects::NEEDS_WARNINGS) && !is_select && !effects.intersects(UNCLEAR.union(Effects::SET_SESSION))
+}
+
+/// True for a statement whose rows are none that were found: EXPLAIN, HANDLER, CHECKSUM TABLE, SHOW GRANTS.
+#[inline]
+pub(super) fn finds_nothing(verb: Verb, effects: Effects) -> bool {
+    let is_of_kind = matches!(verb, Verb::Handler | Verb::Analyze | Verb::Optimize | Verb::Xa | Verb::Other);
+    effects.intersects(Effects::EXPLAIN | Effects::SHOWS_NO_TABLE)
+        || is_of_kind && !effects.contains(Effects::READ_TABLE)
+}
+
+/// True for a statement that MariaDB's diagnostics outlast.
+#[inline]
+pub(super) fn is_tableless(verb: Verb, effects: Effects) -> bool {
+    let more = match verb {
+        // CONNECTION_ID(), @@hostname.
+        Verb::Select | Verb::Xa => Effects::SERVER_BOUND,
+        // Most of what SHOW shows is a table.
+        Verb::Show if !effects.contains(Effects::SHOWS_NO_TABLE) => return false,
+        Verb::Show => Effects::SERVER_BOUND.union(Effects::METADATA).union(Effects::SHOWS_NO_TABLE),
+        Verb::Set => OF_SETS,
+        Verb::Flush => Effects::ADMIN.union(Effects::IMPLICIT_COMMIT).union(Effects::UNTRACKED_STATE),
+        Verb::Prepare | Verb::Deallocate => Effects::TEXT_PREPARE.union(Effects::HIDDEN_STATE),
+        _ => Effects::empty(),
+    };
+    TABLELESS.union(more).contains(effects) && !effects.is_empty()
+}
+
+/// True if a statement that has none of its own has cleared those that were on its connection.
+#[inline]
+pub fn clears_diagnostics(engine: Engine, effects: Effects) -> bool {
+    match engine {
+        Engine::MySql => !effects.contains(Effects::NEEDS_WARNINGS),
+        _ => effects.intersects(USES_TABLES),
+    }
+}
