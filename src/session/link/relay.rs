@@ -210,8 +210,7 @@ impl Relay {
         Poll::Ready(Ok(()))
     }
 
-    /// The connection is not the session's home: what the answer's end says of transactions and modes is to be the session's. For
-    /// answers of rows.
+    /// The connection is not the session's home: what the answer says of transactions and modes is to be the session's.
     pub fn show(&mut self, session: Status) {
         self.manner.shown = Some(session);
     }

@@ -17,12 +17,11 @@ use crate::session::link::{Fate, Link, OF_ROUTER};
 use crate::session::parts::Session;
 use crate::session::parts::flight::Planned;
 use crate::session::parts::left::has_own;
+use crate::session::state::State;
 use crate::session::state::assignment::{Assignment, read_set, read_sets};
 use crate::session::state::change::{Report, apply, unsaid, unsaid_by_text};
 use crate::session::state::pins::Pins;
-use crate::session::state::things::{Event, Executed, Kind};
 use crate::session::state::variable::{is_needed_report, name_on};
-use crate::session::state::{State, things};
 use crate::session::worker::echo::{Asked, Echo};
 use crate::sql::effects::{Effects, Verb};
 use std::rc::Rc;
@@ -40,17 +39,6 @@ const UNCERTAIN_AFTER_ERROR: Effects = Effects::CALL
     .union(Effects::IMPLICIT_COMMIT)
     .union(Effects::SET_SESSION)
     .union(Effects::UNTRACKED_STATE);
-
-/// Effects that leave nothing on a connection but results for the next statement to ask for. An EXECUTE of a text with these alone does
-/// not hold its session.
-const PLAIN: Effects = Effects::READER_SAFE
-    .union(Effects::WRITE)
-    .union(Effects::LOCK_ROWS)
-    .union(Effects::DDL)
-    .union(Effects::IMPLICIT_COMMIT)
-    .union(Effects::LEAVES_FOUND_ROWS)
-    .union(Effects::SETS_INSERT_ID)
-    .union(Effects::READ_USER_VARIABLE);
 
 /// Statements that may set what their text does not show.
 const MAY_SET: Effects = Effects::OUT_OF_SIGHT.union(Effects::HIDDEN_STATE);
@@ -233,61 +221,6 @@ impl Session {
         self.enter(state);
     }
 
-    /// The effects of a statement that has run. For an EXECUTE whose text is known and harmless, that text's effects are added, and
-    /// [`Effects::UNTRACKED_STATE`] is taken away.
-    #[inline]
-    pub(in crate::session) fn effects_of(&self, plan: &Plan, executing: Option<u32>) -> Effects {
-        let effects = plan.facts.effects;
-        if plan.facts.verb != Verb::Execute || effects.intersects(Effects::MULTI | Effects::EXECUTABLE_COMMENT) {
-            return effects;
-        }
-        match self.effects_executed(executing) {
-            Some(inner) if PLAIN.contains(inner) => effects.difference(Effects::UNTRACKED_STATE) | inner,
-            _ => effects,
-        }
-    }
-
-    #[cold]
-    fn effects_executed(&self, executing: Option<u32>) -> Option<Effects> {
-        let mode = self.subject.mode();
-        let (immediate, held);
-        let text = match things::executed(self.text_of(executing), mode)? {
-            Executed::Immediate(text) => {
-                immediate = text;
-                &immediate
-            }
-            Executed::Named(name) => {
-                held = self.holdings.prepared_text(&name)?;
-                held
-            }
-        };
-        let is_read_alike = text.mode == mode;
-        is_read_alike.then(|| self.plan(&self.worker.snapshot(), &text.sql).0.facts.effects)
-    }
-
-    /// Takes down what a statement did to named things.
-    pub(in crate::session) fn note_things(&mut self, effects: Effects, executing: Option<u32>, failed: bool) {
-        for event in things::read(self.text_of(executing), self.subject.mode(), effects) {
-            self.holdings.note_thing(match event {
-                // One that was refused may have left the statement of before under its name.
-                Event::Prepared(name, _) if failed => Event::Made(Kind::Prepared, name),
-                event => event,
-            });
-        }
-    }
-
-    /// The names of the user variables that a statement sets.
-    pub(in crate::session) fn variables_set(&self, effects: Effects, executing: Option<u32>) -> Vec<Box<str>> {
-        let events = things::read(self.text_of(executing), self.subject.mode(), effects);
-        let named = events.into_iter().filter_map(|event| match event {
-            things::Event::Made(_, name) | things::Event::Prepared(name, _) | things::Event::Gone(_, name) => {
-                Some(name)
-            }
-            things::Event::AllGone(_) | things::Event::Unnamed(_) => None,
-        });
-        named.collect()
-    }
-
     /// Remembers what a server answered to a SET, for the next that is the same.
     fn keep_echo(&self, before: &Rc<State>, link: &Link, changes: &Changes) {
         let is_free = self.holdings.home().is_none() && !self.status.contains(Status::IN_TRANSACTION);
@@ -315,16 +248,6 @@ impl Session {
         self.answered();
         self.tally_answered(&planned.plan, &planned.route);
         Some(self.send_ok_with(b"", &echo.reported, None).await)
-    }
-
-    /// The text of the statement that is executing, or of the present COM_QUERY.
-    fn text_of(&self, executing: Option<u32>) -> &[u8] {
-        executing.map_or_else(|| self.statement_text(), |id| self.statement_of(id))
-    }
-
-    /// The text of the present COM_QUERY.
-    fn statement_text(&self) -> &[u8] {
-        self.inbox.payload().get(1..).unwrap_or_default()
     }
 }
 

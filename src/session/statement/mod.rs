@@ -8,6 +8,7 @@
 //! | [`long`] | the long way: a wait for a link, a second try elsewhere |
 //! | [`links`], [`previous`] | the link that a place means; that of the statement before |
 //! | [`hearing`] | what a server says of the session's state after an answer |
+//! | [`executed`] | what a statement made or dropped by name, and what an EXECUTE ran |
 //! | [`settle`] | what an answer changed: pins, state, who keeps the link |
 //! | [`aside`] | user variables that were set where the statement before ran, carried home |
 //! | [`writing`] | whose writes a session's reads must see |
@@ -17,6 +18,7 @@
 //! It refuses to decide what a statement does (`sql`) and what the rules say (`rules`).
 
 pub(super) mod aside;
+mod executed;
 mod execution;
 pub mod explain;
 pub(super) mod flight;

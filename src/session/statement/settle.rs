@@ -207,7 +207,8 @@ impl Session {
         }
         // A result of rows (RETURNING) and an error in a later row have no room for the id, and a procedure may have inserted.
         let verb = plan.facts.verb;
-        let is_unknown = verb == Verb::Execute && effects.contains(Effects::UNTRACKED_STATE);
+        let is_unknown =
+            verb == Verb::Execute && effects.contains(Effects::UNTRACKED_STATE) && !has_done_nothing(effects, outcome);
         let may_insert =
             matches!(verb, Verb::Insert | Verb::Replace) || verb == Verb::Execute && effects.contains(Effects::WRITE);
         let in_a_row = outcome.error.is_some_and(|code| ERRORS_OF_ROWS.contains(&code));
