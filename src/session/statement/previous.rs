@@ -81,7 +81,9 @@ impl Session {
         tried: &mut Tried,
     ) -> Result<Hold, StatementError> {
         if self.previous.is_none() {
-            return self.fresh_link(snapshot, route, tried, Again::AS_NEW).await;
+            // A command that came first (COM_SET_OPTION) has changed what a new connection says.
+            let again = self.left.recreation(effects).unwrap_or(Again::AS_NEW);
+            return self.fresh_link(snapshot, route, tried, again).await;
         }
         let (serial, owner) = (self.previous.asked_by(effects), self.serial);
         // What is more than a question runs on a writer: what the statement before left is left again there, where it is known.
