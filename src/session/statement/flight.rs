@@ -209,7 +209,7 @@ impl Session {
         }
     }
 
-    /// Counts a statement that has been answered.
+    /// Counts a statement that has been answered, and notes whose diagnostics its link has now: before the router asks the server more.
     fn record(&mut self, flight: &mut Flight, outcome: &Outcome) {
         let Flight { hold, planned, .. } = flight;
         let (link, Planned { snapshot, plan, route, request, executing, placed }) = (&mut *hold.link, planned);

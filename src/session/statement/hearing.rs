@@ -48,10 +48,20 @@ impl Session {
     #[inline]
     pub(in crate::session) fn must_ask(&self, planned: &Planned, outcome: &Outcome, link: &Link) -> bool {
         let effects = planned.plan.facts.effects;
-        may_say_nothing(effects, outcome, link)
+        self.may_say_nothing(planned, outcome, link)
             || keeps_its_report(effects, outcome, link)
             || self.is_uncertain(effects, outcome)
             || outcome.changes.as_deref().is_some_and(|c| c.unreported || !unsaid(&c.variables).is_empty())
+    }
+
+    /// True for a SET of which MariaDB may have reported nothing: it names a variable with `@@`.
+    fn may_say_nothing(&self, planned: &Planned, outcome: &Outcome, link: &Link) -> bool {
+        let effects = planned.plan.facts.effects;
+        effects.contains(Effects::SET_SESSION)
+            && !effects.contains(Effects::MULTI)
+            && outcome.error.is_none()
+            && link.backend().engine() == Engine::MariaDb
+            && self.text_of(planned.executing.map(|e| e.id)).windows(2).any(|mark| mark == b"@@")
     }
 
     /// True if an error does not tell whether a transaction is open. Without autocommit any statement may have opened one.
@@ -62,7 +72,7 @@ impl Session {
     /// Asks it.
     pub(in crate::session) async fn ask_server(&mut self, planned: &Planned, outcome: &mut Outcome, link: &mut Link) {
         let effects = planned.plan.facts.effects;
-        if may_say_nothing(effects, outcome, link) {
+        if self.may_say_nothing(planned, outcome, link) {
             let assignments = read_set(self.text_of(planned.executing.map(|e| e.id)), self.subject.mode());
             let said = outcome.changes.as_deref().map(|c| c.variables.as_slice()).unwrap_or_default();
             let unsaid = unsaid_by_text(&assignments, said);
@@ -157,10 +167,11 @@ impl Session {
         let is_set = effects.contains(Effects::SET_SESSION) && outcome.error.is_none();
         // Several statements of which every one can be read: what they set is in their texts.
         let is_read = effects.contains(Effects::MULTI) && !effects.intersects(MAY_SET | Effects::DDL);
-        let text = || self.text_of(executing);
         let assignments = match plan.facts.verb {
-            Verb::Set if is_set && !effects.contains(Effects::MULTI) => read_set(text(), self.subject.mode()),
-            _ if is_set && is_read => read_sets(text(), self.subject.mode()),
+            Verb::Set if is_set && !effects.contains(Effects::MULTI) => {
+                read_set(self.text_of(executing), self.subject.mode())
+            }
+            _ if is_set && is_read => read_sets(self.text_of(executing), self.subject.mode()),
             _ => Vec::new(),
         };
         let mut pins = Pins::empty();
@@ -272,14 +283,6 @@ fn is_unexplained(plan: &Plan, changes: &Changes, is_read: bool) -> bool {
         return false;
     }
     out_of_sight || !(effects.intersects(IN_SIGHT) || is_around(plan) || changes.schema.is_some())
-}
-
-/// True for a SET of which MariaDB may have reported nothing.
-fn may_say_nothing(effects: Effects, outcome: &Outcome, link: &Link) -> bool {
-    effects.contains(Effects::SET_SESSION)
-        && !effects.contains(Effects::MULTI)
-        && outcome.error.is_none()
-        && link.backend().engine() == Engine::MariaDb
 }
 
 /// True for MariaDB's SET STATEMENT, which sets variables, and sets them back.

@@ -7,7 +7,6 @@ use crate::backend::Engine;
 use crate::rules::{Holds, Plan, Route};
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::holdings::Hold;
-use crate::session::link::Link;
 use crate::session::parts::Session;
 use crate::session::parts::flight::Planned;
 use crate::session::parts::place::Place;
@@ -60,13 +59,9 @@ impl Session {
         match planned.placed.0 {
             Place::Route | Place::Writer
                 if planned.request.effects.is_about_counters()
-                    && let Some(mut hold) = self.link_of_counters() =>
+                    && let Some(hold) = self.link_of_counters() =>
             {
-                let mut made_ready = self.worker.bring(&mut hold.link, &self.state).await;
-                if made_ready.is_ok() {
-                    made_ready = self.agree_on_option(&mut hold.link).await;
-                }
-                Ok(self.if_ready(hold, made_ready)?)
+                Ok(self.brought_up(hold).await?)
             }
             Place::Home => {
                 let home = self.holdings.take_home().ok_or(StatementError::ResultGone("its state"))?;
@@ -132,9 +127,7 @@ impl Session {
 
     /// The link of the statement before, if nobody has used it since; else the home, where there is one.
     fn link_of_counters(&mut self) -> Option<Hold> {
-        let (serial, owner) = (self.previous.asked_by(Effects::empty()), self.serial);
-        let mine = |link: &Link| link.serial == serial && link.owner == owner && !link.is_disturbed();
-        let Some(mut hold) = self.worker.pool.borrow_mut().take_where(|link| mine(link)).map(Hold::pooled) else {
+        let Some(mut hold) = self.take_untouched(self.previous.asked_by(Effects::empty()), |_| true) else {
             return self.holdings.take_home();
         };
         hold.link.set_busy(true);

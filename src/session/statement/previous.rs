@@ -85,18 +85,14 @@ impl Session {
             let again = self.left.recreation(effects).unwrap_or(Again::AS_NEW);
             return self.fresh_link(snapshot, route, tried, again).await;
         }
-        let (serial, owner) = (self.previous.asked_by(effects), self.serial);
+        let serial = self.previous.asked_by(effects);
         // What is more than a question runs on a writer: what the statement before left is left again there, where it is known.
         let may_read = beside(effects) != Beside::More;
-        let mine = |link: &Link| {
-            link.serial == serial && link.owner == owner && !link.is_disturbed() && (link.writer || may_read)
-        };
         // A parked link is kept for its cursors. To take away user variables that were set there it would have to be reset, which
         // closes the cursors.
         let may_park = beside(effects) == Beside::Nothing;
         let parked = if may_park { self.holdings.take_parked(|link| link.serial == serial) } else { None };
-        let pooled = || self.worker.pool.borrow_mut().take_where(|link| mine(link)).map(Hold::pooled);
-        let Some(mut hold) = parked.or_else(pooled) else {
+        let Some(mut hold) = parked.or_else(|| self.take_untouched(serial, |link| link.writer || may_read)) else {
             // Somebody else has used it since; what the statement left may be known all the same.
             return match self.left.recreation(self.asks_server(effects)) {
                 Some(again) => self.fresh_link(snapshot, route, tried, again).await,
@@ -104,12 +100,24 @@ impl Session {
             };
         };
         hold.link.set_busy(true);
-        // What has been set elsewhere since; where nothing has, this says nothing to the server.
+        let hold = self.brought_up(hold).await?;
+        self.join_counts(effects, hold).await
+    }
+
+    /// The link of that serial number, out of the pool, if nobody has used it since this session and it `fits`.
+    pub(super) fn take_untouched(&self, serial: u64, fits: impl Fn(&Link) -> bool) -> Option<Hold> {
+        let owner = self.serial;
+        let mine = |link: &Link| link.serial == serial && link.owner == owner && !link.is_disturbed() && fits(link);
+        self.worker.pool.borrow_mut().take_where(|link| mine(link)).map(Hold::pooled)
+    }
+
+    /// A link that the session has used before, with what has been set elsewhere since; where nothing has, this says nothing to the
+    /// server.
+    pub(super) async fn brought_up(&mut self, mut hold: Hold) -> Result<Hold, StatementError> {
         let brought = self.worker.bring(&mut hold.link, &self.state).await;
         let mut hold = self.if_ready(hold, brought)?;
         let agreed = self.agree_on_option(&mut hold.link).await;
-        let hold = self.if_ready(hold, agreed)?;
-        self.join_counts(effects, hold).await
+        self.if_ready(hold, agreed)
     }
 
     /// True for a statement that asks for counts which a link does not have as they are: see [`Session::join_counts`].
@@ -145,11 +153,10 @@ impl Session {
             && !(self.left.is_kept() && self.previous.asked_by(Effects::NEEDS_WARNINGS) == link.serial)
     }
 
-    /// Clears them.
+    /// A link without them.
     pub(super) async fn without_old_diagnostics(&mut self, mut hold: Hold) -> Result<Hold, StatementError> {
-        let cleared = self.worker.talk().query(&mut hold.link, CLEAR).await.map(drop);
-        let mut hold = self.if_ready(hold, cleared)?;
-        hold.link.diagnostics = 0;
+        let cleared = self.clear_diagnostics(&mut hold.link).await;
+        let hold = self.if_ready(hold, cleared)?;
         self.previous.forget(hold.link.serial);
         Ok(hold)
     }
@@ -172,9 +179,8 @@ impl Session {
                 self.put_back(hold);
                 return Err(gone(effects));
             }
-            let cleared = self.worker.talk().query(&mut hold.link, CLEAR).await.map(drop);
+            let cleared = self.clear_diagnostics(&mut hold.link).await;
             hold = self.if_ready(hold, cleared)?;
-            hold.link.diagnostics = 0;
             // Its counts are gone with that.
             self.previous.counts_are_lost();
         }
@@ -254,10 +260,16 @@ impl Session {
         self.make_fresh(link).await?;
         if link.diagnostics != 0 {
             // Bringing it to the session's state left warnings.
-            self.worker.talk().query(link, CLEAR).await?;
-            link.diagnostics = 0;
+            self.clear_diagnostics(link).await?;
         }
         self.leave_counts(link, Some(again), None).await
+    }
+
+    /// Takes away the diagnostics on a link, and with them its counts.
+    async fn clear_diagnostics(&self, link: &mut Link) -> Result<(), TalkError> {
+        self.worker.talk().query(link, CLEAR).await?;
+        link.diagnostics = 0;
+        Ok(())
     }
 
     /// A link as a new session would find it, but for the session's own state.
