@@ -67,7 +67,9 @@ impl Session {
         // The type of ROW_COUNT() itself.
         let row_count = count.map(|count| format!("IF(1,{count},ROW_COUNT())"));
         let owner = format!(")<=>CONNECTION_ID(),{id},IS_USED_LOCK(");
-        let schema = schema.map(|name| format!("CAST(0x{} AS CHAR(64) CHARACTER SET utf8mb4)", hex(name.as_bytes())));
+        // Of DATABASE()'s own type: a cast has other decimals on MariaDB.
+        let schema = schema
+            .map(|name| format!("IF(1,CAST(0x{} AS CHAR(64) CHARACTER SET utf8mb4),DATABASE())", hex(name.as_bytes())));
         let has_not_set = |name: &&&str| self.state.values.value(name).is_none();
         let global: Vec<&str> = THE_ROUTERS.iter().filter(has_not_set).copied().collect();
         let own = Own {

@@ -88,6 +88,11 @@ impl Holdings {
         self.home.as_ref()
     }
 
+    /// The same, to ask it something.
+    pub fn home_mut(&mut self) -> Option<&mut Hold> {
+        self.home.as_mut()
+    }
+
     /// What stands on the home; nothing where there is none.
     #[inline]
     pub fn home_pins(&self) -> Pins {

@@ -10,13 +10,14 @@
 //! is asked for the values that the connection begins with ([`Base`]). It refuses to guess what a server has: each is asked
 //! once for the names of its variables ([`Openings`]).
 
-use super::Link;
+use super::{Fate, Link};
 use super::conversation::{Talk, TalkError};
 use super::relay::BackendFault;
 use crate::backend::server::BackendId;
 use crate::protocol::command::Command;
 use crate::protocol::status::Status;
 use crate::session::state::base::{Base, Born};
+use crate::session::state::pins::Pins;
 use crate::session::state::transition::{Steps, Way, way};
 use crate::session::state::value::Value;
 use crate::session::state::variable::{CLIENT_COLLATION, Opening};
@@ -175,6 +176,10 @@ impl Life<'_> {
         if let Some(schema) = &schema {
             self.talk.ask(link, Command::InitDb, schema.as_bytes()).await?;
             brought.schema = true;
+        }
+        if target.pins.contains(Pins::RECORDED) {
+            // What its server records of statements outlasts resets.
+            link.fate.set(Fate::Closed);
         }
         if let Some(set) = &set {
             let reply = self.talk.query(link, set).await?;

@@ -132,7 +132,9 @@ impl Left {
             self.found = Found::Rows(1);
             return true;
         }
-        let is_said = outcome.ended_by_rows && !finds_nothing(verb, effects);
+        // MariaDB has found none, where no table was to be gone through.
+        let is_none = is_cut && is_select && !is_mysql && !effects.intersects(USES_TABLES);
+        let is_said = is_none || outcome.ended_by_rows && !finds_nothing(verb, effects);
         let leaves_more = effects.contains(Effects::LEAVES_FOUND_ROWS) && outcome.error.is_none();
         match (unclear || leaves_more, is_said) {
             (false, true) => self.found = Found::Rows(outcome.rows),

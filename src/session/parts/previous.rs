@@ -79,6 +79,25 @@ impl Previous {
         (self.statement, self.found) = (NOWHERE, NOWHERE);
     }
 
+    /// The router has asked this link something with a row: its counts are gone, and its diagnostics are as they were.
+    pub fn counts_are_lost_on(&mut self, link: u64) {
+        for place in [&mut self.statement, &mut self.found] {
+            if *place == link {
+                *place = NOWHERE;
+            }
+        }
+    }
+
+    /// The router has set something on this link, which found no rows and counted none.
+    pub fn was_set_on(&mut self, link: u64, keeps_diagnostics: bool) {
+        if self.statement == link {
+            self.statement = NOWHERE;
+        }
+        if self.diagnostics == link && !keeps_diagnostics {
+            self.diagnostics = NOWHERE;
+        }
+    }
+
     /// True if the session has run no statement.
     pub fn is_none(self) -> bool {
         self.statement == 0

@@ -44,7 +44,7 @@ impl Session {
             Place::Writer if !needs_talk => {
                 self.supply().ready(&self.state, &[route.writer], snapshot).map(Hold::pooled)
             }
-            Place::Home if !effects.contains(Effects::NEEDS_INSERT_ID) => {
+            Place::Home if !effects.contains(Effects::NEEDS_INSERT_ID) && !self.home_lacks_insert_id() => {
                 let home = &self.holdings.home()?.link;
                 let is_ready = Rc::ptr_eq(&home.state, &self.state) && !self.must_join_counts(effects, home);
                 is_ready.then(|| self.holdings.take_home()).flatten()
@@ -64,23 +64,24 @@ impl Session {
                 Ok(self.brought_up(hold).await?)
             }
             Place::Home => {
-                let home = self.holdings.take_home().ok_or(StatementError::ResultGone("its state"))?;
-                let home = self.with_insert_id(plan.facts.effects, home).await?;
-                Ok(self.join_counts(plan.facts.effects, home).await?)
+                let lacks_insert_id = self.home_lacks_insert_id();
+                let mut home = self.holdings.take_home().ok_or(StatementError::ResultGone("its state"))?;
+                if lacks_insert_id {
+                    home = self.with_remembered_insert_id(home).await?;
+                }
+                Ok(self.made_to_answer(plan.facts.effects, home).await?)
             }
             Place::Last => {
-                let mut last = self.holdings.take_last().ok_or_else(|| gone(plan.facts.effects))?;
-                // What has been set elsewhere since; where it was set here, this says nothing to the server.
-                let brought = self.worker.bring(&mut last.link, &self.state).await;
-                let last = self.if_ready(last, brought)?;
-                Ok(self.join_counts(plan.facts.effects, last).await?)
+                let last = self.holdings.take_last().ok_or_else(|| gone(plan.facts.effects))?;
+                Ok(self.made_to_answer(plan.facts.effects, last).await?)
             }
             Place::Previous => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
             Place::PreviousAsHome => {
                 self.let_home_go().await;
-                match self.holdings.last().is_some_and(|last| last.link.writer) {
-                    true => self.holdings.take_last().ok_or_else(|| gone(plan.facts.effects).into()),
-                    false => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
+                let may_be_home = self.holdings.last().is_some_and(|last| last.link.writer);
+                match self.holdings.take_last().filter(|_| may_be_home) {
+                    Some(last) => Ok(self.made_to_answer(plan.facts.effects, last).await?),
+                    None => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
                 }
             }
             Place::Writer => {
@@ -140,8 +141,15 @@ impl Session {
         StatementError::ReadOnlyTransaction(if is_mysql { "." } else { "" })
     }
 
+    /// A link that the session holds, in the session's state, on which all that a statement with these effects asks of the one before is
+    /// what it must be. Where it has what has been set elsewhere since, and nothing is asked, this says nothing to the server.
+    async fn made_to_answer(&mut self, effects: Effects, hold: Hold) -> Result<Hold, StatementError> {
+        let hold = self.with_insert_id(effects, hold).await?;
+        self.join_counts(effects, hold).await
+    }
+
     /// A link in the session's state, on which `LAST_INSERT_ID()` says what it must say for this session.
-    async fn with_insert_id(&mut self, effects: Effects, mut hold: Hold) -> Result<Hold, StatementError> {
+    pub(super) async fn with_insert_id(&mut self, effects: Effects, mut hold: Hold) -> Result<Hold, StatementError> {
         let made_ready = match self.worker.bring(&mut hold.link, &self.state).await {
             Ok(()) => self.clean_insert_id(effects, &mut hold).await,
             Err(error) => Err(error),

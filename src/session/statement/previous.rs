@@ -25,6 +25,8 @@ use std::rc::Rc;
 /// Uses a table, and nothing that could be missing: it clears diagnostics.
 const CLEAR: &str = "DO (SELECT 1 FROM (SELECT 1) t)";
 
+const ASK_INSERT_ID: &str = "SELECT LAST_INSERT_ID()";
+
 impl Session {
     /// MySQL counts all conditions of a failed statement in its answer to a ping, and an error packet says one of them: the
     /// connection that has them is asked, where the session still has it.
@@ -47,29 +49,56 @@ impl Session {
     /// # Errors
     /// [`TalkError`]; the link must be dropped, if it is of no more use.
     pub(in crate::session) async fn clean_insert_id(
-        &self,
+        &mut self,
         effects: Effects,
         hold: &mut Hold,
     ) -> Result<bool, TalkError> {
         if !effects.contains(Effects::NEEDS_INSERT_ID) {
             return Ok(true);
         }
-        let known = self.holdings.insert_id();
+        let worker = Rc::clone(&self.worker);
         if hold.pins().contains(Pins::INSERT_ID) {
-            let has_own = known == InsertId::None
-                || self.worker.talk().query(&mut hold.link, "SELECT LAST_INSERT_ID()").await?.last_value().as_deref()
-                    != Some("0");
-            if has_own {
+            if self.holdings.insert_id() == InsertId::None {
                 return Ok(true);
             }
+            let said = worker.talk().query(&mut hold.link, ASK_INSERT_ID).await?.last_value();
+            self.previous.counts_are_lost_on(hold.link.serial);
+            if said.as_deref() != Some("0") {
+                return Ok(true);
+            }
+        } else if let Some(home) = self.holdings.home_mut().filter(|home| home.pins().contains(Pins::INSERT_ID)) {
+            // The statement asks another link for more than the id, which is the home's.
+            let Ok(said) = worker.talk().query(&mut home.link, ASK_INSERT_ID).await else { return Ok(false) };
+            self.previous.counts_are_lost_on(home.link.serial);
+            let id = said.last_value().and_then(|id| id.parse().ok()).unwrap_or_default();
+            self.holdings.remember_insert_id(id);
         }
-        let id = match known {
+        let id = match self.holdings.insert_id() {
             InsertId::None => 0,
             InsertId::Known(id) => id,
             InsertId::Lost => return Ok(false),
         };
-        self.worker.talk().query(&mut hold.link, &format!("SET last_insert_id={id}")).await?;
+        worker.talk().query(&mut hold.link, &format!("SET last_insert_id={id}")).await?;
+        self.previous.was_set_on(hold.link.serial, hold.link.backend().engine() == Engine::MariaDb);
         Ok(true)
+    }
+
+    /// True if statements that do not show it may ask the home for an insert id that it has not (`sql_auto_is_null`).
+    #[inline]
+    pub(super) fn home_lacks_insert_id(&self) -> bool {
+        self.state.pins.contains(Pins::HISTORY)
+            && !self.holdings.home_pins().contains(Pins::INSERT_ID)
+            && matches!(self.holdings.insert_id(), InsertId::Known(_))
+    }
+
+    /// A home with the insert id that the session remembers.
+    pub(super) async fn with_remembered_insert_id(&mut self, mut home: Hold) -> Result<Hold, StatementError> {
+        let InsertId::Known(id) = self.holdings.insert_id() else { return Ok(home) };
+        // On MariaDB an id that a SET gave is not what `WHERE id IS NULL` finds.
+        let given = self.worker.talk().query(&mut home.link, &format!("DO LAST_INSERT_ID({id})")).await;
+        self.previous.is_lost_on(home.link.serial);
+        home.pin(Pins::INSERT_ID);
+        self.if_ready(home, given.map(drop))
     }
 
     /// The link of the previous statement, if nobody has used it since; a clean one, if there was no previous statement.
@@ -83,7 +112,7 @@ impl Session {
         if self.previous.is_none() {
             // A command that came first (COM_SET_OPTION) has changed what a new connection says.
             let again = self.left.recreation(effects).unwrap_or(Again::AS_NEW);
-            return self.fresh_link(snapshot, route, tried, again).await;
+            return self.fresh_link(effects, snapshot, route, tried, again).await;
         }
         let serial = self.previous.asked_by(effects);
         // What is more than a question runs on a writer: what the statement before left is left again there, where it is known.
@@ -95,12 +124,13 @@ impl Session {
         let Some(mut hold) = parked.or_else(|| self.take_untouched(serial, |link| link.writer || may_read)) else {
             // Somebody else has used it since; what the statement left may be known all the same.
             return match self.left.recreation(self.asks_server(effects)) {
-                Some(again) => self.fresh_link(snapshot, route, tried, again).await,
+                Some(again) => self.fresh_link(effects, snapshot, route, tried, again).await,
                 None => Err(gone(effects)),
             };
         };
         hold.link.set_busy(true);
         let hold = self.brought_up(hold).await?;
+        let hold = self.with_insert_id(effects, hold).await?;
         self.join_counts(effects, hold).await
     }
 
@@ -233,6 +263,7 @@ impl Session {
     /// A link to the route's writer as a new session would find it, but for what the session's statement before left.
     async fn fresh_link(
         &mut self,
+        effects: Effects,
         snapshot: &Snapshot,
         route: &Route,
         tried: &mut Tried,
@@ -248,16 +279,18 @@ impl Session {
                 self.left.found(rows);
             }
         }
-        let made_ready = self.leave_there(&mut hold.link, again).await;
+        let made_fresh = self.make_fresh(&mut hold.link).await;
         if !self.previous.is_none() {
             self.previous.forget(hold.link.serial);
         }
-        self.if_ready(hold, made_ready)
+        let hold = self.if_ready(hold, made_fresh)?;
+        let mut hold = self.with_insert_id(effects, hold).await?;
+        let left = self.leave_there(&mut hold.link, again).await;
+        self.if_ready(hold, left)
     }
 
-    /// Gives a link a new life, and leaves there what was left elsewhere.
+    /// Leaves on a link of a new life what was left elsewhere.
     async fn leave_there(&self, link: &mut Link, again: Again) -> Result<(), TalkError> {
-        self.make_fresh(link).await?;
         if link.diagnostics != 0 {
             // Bringing it to the session's state left warnings.
             self.clear_diagnostics(link).await?;

@@ -134,10 +134,9 @@ impl Session {
         self.keep_or_release(settled);
     }
 
-    /// Pins that follow from the session's variables. They stand on the home; the link of the statement before does not get them if
-    /// there is a home.
+    /// Pins that follow from the session's variables. They stand on the home: where there is one, no other link gets them.
     fn pins_of_state(&self, hold: &Hold) -> Pins {
-        if hold.from() == From::Last && self.holdings.home().is_some() { Pins::empty() } else { self.state.pins }
+        if !hold.is_home() && self.holdings.home().is_some() { Pins::empty() } else { self.state.pins }
     }
 
     /// True if the statement runs on the link of the statement before while a transaction is open on the home: its status flags say
