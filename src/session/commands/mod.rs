@@ -11,11 +11,13 @@ use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::protocol::response::OkPacket;
 use crate::protocol::status::Status;
+use crate::rules::Route;
 use crate::session::error::{SessionEnd, StatementError};
-use crate::session::holdings::Holdings;
+use crate::session::holdings::{Hold, Holdings};
 use crate::session::home::{quote, use_statement};
 use crate::session::parts::Session;
 use crate::session::parts::flight::{Planned, UNPLACED};
+use crate::session::parts::place::{Place, Why};
 use crate::session::parts::previous::Keeps;
 use crate::session::state::State;
 use crate::session::state::base::Born;
@@ -106,8 +108,19 @@ impl Session {
         }
         let request = self.as_it_came(command.expect(), effects);
         let mut planned = Planned { snapshot, plan, route, request, executing: None, placed: UNPLACED };
-        self.locate(&mut planned);
+        match command == Command::InitDb && self.is_added_to_diagnostics(&planned.route) {
+            true => planned.placed = (Place::Last, Why::NeedsPrevious),
+            false => self.locate(&mut planned),
+        }
         self.run_with(planned, None, Tried::default()).await
+    }
+
+    /// True if a command that clears no diagnostics can be sent to the connection that has some: what it leaves is added to those.
+    fn is_added_to_diagnostics(&self, route: &Route) -> bool {
+        let goes_there = |last: &Hold| route.tiers.first() == Some(&last.link.hostgroup);
+        !self.left.has_no_diagnostics()
+            && self.holdings.home().is_none()
+            && self.holdings.last().is_some_and(|last| last.link.writer && goes_there(last))
     }
 
     /// What the present command means, as a statement: rules see the schema or the table that it names.

@@ -254,10 +254,10 @@ impl Left {
         match (self.counts_nothing, self.found) {
             (_, Found::Unclear | Found::Rows(MOST_ROWS..)) if finds => None,
             (false, _) if counts && self.affected > 0 => None,
-            (true, Found::Rows(rows)) if finds => Some(Again { rows: Some(Rows::Exactly(rows)), ping: false }),
-            (true, Found::Nothing) if finds => Some(Again { rows: Some(Rows::OfNew), ping: false }),
-            (true, _) => Some(Again { rows: Some(Rows::Exactly(1)), ping: false }),
-            (false, Found::Rows(rows)) if finds => Some(Again { rows: Some(Rows::Exactly(rows)), ping: counts }),
+            (true, Found::Rows(rows)) if finds => Some(Again { rows: Some(rows), ping: false }),
+            (true, Found::Nothing) if finds => Some(Again { rows: Some(0), ping: false }),
+            (true, _) => Some(Again { rows: Some(1), ping: false }),
+            (false, Found::Rows(rows)) if finds => Some(Again { rows: Some(rows), ping: counts }),
             (false, Found::Nothing) if finds => Some(Again::AS_NEW),
             (false, _) => Some(Again { rows: None, ping: true }),
         }
@@ -274,36 +274,26 @@ pub fn has_own(outcome: &Outcome) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Again {
     /// A statement with so many rows, which has no count.
-    rows: Option<Rows>,
+    rows: Option<u64>,
     /// Then a ping: it counts nothing, and leaves what was found.
     pub ping: bool,
 }
 
-/// How many rows are to be found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rows {
-    /// As many as by a new connection.
-    OfNew,
-    /// So many.
-    Exactly(u64),
-}
-
 impl Again {
     /// It says what a new connection does.
-    pub const AS_NEW: Again = Again { rows: Some(Rows::OfNew), ping: true };
+    ///
+    /// MariaDB's `FOUND_ROWS()` is there what an earlier connection of the same thread left, if its server keeps threads
+    /// (`thread_cache_size`), which nobody can rely on.
+    pub const AS_NEW: Again = Again { rows: Some(0), ping: true };
 
     /// True if MariaDB's diagnostics stay as they are.
     pub fn keeps_diagnostics(self) -> bool {
-        !matches!(self.rows, Some(Rows::Exactly(rows)) if rows > MOST_WITHOUT_TABLES)
+        !matches!(self.rows, Some(rows) if rows > MOST_WITHOUT_TABLES)
     }
 
     /// The statement, if there is one.
-    pub fn statement(self, engine: Engine) -> Option<String> {
-        self.rows.map(|rows| match rows {
-            // A reset does not take back how many rows were found: by a new connection MySQL has found none, and MariaDB one.
-            Rows::OfNew => rows_of(u64::from(engine != Engine::MySql)),
-            Rows::Exactly(rows) => rows_of(rows),
-        })
+    pub fn statement(self) -> Option<String> {
+        self.rows.map(rows_of)
     }
 }
 

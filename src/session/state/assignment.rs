@@ -49,10 +49,16 @@ pub enum Given {
 impl Assignment {
     /// True if the same text does the same again, in the same state on the same server.
     pub fn is_repeatable(&self) -> bool {
+        // What DEFAULT gives may be something else by then.
+        self.is_repeatable_at_once() && !matches!(self, Assignment::Session { to: Given::Default, .. })
+    }
+
+    /// True if the same text, run again at once on the same connection, leaves all as it is.
+    pub fn is_repeatable_at_once(&self) -> bool {
         match self {
             Assignment::Session { name, to, bare } => {
                 let of_transactions = name.starts_with("transaction_");
-                *to == Given::Constant && !super::variable::is_one_shot(name) && !(*bare && of_transactions)
+                *to != Given::Computed && !super::variable::is_one_shot(name) && !(*bare && of_transactions)
             }
             Assignment::CharacterSets { .. } => true,
             _ => false,

@@ -103,7 +103,7 @@ impl Session {
     async fn set_again(&mut self, link: &mut Link, planned: &Planned) {
         let text = self.text_of(planned.executing.map(|e| e.id));
         let assignments = read_set(text, self.subject.mode());
-        let is_repeatable = !assignments.is_empty() && assignments.iter().all(Assignment::is_repeatable);
+        let is_repeatable = !assignments.is_empty() && assignments.iter().all(Assignment::is_repeatable_at_once);
         let text = text.to_vec();
         // The next statement finds out what is wrong with a broken link.
         let is_again = is_repeatable && self.worker.talk().ask(link, Command::Query, &text).await.is_ok();

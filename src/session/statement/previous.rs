@@ -240,8 +240,7 @@ impl Session {
         again: Option<Again>,
         command: Option<Command>,
     ) -> Result<(), TalkError> {
-        let engine = link.backend().engine();
-        if let Some(statement) = again.and_then(|again| again.statement(engine)) {
+        if let Some(statement) = again.and_then(Again::statement) {
             self.worker.talk().query(link, &statement).await?;
         }
         if again.is_some_and(|again| again.ping) {

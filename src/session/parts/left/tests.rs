@@ -5,7 +5,7 @@ use super::*;
 /// What is left again, in a word.
 fn again(left: &Left, asks: Effects) -> String {
     let Some(again) = left.recreation(asks) else { return "unknown".to_owned() };
-    let statement = again.statement(Engine::MySql).unwrap_or_default();
+    let statement = again.statement().unwrap_or_default();
     let rows = match statement.rsplit_once("LIMIT ") {
         Some((_, rows)) => rows.to_owned(),
         None => {
