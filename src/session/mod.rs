@@ -104,7 +104,8 @@ impl Session {
                     }
                     flown => Box::pin(self.divert(flown)).await,
                 },
-                false => self.go_the_long_way(command).await,
+                // On the heap, so that a session whose client is silent does not keep room for it.
+                false => Box::pin(self.go_the_long_way(command)).await,
             };
             if let Err(end) = served
                 && let Err(end) = Box::pin(self.apologise(end)).await

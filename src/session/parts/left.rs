@@ -88,7 +88,7 @@ impl Left {
             _ => 0,
         };
         self.is_least = engine == Engine::MySql && outcome.error.is_some();
-        self.counts_nothing = outcome.ended_by_rows || outcome.cursor || outcome.error.is_some();
+        self.counts_nothing = counts_nothing(outcome);
         self.affected = outcome.affected_rows;
         let has_own = has_own(outcome);
         let diagnostics = !has_own && engine == Engine::MariaDb && self.outlasts(verb, effects);
@@ -262,6 +262,12 @@ impl Left {
             (false, _) => Some(Again { rows: None, ping: true }),
         }
     }
+}
+
+/// True if `ROW_COUNT()` is -1 after such an answer.
+#[inline]
+pub fn counts_nothing(outcome: &Outcome) -> bool {
+    outcome.ended_by_rows || outcome.cursor || outcome.error.is_some()
 }
 
 /// True if a statement has left diagnostics of its own.

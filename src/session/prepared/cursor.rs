@@ -147,6 +147,9 @@ impl Session {
         self.statement(id, "mysqld_stmt_reset")?;
         self.forget_long_data(id);
         self.close_cursor(id).await;
+        // It counts no rows, as a ping does, and no warnings. The diagnostics stay.
+        self.left.commanded(Command::Ping);
+        self.left.tell(0);
         self.send_ok(b"").await
     }
 

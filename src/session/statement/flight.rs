@@ -188,8 +188,14 @@ impl Session {
             Ok(()) => {
                 let mut outcome = self.outcome(&mut flight.hold.link);
                 self.record(&mut flight, &outcome);
+                let is_asked = self.must_ask(&flight.planned, &outcome, &flight.hold.link);
                 self.ask_server(&flight.planned, &mut outcome, &mut flight.hold.link).await;
+                let link = flight.hold.link.serial;
                 self.settle(flight, &outcome);
+                if is_asked && outcome.affected_rows > 0 {
+                    // What the server was asked has counted none.
+                    self.previous.counts_are_lost_on(link);
+                }
                 Ok(None)
             }
             Err(Failed::Client(end)) => {

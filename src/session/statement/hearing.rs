@@ -16,7 +16,7 @@ use crate::session::link::relay::{Changes, Outcome};
 use crate::session::link::{Fate, Link, OF_ROUTER};
 use crate::session::parts::Session;
 use crate::session::parts::flight::Planned;
-use crate::session::parts::left::has_own;
+use crate::session::parts::left::{counts_nothing, has_own};
 use crate::session::state::State;
 use crate::session::state::assignment::{Assignment, read_set, read_sets};
 use crate::session::state::change::{Report, apply, unsaid, unsaid_by_text};
@@ -120,7 +120,7 @@ impl Session {
                 if uncertain {
                     outcome.status = Some(reply.summary.status);
                 }
-                self.uncount_rows(link).await;
+                self.uncount_rows(link, outcome).await;
             }
             // The next statement finds out what is wrong with the link; until then nobody else gets it.
             Err(_) => note_changes(outcome, Changes { unreported: true, ..Changes::default() }),
@@ -128,7 +128,10 @@ impl Session {
     }
 
     /// After rows and after an error `ROW_COUNT()` is -1, and after a ping or a SET 0: it is made -1 again, by a command that sets what is set.
-    async fn uncount_rows(&mut self, link: &mut Link) {
+    async fn uncount_rows(&mut self, link: &mut Link, outcome: &Outcome) {
+        if !counts_nothing(outcome) {
+            return;
+        }
         let is_on = link.key.shape.contains(Capabilities::MULTI_STATEMENTS);
         // The next statement finds out what is wrong with a broken link.
         let _ = self.worker.talk().ask(link, Command::SetOption, &u16::from(!is_on).to_le_bytes()).await;
@@ -139,7 +142,7 @@ impl Session {
     async fn flush_report(&mut self, link: &mut Link, outcome: &mut Outcome) {
         let Ok(reply) = self.worker.talk().query(link, "SET sql_warnings=@@sql_warnings").await else { return };
         note_changes(outcome, Changes { state_changed: false, ..reply.changes });
-        self.uncount_rows(link).await;
+        self.uncount_rows(link, outcome).await;
     }
 
     /// Asks for variables that may have changed beside a reported one: they are set to what they are, which the server reports. A SELECT
