@@ -67,8 +67,8 @@ const STATEMENTS: u64 = 2_000;
 /// What the worker's housekeeping (once a second, whatever the load) may allocate meanwhile.
 const HOUSEKEEPING: u64 = 50;
 
-/// What an idle session may keep, by the allocator's count: its task of 2.1 KiB, its state, and what the event loop has of it.
-const IDLE_BYTES: i64 = 3_600;
+/// What an idle session may keep, by the allocator's count: its task of 0.5 KiB, its state, and what the event loop has of it.
+const IDLE_BYTES: i64 = 2_100;
 
 fn router(writer: u16, reader: u16, scope: &str) -> Router {
     let text = format!(

@@ -262,7 +262,7 @@ impl<'a> Lane<'a> {
             }
             // Both see every step.
             let is_nobodys =
-                found.is_nobodys(environment.engine, step, &one) | told.is_nobodys(environment.engine, step, &one);
+                found.is_nobodys(step, &one) | told.is_nobodys(environment.engine, step, &one);
             lost.note(step);
             trace(step, &texts(&one), &texts(&other));
             if self.lenient && is_nobodys {
@@ -300,8 +300,7 @@ impl<'a> Lane<'a> {
     }
 }
 
-/// Whether `FOUND_ROWS()` is a session's own number, by session. On MariaDB it is not from the beginning, but whatever an earlier
-/// connection had: its threads are used again, and keep the number. Behind a routine that has found nothing it is what the
+/// Whether `FOUND_ROWS()` is a session's own number, by session. Behind a routine that has found nothing it is what the
 /// connection had before, which with a router may be another session's. And a server's number outlasts a reset, the router's only
 /// where the answers' packets had said it.
 #[derive(Default)]
@@ -309,15 +308,14 @@ struct Found(BTreeMap<usize, bool>);
 
 impl Found {
     /// True if a step asks for a number that is nobody's.
-    fn is_nobodys(&mut self, engine: Engine, step: &Step, replies: &[Reply]) -> bool {
+    fn is_nobodys(&mut self, step: &Step, replies: &[Reply]) -> bool {
         let text = text_of(step);
-        let is_new = engine == Engine::MySql;
         if text.contains("found_rows()") {
-            return !self.0.get(&step.session).copied().unwrap_or(is_new);
+            return !self.0.get(&step.session).copied().unwrap_or(true);
         }
         let has_rows = replies.iter().any(|reply| matches!(reply, Reply::Rows { .. }));
         if matches!(step.op, Op::Enter { .. } | Op::Leave | Op::Vanish) {
-            self.0.insert(step.session, is_new);
+            self.0.insert(step.session, true);
         } else if is_out_of_sight(step, &text) || matches!(step.op, Op::Reset | Op::ChangeUser { .. }) {
             self.0.insert(step.session, false);
         } else if has_rows && !matches!(step.op, Op::Execute { cursor: true, .. }) {

@@ -10,9 +10,9 @@
 //! is asked for the values that the connection begins with ([`Base`]). It refuses to guess what a server has: each is asked
 //! once for the names of its variables ([`Openings`]).
 
-use super::{Fate, Link};
 use super::conversation::{Talk, TalkError};
 use super::relay::BackendFault;
+use super::{Fate, Link};
 use crate::backend::server::BackendId;
 use crate::protocol::command::Command;
 use crate::protocol::status::Status;

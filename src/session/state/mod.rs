@@ -209,6 +209,11 @@ impl State {
         refused.iter().find(|r| r.backend == backend && now.wrapping_sub(r.at) < REFUSAL_HOLDS).cloned()
     }
 
+    /// True if the session has said what its transactions are like.
+    pub fn tells_of_transactions(&self) -> bool {
+        ["transaction_isolation", "transaction_read_only"].iter().any(|name| self.values.own.contains_key(*name))
+    }
+
     /// True if what NOW() means for the session is not ours to know: it has set its own `timestamp`, or has a time zone that
     /// cannot be read here.
     pub fn has_own_clock(&self) -> bool {

@@ -240,7 +240,7 @@ impl Session {
         again: Option<Again>,
         command: Option<Command>,
     ) -> Result<(), TalkError> {
-        if let Some(statement) = again.and_then(Again::statement) {
+        if let Some(statement) = again.and_then(|again| again.statement(self.left.is_kept())) {
             self.worker.talk().query(link, &statement).await?;
         }
         if again.is_some_and(|again| again.ping) {

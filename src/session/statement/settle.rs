@@ -3,6 +3,7 @@
 //! What servers say of state is heard in [`super::hearing`]; links are given back by [`crate::session::keeping`]. It refuses to
 //! ask a server anything.
 
+use crate::backend::Engine;
 use crate::protocol::status::Status;
 use crate::rules::Plan;
 use crate::session::holdings::{From, Hold, Settled};
@@ -197,8 +198,10 @@ impl Session {
         let ended = effects.intersects(ENDS_TRANSACTION) && outcome.error.is_none();
         let by_autocommit = was_in_one && !before.autocommit && self.state.autocommit;
         if by_autocommit {
-            // What was said of that transaction alone stays in force on its connection until the next one has ended.
-            if before.status.contains(Status::IN_TRANSACTION_READ_ONLY) {
+            // What was said of that transaction alone stays in force on its connection until the next one has ended, and what MySQL
+            // was told of all while it was open is not yet in force.
+            let is_mysql = hold.link.backend().engine() == Engine::MySql;
+            if before.status.contains(Status::IN_TRANSACTION_READ_ONLY) || is_mysql && self.state.tells_of_transactions() {
                 pins |= Pins::NEXT_TRANSACTION;
             }
         } else if !in_transaction && (ended || was_in_one) {

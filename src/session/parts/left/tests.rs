@@ -5,7 +5,7 @@ use super::*;
 /// What is left again, in a word.
 fn again(left: &Left, asks: Effects) -> String {
     let Some(again) = left.recreation(asks) else { return "unknown".to_owned() };
-    let statement = again.statement().unwrap_or_default();
+    let statement = again.statement(false).unwrap_or_default();
     let rows = match statement.rsplit_once("LIMIT ") {
         Some((_, rows)) => rows.to_owned(),
         None => {
@@ -79,7 +79,8 @@ fn what_is_known_of_rows_found() {
         (Verb::Call, Effects::CALL, failed(1644), ["unknown", "unknown"]),
         (Verb::Call, Effects::CALL | Effects::MULTI, failed(1064), ["unknown", "unknown"]),
         (Verb::Select, Effects::READ, none(), ["unknown", "unknown"]),
-        (Verb::Select, Effects::READ, failed(1317), ["unknown", "unknown"]),
+        (Verb::Select, Effects::READ, failed(1317), ["0", "unknown"]),
+        (Verb::Select, Effects::READ | Effects::READ_TABLE, failed(1317), ["unknown", "unknown"]),
         (Verb::Select, Effects::READ, failed(1054), ["7", "7"]),
         (Verb::Create, Effects::DDL | Effects::READ, written(), ["unknown", "7"]),
         (Verb::Handler, Effects::HANDLER, rows(1), ["7", "7"]),
