@@ -97,6 +97,11 @@ impl Session {
             }
             link.status = status;
         }
+        if link.owner != self.serial {
+            // Another session has used it since: what this one had left there is gone.
+            self.previous.forget(link.serial);
+            link.owner = self.serial;
+        }
         let engine = link.backend().engine();
         let keeps = self.left.note(engine, plan.facts.verb, effects, outcome);
         self.previous.ran_on(link.serial, keeps);
