@@ -254,6 +254,9 @@ impl<'a> Lane<'a> {
             if self.lenient && environment.engine == Engine::MySql && step.op.is_call() {
                 one.iter_mut().chain(&mut other).for_each(Reply::forget_rows);
             }
+            if self.lenient && environment.engine == Engine::MySql {
+                one.iter_mut().chain(&mut other).for_each(Reply::forget_kind_of_lock);
+            }
             if self.lenient && matches!(step.op, Op::InitDb(_)) {
                 one.iter_mut().chain(&mut other).for_each(Reply::forget_warnings);
             }

@@ -121,6 +121,11 @@ impl Session {
                 if !outcome.status.is_some_and(more) {
                     self.holdings.forget_cursor(id);
                 }
+                if outcome.error.is_none() {
+                    // It counts no rows (-1), and its own warnings alone. The diagnostics stay.
+                    self.left.commanded(Command::SetOption);
+                    self.left.tell(outcome.warnings);
+                }
                 self.put_back_for_cursor(hold);
                 Ok(())
             }

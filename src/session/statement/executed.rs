@@ -54,6 +54,17 @@ impl Session {
         is_read_alike.then(|| self.plan(&self.worker.snapshot(), &text.sql).0.facts.effects)
     }
 
+    /// The effects of the text that a PREPARE has given; none where it is not written out.
+    #[cold]
+    pub(super) fn effects_prepared(&self, effects: Effects, executing: Option<u32>) -> Option<Effects> {
+        let events = things::read(self.text_of(executing), self.subject.mode(), effects);
+        let text = events.into_iter().find_map(|event| match event {
+            Event::Prepared(_, text) => Some(text),
+            _ => None,
+        })?;
+        Some(self.plan(&self.worker.snapshot(), &text.sql).0.facts.effects)
+    }
+
     /// Takes down what a statement did to named things.
     pub(in crate::session) fn note_things(&mut self, effects: Effects, executing: Option<u32>, failed: bool) {
         for event in things::read(self.text_of(executing), self.subject.mode(), effects) {

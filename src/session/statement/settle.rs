@@ -103,7 +103,12 @@ impl Session {
             link.owner = self.serial;
         }
         let engine = link.backend().engine();
-        let keeps = self.left.note(engine, plan.facts.verb, effects, outcome);
+        let mut keeps = self.left.note(engine, plan.facts.verb, effects, outcome);
+        if plan.facts.verb == Verb::Prepare && keeps.diagnostics {
+            // To prepare what uses tables takes MariaDB's diagnostics away.
+            self.left.prepared(self.effects_prepared(effects, executing).unwrap_or_default());
+            keeps.diagnostics = !self.left.has_no_diagnostics();
+        }
         self.previous.ran_on(link.serial, keeps);
         if outcome.error.is_none() {
             link.backend().health.passive_success();
