@@ -10,6 +10,7 @@ use crate::rules::{Plan, Route};
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::holdings::Hold;
 use crate::session::link::Link;
+use crate::session::link::relay::Outcome;
 use crate::session::link::text::{Text, Told};
 use crate::session::parts::Session;
 use crate::session::parts::left::has_own;
@@ -94,8 +95,7 @@ impl Session {
                     let has_own = has_own(&outcome);
                     if has_own {
                         link.diagnostics = self.serial;
-                        let keeps = self.left.note(link.backend().engine(), Verb::Prepare, Effects::empty(), &outcome);
-                        self.previous.ran_on(link.serial, keeps);
+                        self.note_prepare(link, &outcome);
                     }
                     if let Some((remote, columns, parameters)) = outcome.prepared {
                         if !has_own {
@@ -130,6 +130,18 @@ impl Session {
                     tried.why = failure.why;
                 }
             }
+        }
+    }
+
+    /// An answer has left diagnostics. One that prepared something leaves the counts as they were.
+    fn note_prepare(&mut self, link: &Link, outcome: &Outcome) {
+        let engine = link.backend().engine();
+        if outcome.prepared.is_some() {
+            self.left.warned(engine, outcome.warnings);
+            self.previous.diagnosed_on(link.serial);
+        } else {
+            let keeps = self.left.note(engine, Verb::Prepare, Effects::empty(), outcome);
+            self.previous.ran_on(link.serial, keeps);
         }
     }
 

@@ -405,6 +405,14 @@ impl Relay {
                 changes.read(payload).map_err(|e| self.backend(e.into()))?;
                 Ok(!self.manner.client_tracks || self.manner.shown.is_some())
             }
+            Packet::ColumnsEnd(summary) if self.outcome.prepared.is_some() => {
+                // Its warnings came before.
+                let warnings = self.outcome.warnings;
+                self.outcome.note(&summary);
+                self.outcome.warnings = warnings;
+                self.outcome.ended_by_eof = true;
+                Ok(self.manner.shown.is_some())
+            }
             Packet::ColumnsEnd(summary) => {
                 self.outcome.note(&summary);
                 self.outcome.ended_by_eof = true;
@@ -418,6 +426,9 @@ impl Relay {
             }
             Packet::Prepared { id, columns, parameters } => {
                 self.outcome.prepared = Some((id, columns, parameters));
+                // Behind a filler byte; MariaDB has none there.
+                let warnings = payload.get(10..12).and_then(|bytes| bytes.try_into().ok());
+                self.outcome.warnings = warnings.map_or(0, u16::from_le_bytes);
                 Ok(self.manner.statement_id.is_some())
             }
             Packet::LocalInfile | Packet::Text => Ok(false),

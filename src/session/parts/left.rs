@@ -194,6 +194,12 @@ impl Left {
         }
     }
 
+    /// A command has warned that counts nothing and finds nothing.
+    pub fn warned(&mut self, engine: Engine, warnings: u16) {
+        (self.diagnostics, self.are_of_mariadb) = (Diagnostics::Some, engine == Engine::MariaDb);
+        (self.told, self.is_least) = (if self.are_of_mariadb { 0 } else { warnings }, false);
+    }
+
     /// The router has answered a statement that counts nothing, finds nothing and uses no table.
     pub fn answered(&mut self) {
         let diagnostics = if self.are_of_mariadb { self.diagnostics } else { Diagnostics::None };

@@ -62,6 +62,14 @@ impl Previous {
         }
     }
 
+    /// The diagnostics are there now; the counts are where they were.
+    pub fn diagnosed_on(&mut self, link: u64) {
+        if self.is_none() {
+            (self.statement, self.found) = (NOWHERE, NOWHERE);
+        }
+        self.diagnostics = link;
+    }
+
     /// The diagnostics are where they were before.
     pub fn outlasted(&mut self, before: Self) {
         self.diagnostics = before.diagnostics;
