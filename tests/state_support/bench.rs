@@ -264,8 +264,7 @@ impl<'a> Lane<'a> {
                 one.iter_mut().chain(&mut other).for_each(Reply::forget_autocommit);
             }
             // Both see every step.
-            let is_nobodys =
-                found.is_nobodys(step, &one) | told.is_nobodys(environment.engine, step, &one);
+            let is_nobodys = found.is_nobodys(step, &one) | told.is_nobodys(environment.engine, step, &one);
             lost.note(step);
             trace(step, &texts(&one), &texts(&other));
             if self.lenient && is_nobodys {

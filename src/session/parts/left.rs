@@ -325,7 +325,9 @@ fn rows_of(rows: u64, without_tables: u64) -> String {
                        UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1)";
     match rows {
         0 => "SELECT 1 LIMIT 0".to_owned(),
-        rows if rows <= without_tables => vec!["SELECT 1"; usize::try_from(rows).unwrap_or_default()].join(" UNION ALL "),
+        rows if rows <= without_tables => {
+            vec!["SELECT 1"; usize::try_from(rows).unwrap_or_default()].join(" UNION ALL ")
+        }
         rows => format!("SELECT 1 FROM {TEN} a,{TEN} b,{TEN} c,{TEN} d LIMIT {rows}"),
     }
 }

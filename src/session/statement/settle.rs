@@ -211,7 +211,9 @@ impl Session {
             // What was said of that transaction alone stays in force on its connection until the next one has ended, and what MySQL
             // was told of all while it was open is not yet in force.
             let is_mysql = hold.link.backend().engine() == Engine::MySql;
-            if before.status.contains(Status::IN_TRANSACTION_READ_ONLY) || is_mysql && self.state.tells_of_transactions() {
+            if before.status.contains(Status::IN_TRANSACTION_READ_ONLY)
+                || is_mysql && self.state.tells_of_transactions()
+            {
                 pins |= Pins::NEXT_TRANSACTION;
             }
         } else if !in_transaction && (ended || was_in_one) {

@@ -9,6 +9,8 @@
 //! | [`echo`] | what servers answered to SETs, for the next that are the same |
 //! | [`schemas`] | schemas that were found to exist a moment ago |
 //! | [`kill`], [`killer`], [`strike`] | KILL by the router's own numbers; how servers are told; what the session's own worker does |
+//! | [`lives`] | how links begin anew and are brought to a state |
+//! | [`housekeeping`] | what is done once a second |
 //! | [`drain`] | what a session may still do while the router drains |
 //! | [`display`] | what only a worker can see, shown to those who ask |
 //!
@@ -19,8 +21,10 @@
 pub mod display;
 pub mod drain;
 pub mod echo;
+mod housekeeping;
 pub mod kill;
 mod killer;
+mod lives;
 pub mod memory;
 pub mod numbers;
 pub mod registry;
@@ -36,25 +40,22 @@ use self::numbers::{AccountNumbers, NameNumbers};
 use self::schemas::Schemas;
 use self::snapshot::Snapshot;
 use crate::auth::{Account, Guesses, Offload, RsaKey};
-use crate::backend::health::State as HealthState;
+use crate::backend::Backend;
 use crate::backend::pool::Pool;
-use crate::backend::server::BackendId;
-use crate::backend::{Backend, Hostgroup};
-use crate::net::outbox;
 use crate::protocol::capabilities::Capabilities;
 use crate::rules::{CacheLimits, PlanCache};
 use crate::session::link::Link;
 use crate::session::link::buffers::Buffers;
-use crate::session::link::conversation::{Talk, TalkError};
-use crate::session::link::life::{Life, Openings};
+use crate::session::link::conversation::Talk;
+use crate::session::link::life::Openings;
 use crate::session::link::text::Text;
+use crate::session::state::Interner;
 use crate::session::state::base::{Base, Born};
-use crate::session::state::{Interner, State};
 use crate::telemetry::log::Budget;
 use crate::telemetry::stats::{Recorder, WorkerStats};
 use arc_swap::ArcSwap;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Instant;
@@ -228,109 +229,6 @@ impl Worker {
         Talk { buffers: &self.buffers, limit: self.snapshot.borrow().settings.connect_timeout }
     }
 
-    /// What the life of a link needs.
-    pub fn life<'a>(&'a self, snapshot: &'a Snapshot, link: &Link, reset_base: Option<&'a Rc<Base>>) -> Life<'a> {
-        let hostgroup = snapshot.topology.hostgroup(link.hostgroup);
-        let init_connect = hostgroup.and_then(|h| h.attributes.init_connect.as_deref());
-        Life { talk: self.talk(), openings: &self.openings, states: &self.states, init_connect, reset_base }
-    }
-
-    /// What connections of a hostgroup begin with after such a sign-in, as the latest of them said, and how many seconds ago
-    /// that was.
-    pub fn base_of(&self, hostgroup: u32, by: SignIn, born: Born) -> Option<(Rc<Base>, u32)> {
-        let bases = self.bases.borrow();
-        let known = bases.get(&(hostgroup, by, born))?;
-        let is_past = known.backend.globals() != known.globals;
-        let age = if is_past { u32::MAX } else { self.ticks().wrapping_sub(known.at) };
-        Some((Rc::clone(&known.base), age))
-    }
-
-    /// Somebody is about to ask anew what connections of these hostgroups begin with.
-    pub fn touch_base(&self, hostgroups: &[u32], by: SignIn) {
-        let mut bases = self.bases.borrow_mut();
-        for hostgroup in hostgroups {
-            if let Some(known) = bases.get_mut(&(*hostgroup, by, Born::BySignIn)) {
-                known.at = self.ticks();
-            }
-        }
-    }
-
-    /// Takes down what a link that has just begun a life began with. Where resets begin otherwise than they did, globals have
-    /// changed: the next sign-in begins with them too.
-    pub fn learn_base(&self, link: &Link, born: Born) {
-        let now = self.ticks();
-        let by = SignIn::of(link.key.collation, link.key.shape);
-        let key = |born| (link.hostgroup, by, born);
-        let mut bases = self.bases.borrow_mut();
-        let backend = Arc::clone(link.backend());
-        let globals = backend.globals();
-        let learnt = KnownBase { base: Rc::clone(&link.base), at: now, backend, globals };
-        let before = bases.insert(key(born), learnt);
-        if let (Born::ByReset, Some(known)) = (born, bases.get_mut(&key(Born::BySignIn))) {
-            // Without an init_connect of the server's own, and with no mode of its own, a sign-in began with its globals.
-            let is_plain = !by.ignore_space && !self.openings.has_init_connect(link.backend().id);
-            let at_first = is_plain.then(|| Rc::clone(&known.base));
-            if let Some(earlier) = before.map(|before| before.base).or(at_first) {
-                known.base = self.states.base(known.base.moved(&earlier, &link.base));
-            }
-            (known.at, known.globals) = (now, globals);
-        }
-    }
-
-    /// Gives a link a new life.
-    ///
-    /// # Errors
-    /// See [`TalkError`]; the link must be dropped.
-    pub async fn reset(&self, link: &mut Link) -> Result<(), TalkError> {
-        let by = SignIn::of(link.key.collation, link.key.shape);
-        let known = self.base_of(link.hostgroup, by, Born::ByReset);
-        let known = known.filter(|(_, age)| *age <= FRESH).map(|(base, _)| base);
-        self.reset_to(link, known.as_ref()).await
-    }
-
-    /// The same, and asks the server what it begins with.
-    ///
-    /// # Errors
-    /// As for [`Worker::reset`].
-    pub async fn reset_and_ask(&self, link: &mut Link) -> Result<(), TalkError> {
-        self.reset_to(link, None).await
-    }
-
-    async fn reset_to(&self, link: &mut Link, known: Option<&Rc<Base>>) -> Result<(), TalkError> {
-        self.stats.counters.behind.reset.inc();
-        let snapshot = self.snapshot();
-        self.life(&snapshot, link, known).reset(link).await?;
-        if known.is_none() {
-            self.learn_base(link, Born::ByReset);
-        }
-        Ok(())
-    }
-
-    /// Brings a link to a state, and counts what that took.
-    ///
-    /// # Errors
-    /// See [`TalkError`]; the link must be dropped.
-    pub async fn bring(&self, link: &mut Link, target: &Rc<State>) -> Result<(), TalkError> {
-        if Rc::ptr_eq(&link.state, target) {
-            return Ok(());
-        }
-        let snapshot = self.snapshot();
-        let counters = &self.stats.counters;
-        let brought = self.life(&snapshot, link, None).bring(link, target).await?;
-        counters.syncs.inc();
-        if brought.reset {
-            counters.behind.reset.inc();
-            self.learn_base(link, Born::ByReset);
-        }
-        if brought.schema {
-            counters.behind.init_db.inc();
-        }
-        if brought.set {
-            counters.behind.set_names.inc();
-        }
-        Ok(())
-    }
-
     /// Closes a link, whose room may be waited for.
     pub fn close(&self, link: Box<Link>) {
         let backend = link.backend().id;
@@ -376,94 +274,6 @@ impl Worker {
         next
     }
 
-    /// Calls those who hold connections that others wait for, here or at another worker, and that they need for no more than what
-    /// their clients may ask next.
-    pub fn call_back(&self) {
-        for backend in self.snapshot().topology.hostgroups().flat_map(|h| &h.members).map(|m| &m.backend) {
-            let waiting = usize::try_from(backend.waiting()).unwrap_or(usize::MAX);
-            if waiting > 0 {
-                self.pool.borrow_mut().lines.call_back(backend.id, waiting);
-            }
-        }
-    }
-
-    /// Backends that are down.
-    pub fn backends_down(&self) -> Vec<BackendId> {
-        let snapshot = self.snapshot();
-        let backends = snapshot.topology.hostgroups().flat_map(|h| &h.members).map(|m| &m.backend);
-        backends.filter(|b| b.health.state() == HealthState::Down).map(|b| b.id).collect()
-    }
-
-    /// Once a second: counts the tick, and closes idle links that are dead, too old, or not wanted any more.
-    pub fn housekeep(&self) {
-        let now = self.ticks.get().wrapping_add(1);
-        self.ticks.set(now);
-        let snapshot = self.snapshot();
-        let idle_limit = u32::try_from(snapshot.settings.pool_idle.as_secs()).unwrap_or(u32::MAX);
-        let lifetime = u32::try_from(snapshot.settings.pool_lifetime.as_secs()).unwrap_or(u32::MAX);
-        self.pool.borrow_mut().sweep(|link, since| {
-            now.wrapping_sub(since) > idle_limit
-                || now.wrapping_sub(link.born) > lifetime
-                || link.backend().waiting() > 0
-                || !link.backend().is_usable()
-                || link.is_disturbed()
-        });
-        self.keep_shares(&snapshot);
-        self.forget_accounts(&snapshot);
-        self.show_gauges();
-        self.texts.borrow_mut().retain(|_, (_, users)| users.strong_count() > 0);
-        let is_past = |at: u32| now.wrapping_sub(at) >= TRUST;
-        self.schemas.forget(is_past);
-        self.echoes.forget(is_past);
-        let backends = snapshot.topology.backends();
-        self.openings.retain(|id| backends.iter().any(|backend| backend.id == id));
-    }
-
-    /// Closes idle links that are more than this worker's share of what a server's hostgroups let lie idle.
-    fn keep_shares(&self, snapshot: &Snapshot) {
-        if snapshot.topology.hostgroups().all(|h| h.attributes.free_pct.is_none()) {
-            return;
-        }
-        for backend in snapshot.topology.backends() {
-            let of = |h: &Hostgroup| h.attributes.idle_share(backend.max_connections(), self.board.workers());
-            let is_in = |h: &&Hostgroup| h.members.iter().any(|m| m.backend.id == backend.id);
-            // One hostgroup that has no limit keeps them all.
-            let shares: Option<Vec<usize>> = snapshot.topology.hostgroups().filter(is_in).map(of).collect();
-            if let Some(most) = shares.and_then(|shares| shares.into_iter().max()) {
-                self.pool.borrow_mut().trim(backend.id, most);
-            }
-        }
-    }
-
-    /// Shows to others what only this thread can see.
-    fn show_gauges(&self) {
-        let counters = &self.stats.counters;
-        let plans = self.plans.borrow();
-        let cache = plans.counters();
-        counters.plan_text_hits.set(cache.text_hits);
-        counters.plan_digest_hits.set(cache.digest_hits);
-        counters.plan_misses.set(cache.misses);
-        counters.plan_evicted.set(cache.evicted);
-        counters.plans.set(plans.len() as u64);
-        counters.pool_idle.set(self.pool.borrow().len() as u64);
-        counters.buffer_bytes.set(self.buffers.bytes() as u64);
-        let sent = outbox::counts();
-        counters.batches.set(sent.batches);
-        counters.batched_messages.set(sent.messages);
-        let (mut texts, mut clients, mut server_texts, mut servers) = (0, 0, 0, 0);
-        self.each_text(|number, text, users| {
-            texts += 1;
-            clients += users as u64;
-            server_texts += u64::from(text.servers() > 0);
-            servers += text.servers() as u64;
-            counters.text_number.set(counters.text_number.get().max(number));
-        });
-        counters.texts.set(texts);
-        counters.text_clients.set(clients);
-        counters.server_texts.set(server_texts);
-        counters.text_servers.set(servers);
-    }
-
     /// The number of what an account signs in with behind: equal for equal names and passwords, and for nothing else.
     pub fn account_number(&self, account: &Account) -> u32 {
         self.accounts.borrow_mut().number(account)
@@ -472,25 +282,6 @@ impl Worker {
     /// The name behind of the account of this number.
     pub(super) fn account_name(&self, number: u32) -> Option<String> {
         self.accounts.borrow().name(number)
-    }
-
-    /// Forgets what accounts signed in with once, and nobody does any more: passwords that were changed.
-    fn forget_accounts(&self, snapshot: &Snapshot) {
-        let present = (snapshot.version, self.accounts.borrow().count());
-        if present.1 <= snapshot.accounts.len() || self.accounts_swept.replace(present) == present {
-            return;
-        }
-        let valid: HashSet<u32> = {
-            let accounts = self.accounts.borrow();
-            snapshot.accounts.iter().filter_map(|account| accounts.known(account)).collect()
-        };
-        let mut pooled = HashSet::new();
-        self.pool.borrow().each(|key, _, _| {
-            pooled.insert(key.account);
-        });
-        let mut accounts = self.accounts.borrow_mut();
-        accounts.retain(|number| valid.contains(&number) || pooled.contains(&number));
-        self.accounts_swept.set((snapshot.version, accounts.count()));
     }
 
     /// A number for a name: equal names have equal numbers for as long as both are kept, and different names never have. What is counted by
@@ -525,6 +316,3 @@ impl Worker {
 
 /// Seconds for which what a server's globals were is taken for what they are.
 pub const FRESH: u32 = 1;
-
-/// Seconds for which what was found out about a server is believed: that a schema exists, that its `sql_mode` is another.
-const TRUST: u32 = 10;
