@@ -5,6 +5,7 @@
 //! It refuses to let a session see what another left there.
 
 use crate::backend::Engine;
+use crate::net::write::write_all;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
 use crate::rules::Route;
@@ -14,6 +15,7 @@ use crate::session::link::conversation::TalkError;
 use crate::session::link::{Link, OF_ROUTER};
 use crate::session::parts::Session;
 use crate::session::parts::left::Again;
+use crate::session::parts::request::command_frame;
 use crate::session::state::pins::Pins;
 use crate::session::statement::links::gone;
 use crate::session::statement::place::{Beside, beside};
@@ -22,7 +24,7 @@ use crate::session::worker::snapshot::Snapshot;
 use crate::sql::effects::Effects;
 use std::rc::Rc;
 
-/// Uses a table, and nothing that could be missing: it clears diagnostics.
+/// Uses a table, and nothing that could be missing: to prepare it clears diagnostics, and leaves the counts as they are.
 const CLEAR: &str = "DO (SELECT 1 FROM (SELECT 1) t)";
 
 const ASK_INSERT_ID: &str = "SELECT LAST_INSERT_ID()";
@@ -211,8 +213,6 @@ impl Session {
             }
             let cleared = self.clear_diagnostics(&mut hold.link).await;
             hold = self.if_ready(hold, cleared)?;
-            // Its counts are gone with that.
-            self.previous.counts_are_lost();
         }
         if !self.previous.elsewhere(asked, hold.link.serial).is_empty() {
             again = self.left.recreation(self.asks_server(asked));
@@ -297,10 +297,15 @@ impl Session {
         self.leave_counts(link, Some(again), None).await
     }
 
-    /// Takes away the diagnostics on a link, and with them its counts.
+    /// Takes away the diagnostics on a link. Its counts stay.
     async fn clear_diagnostics(&self, link: &mut Link) -> Result<(), TalkError> {
-        self.worker.talk().query(link, CLEAR).await?;
+        let prepared = self.worker.talk().ask(link, Command::Prepare, CLEAR.as_bytes()).await?.prepared;
         link.diagnostics = 0;
+        if let Some(id) = prepared {
+            let frame = command_frame(Command::CloseStatement, &id.to_le_bytes());
+            // It has no answer. A broken link shows at what is sent next.
+            let _ = write_all(&mut link.stream, &frame).await;
+        }
         Ok(())
     }
 
