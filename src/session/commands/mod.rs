@@ -109,7 +109,10 @@ impl Session {
         let request = self.as_it_came(command.expect(), effects);
         let mut planned = Planned { snapshot, plan, route, request, executing: None, placed: UNPLACED };
         match command == Command::InitDb && self.is_added_to_diagnostics(&planned.route) {
-            true => planned.placed = (Place::Last, Why::NeedsPrevious),
+            true => {
+                self.ticket.set_digest(planned.plan.hash);
+                planned.placed = (Place::Last, Why::NeedsPrevious);
+            }
             false => self.locate(&mut planned),
         }
         self.run_with(planned, None, Tried::default()).await
@@ -117,7 +120,10 @@ impl Session {
 
     /// True if a command that clears no diagnostics can be sent to the connection that has some: what it leaves is added to those.
     fn is_added_to_diagnostics(&self, route: &Route) -> bool {
-        let goes_there = |last: &Hold| route.tiers.first() == Some(&last.link.hostgroup);
+        let goes_there = |last: &Hold| {
+            route.tiers.first() == Some(&last.link.hostgroup)
+                && self.previous.asked_by(Effects::NEEDS_WARNINGS) == last.link.serial
+        };
         !self.left.has_no_diagnostics()
             && self.holdings.home().is_none()
             && self.holdings.last().is_some_and(|last| last.link.writer && goes_there(last))

@@ -95,6 +95,7 @@ impl Session {
                     let has_own = has_own(&outcome);
                     if has_own {
                         link.diagnostics = self.serial;
+                        self.claim(link);
                         self.note_prepare(link, &outcome);
                     }
                     if let Some((remote, columns, parameters)) = outcome.prepared {
@@ -197,12 +198,14 @@ impl Session {
                 self.note_things(Effects::SET_USER_VARIABLE, Some(id), false);
                 self.holdings.pin_things();
             }
+        } else if has_own {
+            // MySQL sets a variable to NULL where an assignment to it is prepared: the link is reset before others have it.
+            let sets = if names_variables { Pins::USER_VARIABLE } else { Pins::empty() };
+            let settled = self.holdings.settle(hold, Pins::empty(), Pins::WARNINGS | sets);
+            self.keep_or_release(settled);
         } else if names_variables {
             hold.pin(Pins::USER_VARIABLE);
             self.give_up(hold);
-        } else if has_own {
-            let settled = self.holdings.settle(hold, Pins::empty(), Pins::WARNINGS);
-            self.keep_or_release(settled);
         } else {
             self.release(hold.link);
         }

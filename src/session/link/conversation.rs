@@ -12,6 +12,7 @@ use crate::protocol::command::Command;
 use crate::protocol::response::ErrPacket;
 use crate::protocol::status::Status;
 use crate::protocol::tracker::{Packet, Step, Summary, Tracker};
+use nix::sys::socket::{Shutdown, shutdown};
 use std::io;
 use std::time::Duration;
 
@@ -66,6 +67,10 @@ impl Talk<'_> {
             Ok(reply) => reply,
             Err(_) => Err(TalkError::Broken(BackendFault::Silent(self.limit))),
         };
+        if let Err(TalkError::Broken(_)) = &reply {
+            // An answer that comes later is nobody's: whoever keeps the link finds it dead, and does not take that for its own.
+            let _ = shutdown(link.stream.descriptor(), Shutdown::Both);
+        }
         note_diagnostics(link, command, &reply);
         reply
     }

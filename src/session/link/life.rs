@@ -140,6 +140,7 @@ impl Life<'_> {
         link.prepared.clear();
         link.diagnostics = 0;
         link.is_doubtful = false;
+        link.has_given_id = false;
         let schema = link.state.values.schema.clone();
         self.begin_as(link, schema, Born::ByReset).await
     }

@@ -51,7 +51,8 @@ pub enum Fate {
     /// Another session may have it.
     #[default]
     Shared,
-    /// It is closed: a KILL QUERY was sent to it, and may hit whatever runs there next.
+    /// It is closed: a KILL QUERY was sent to it, and may hit whatever runs there next; or its server has recorded statements there, or
+    /// reports no more what they change.
     Closed,
     /// It is closed, and its server is told to give up what still runs there for a client that has gone.
     Killed,
@@ -85,7 +86,7 @@ pub struct Link {
     pub prepared: HashMap<u64, Remote, foldhash::fast::FixedState>,
     /// Counts uses of prepared statements, to know the least recently used.
     pub uses: u64,
-    /// The session that ran the last statement on it.
+    /// The session that ran the last statement on it; 0 where nothing there is anybody's.
     pub owner: u64,
     /// The session whose warnings or error may still be in its diagnostics; 0 for none, [`OF_ROUTER`] for those of what the router
     /// itself asked. A server clears them only when a statement uses a table or has something to say itself.
@@ -93,6 +94,8 @@ pub struct Link {
     /// The session that had it last has run a statement there that may have left something which is not known: it is reset
     /// before another session has it.
     pub is_doubtful: bool,
+    /// It was given an insert id that a session remembers, for a question: that is taken away before another session has it.
+    pub has_given_id: bool,
     /// Whether the server's definitions are known to the link's account, as of a generation of them.
     pub knows: (u32, bool),
     /// True if the capability was agreed: the tracker must know.

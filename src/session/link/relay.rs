@@ -426,7 +426,7 @@ impl Relay {
             }
             Packet::Prepared { id, columns, parameters } => {
                 self.outcome.prepared = Some((id, columns, parameters));
-                // Behind a filler byte; MariaDB has none there.
+                // Their number stands behind a filler byte. MariaDB always says 0.
                 let warnings = payload.get(10..12).and_then(|bytes| bytes.try_into().ok());
                 self.outcome.warnings = warnings.map_or(0, u16::from_le_bytes);
                 Ok(self.manner.statement_id.is_some())

@@ -87,12 +87,11 @@ impl Previous {
         (self.statement, self.found) = (NOWHERE, NOWHERE);
     }
 
-    /// The router has asked this link something with a row: its counts are gone, and its diagnostics are as they were.
-    pub fn counts_are_lost_on(&mut self, link: u64) {
-        for place in [&mut self.statement, &mut self.found] {
-            if *place == link {
-                *place = NOWHERE;
-            }
+    /// The router has asked this link something with a row, which found that.
+    pub fn was_asked_on(&mut self, link: u64, keeps_diagnostics: bool) {
+        self.was_set_on(link, keeps_diagnostics);
+        if self.found == link {
+            self.found = NOWHERE;
         }
     }
 

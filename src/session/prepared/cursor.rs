@@ -8,6 +8,7 @@
 //! statement number to other rows), and to park more than [`MAX_PARKED`] connections; an execution beyond that is answered
 //! with its rows, as a server may do too.
 
+use crate::backend::Engine;
 use crate::net::write::write_all;
 use crate::protocol::command::Command;
 use crate::protocol::prepared::STATEMENT_ID;
@@ -124,7 +125,8 @@ impl Session {
                 if outcome.error.is_none() {
                     // It counts no rows (-1), and its own warnings alone. The diagnostics stay.
                     self.left.commanded(Command::SetOption);
-                    self.left.tell(outcome.warnings);
+                    let is_mysql = hold.link.backend().engine() == Engine::MySql;
+                    self.left.tell(if is_mysql { outcome.warnings } else { 0 });
                 }
                 self.put_back_for_cursor(hold);
                 Ok(())

@@ -209,9 +209,15 @@ impl State {
         refused.iter().find(|r| r.backend == backend && now.wrapping_sub(r.at) < REFUSAL_HOLDS).cloned()
     }
 
-    /// True if the session has said what its transactions are like.
-    pub fn tells_of_transactions(&self) -> bool {
-        ["transaction_isolation", "transaction_read_only"].iter().any(|name| self.values.own.contains_key(*name))
+    /// True if the session has said the same of its transactions.
+    pub fn has_transactions_of(&self, other: &Self) -> bool {
+        let same = |name: &str| self.values.own.get(name) == other.values.own.get(name);
+        same("transaction_isolation") && same("transaction_read_only")
+    }
+
+    /// True if `WHERE id IS NULL` finds the row that was inserted last.
+    pub fn is_null_an_id(&self) -> bool {
+        self.values.own.get("sql_auto_is_null").is_some_and(Value::is_on)
     }
 
     /// True if what NOW() means for the session is not ours to know: it has set its own `timestamp`, or has a time zone that

@@ -12,7 +12,7 @@ use crate::session::link::conversation::{ColumnType, TalkError};
 use crate::session::parts::Session;
 use crate::session::state::pins::Pins;
 use crate::session::state::things::{Event, Kind};
-use crate::session::statement::place::ASKS_LAST;
+use crate::session::statement::place::{ASKS_LAST, Beside, beside};
 use crate::session::supply::Tried;
 use crate::sql::effects::Effects;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ impl Session {
     /// True if a statement is to find user variables at home that are still elsewhere.
     #[inline]
     pub(in crate::session) fn must_carry(&self, effects: Effects) -> bool {
-        self.holdings.has_aside() && (!effects.intersects(ASKS_LAST) || effects.contains(Effects::READ_USER_VARIABLE))
+        self.holdings.has_aside() && (!effects.intersects(ASKS_LAST) || beside(effects) == Beside::More)
     }
 
     /// Carries them: reads them where they are, and sets them at home. A session without a home gets one.

@@ -19,7 +19,7 @@ use crate::session::holdings::Hold;
 use crate::session::link::relay::Outcome;
 use crate::session::parts::Session;
 use crate::session::parts::flight::{Departure, Flight, Planned};
-use crate::session::parts::left::{clears_diagnostics, has_own};
+use crate::session::parts::left::{clears_diagnostics, counts_nothing, has_own};
 use crate::session::parts::place::{Place, Why};
 use crate::session::parts::request::Failed;
 use crate::session::statement::place::place;
@@ -192,9 +192,9 @@ impl Session {
                 self.ask_server(&flight.planned, &mut outcome, &mut flight.hold.link).await;
                 let link = flight.hold.link.serial;
                 self.settle(flight, &outcome);
-                if is_asked && outcome.affected_rows > 0 {
+                if is_asked && outcome.affected_rows > 0 && !counts_nothing(&outcome) {
                     // What the server was asked has counted none.
-                    self.previous.counts_are_lost_on(link);
+                    self.previous.was_set_on(link, true);
                 }
                 Ok(None)
             }

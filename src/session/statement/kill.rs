@@ -117,6 +117,7 @@ impl Session {
         };
         // How many rows were found is gone with what was asked; a KILL itself finds none.
         self.previous.is_lost();
+        self.claim(&mut hold.link);
         self.previous.ran_on(hold.link.serial, Keeps { found: true, diagnostics: false });
         self.left.answered();
         match hold.is_home() {

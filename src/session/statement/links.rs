@@ -44,7 +44,7 @@ impl Session {
             Place::Writer if !needs_talk => {
                 self.supply().ready(&self.state, &[route.writer], snapshot).map(Hold::pooled)
             }
-            Place::Home if !effects.contains(Effects::NEEDS_INSERT_ID) && !self.home_lacks_insert_id() => {
+            Place::Home if !effects.contains(Effects::NEEDS_INSERT_ID) && !self.home_lacks_insert_id(effects) => {
                 let home = &self.holdings.home()?.link;
                 let is_ready = Rc::ptr_eq(&home.state, &self.state) && !self.must_join_counts(effects, home);
                 is_ready.then(|| self.holdings.take_home()).flatten()
@@ -64,7 +64,7 @@ impl Session {
                 Ok(self.brought_up(hold).await?)
             }
             Place::Home => {
-                let lacks_insert_id = self.home_lacks_insert_id();
+                let lacks_insert_id = self.home_lacks_insert_id(plan.facts.effects);
                 let mut home = self.holdings.take_home().ok_or(StatementError::ResultGone("its state"))?;
                 if lacks_insert_id {
                     home = self.with_remembered_insert_id(home).await?;
@@ -77,9 +77,12 @@ impl Session {
             }
             Place::Previous => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
             Place::PreviousAsHome => {
-                self.let_home_go().await;
+                if let Some(home) = self.let_home_go().await {
+                    self.previous.forget(home);
+                }
                 let may_be_home = self.holdings.last().is_some_and(|last| last.link.writer);
-                match self.holdings.take_last().filter(|_| may_be_home) {
+                let last = if may_be_home { self.holdings.take_last() } else { None };
+                match last {
                     Some(last) => Ok(self.made_to_answer(plan.facts.effects, last).await?),
                     None => Ok(self.previous_link(plan.facts.effects, snapshot, route, tried).await?),
                 }

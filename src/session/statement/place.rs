@@ -168,8 +168,14 @@ fn needs_previous(effects: Effects, standing: &Standing) -> (Place, Why) {
         (_, None) if insert_id_only => Place::Writer,
         (None, Some(home)) if standing.previous_at_home && (home.writer || beside != Beside::More) => Place::Home,
         // What it does beside is done on a writer, and may hold the session: the connection of the statement before becomes
-        // the home, where it can.
-        (_, Some(home)) if beside == Beside::More && home.pins.intersects(Pins::NEEDS_RESET) => Place::Refuse,
+        // the home, where it can. Where it cannot, what is known of that statement is left again at home.
+        (_, Some(home)) if beside == Beside::More && home.pins.intersects(Pins::NEEDS_RESET) => {
+            if home.writer {
+                Place::Home
+            } else {
+                Place::Refuse
+            }
+        }
         (_, Some(_)) if beside == Beside::More => Place::PreviousAsHome,
         (Some(last), None) if beside == Beside::More && !last.writer => Place::Previous,
         (Some(_), _) => Place::Last,

@@ -64,14 +64,14 @@ impl Session {
                 return Ok(true);
             }
             let said = worker.talk().query(&mut hold.link, ASK_INSERT_ID).await?.last_value();
-            self.previous.counts_are_lost_on(hold.link.serial);
+            self.previous.was_asked_on(hold.link.serial, hold.link.backend().engine() == Engine::MariaDb);
             if said.as_deref() != Some("0") {
                 return Ok(true);
             }
         } else if let Some(home) = self.holdings.home_mut().filter(|home| home.pins().contains(Pins::INSERT_ID)) {
             // The statement asks another link for more than the id, which is the home's.
             let Ok(said) = worker.talk().query(&mut home.link, ASK_INSERT_ID).await else { return Ok(false) };
-            self.previous.counts_are_lost_on(home.link.serial);
+            self.previous.was_asked_on(home.link.serial, home.link.backend().engine() == Engine::MariaDb);
             let id = said.last_value().and_then(|id| id.parse().ok()).unwrap_or_default();
             self.holdings.remember_insert_id(id);
         }
@@ -81,14 +81,17 @@ impl Session {
             InsertId::Lost => return Ok(false),
         };
         worker.talk().query(&mut hold.link, &format!("SET last_insert_id={id}")).await?;
+        hold.link.has_given_id = id != 0;
         self.previous.was_set_on(hold.link.serial, hold.link.backend().engine() == Engine::MariaDb);
         Ok(true)
     }
 
     /// True if statements that do not show it may ask the home for an insert id that it has not (`sql_auto_is_null`).
     #[inline]
-    pub(super) fn home_lacks_insert_id(&self) -> bool {
+    pub(super) fn home_lacks_insert_id(&self, effects: Effects) -> bool {
         self.state.pins.contains(Pins::HISTORY)
+            && self.state.is_null_an_id()
+            && !effects.intersects(Effects::NEEDS_PREVIOUS)
             && !self.holdings.home_pins().contains(Pins::INSERT_ID)
             && matches!(self.holdings.insert_id(), InsertId::Known(_))
     }
@@ -99,6 +102,7 @@ impl Session {
         // On MariaDB an id that a SET gave is not what `WHERE id IS NULL` finds.
         let given = self.worker.talk().query(&mut home.link, &format!("DO LAST_INSERT_ID({id})")).await;
         self.previous.is_lost_on(home.link.serial);
+        home.link.has_given_id = true;
         home.pin(Pins::INSERT_ID);
         self.if_ready(home, given.map(drop))
     }
@@ -217,7 +221,7 @@ impl Session {
         if !self.previous.elsewhere(asked, hold.link.serial).is_empty() {
             again = self.left.recreation(self.asks_server(asked));
             let are_wanted = effects.contains(Effects::NEEDS_WARNINGS) && !self.left.has_no_diagnostics();
-            if again.is_none_or(|again| are_wanted && !again.keeps_diagnostics()) {
+            if again.is_none_or(|again| are_wanted && !(self.left.is_kept() && again.keeps_diagnostics())) {
                 self.put_back(hold);
                 return Err(gone(effects));
             }

@@ -15,6 +15,7 @@ use crate::session::prepared::UNKNOWN_STATEMENT;
 use crate::session::state::pins::Pins;
 use crate::session::statement::place::{ASKS_LAST, Beside, beside};
 use crate::sql::effects::{Effects, Verb};
+use std::rc::Rc;
 
 /// Statements that write, or may: after them the session reads its own writes.
 pub(in crate::session) const MAY_WRITE: Effects = Effects::WRITE
@@ -97,11 +98,7 @@ impl Session {
             }
             link.status = status;
         }
-        if link.owner != self.serial {
-            // Another session has used it since: what this one had left there is gone.
-            self.previous.forget(link.serial);
-            link.owner = self.serial;
-        }
+        self.claim(link);
         let engine = link.backend().engine();
         let mut keeps = self.left.note(engine, plan.facts.verb, effects, outcome);
         if plan.facts.verb == Verb::Prepare && keeps.diagnostics {
@@ -114,7 +111,7 @@ impl Session {
             link.backend().health.passive_success();
         }
         let simple = Effects::READER_SAFE.contains(effects) && outcome.changes.is_none();
-        let applied = if simple { Pins::empty() } else { self.apply_state(link, plan, executing, outcome) };
+        let applied = if simple { Pins::empty() } else { self.apply_state_in(before, link, plan, executing, outcome) };
         let aside = self.set_aside(&hold, effects, executing);
         if aside.is_none() && effects.intersects(TELL_OF_THINGS) && !has_done_nothing(effects, outcome) {
             self.note_things(effects, executing, outcome.error.is_some());
@@ -143,6 +140,37 @@ impl Session {
             _ => self.holdings.settle(hold, lasting, fleeting),
         };
         self.keep_or_release(settled);
+    }
+
+    /// [`Session::apply_state`]. What MySQL is told of a session's transactions while one is open is in force once one has ended by its own
+    /// statement: that connection alone knows.
+    fn apply_state_in(
+        &mut self,
+        before: Before,
+        link: &mut Link,
+        plan: &Plan,
+        executing: Option<u32>,
+        outcome: &Outcome,
+    ) -> Pins {
+        let was_in_one = before.status.contains(Status::IN_TRANSACTION);
+        if !was_in_one || link.backend().engine() != Engine::MySql {
+            return self.apply_state(link, plan, executing, outcome);
+        }
+        let state = Rc::clone(&self.state);
+        let mut pins = self.apply_state(link, plan, executing, outcome);
+        if !self.state.has_transactions_of(&state) {
+            pins |= Pins::NEXT_TRANSACTION;
+        }
+        pins
+    }
+
+    /// A statement of the session has run on a link. Where another session has used it since, what this one had left there is gone.
+    #[inline]
+    pub(in crate::session) fn claim(&mut self, link: &mut Link) {
+        if link.owner != self.serial {
+            self.previous.forget(link.serial);
+            link.owner = self.serial;
+        }
     }
 
     /// Pins that follow from the session's variables. They stand on the home: where there is one, no other link gets them.
@@ -208,12 +236,8 @@ impl Session {
         let ended = effects.intersects(ENDS_TRANSACTION) && outcome.error.is_none();
         let by_autocommit = was_in_one && !before.autocommit && self.state.autocommit;
         if by_autocommit {
-            // What was said of that transaction alone stays in force on its connection until the next one has ended, and what MySQL
-            // was told of all while it was open is not yet in force.
-            let is_mysql = hold.link.backend().engine() == Engine::MySql;
-            if before.status.contains(Status::IN_TRANSACTION_READ_ONLY)
-                || is_mysql && self.state.tells_of_transactions()
-            {
+            // What was said of that transaction alone stays in force on its connection until the next one has ended.
+            if before.status.contains(Status::IN_TRANSACTION_READ_ONLY) {
                 pins |= Pins::NEXT_TRANSACTION;
             }
         } else if !in_transaction && (ended || was_in_one) {

@@ -31,6 +31,9 @@ impl Supply<'_> {
         if link.fate.get() != Fate::Shared {
             return self.discard(link);
         }
+        if link.has_given_id {
+            return self.release_cleaned(link, Cleaning::InsertId);
+        }
         self.worker.stats.counters.pool_puts.inc();
         put(self.worker, link, self.user);
     }
@@ -49,16 +52,19 @@ impl Supply<'_> {
             return self.discard(link);
         }
         let worker = Rc::clone(self.worker);
-        let user = self.user;
         tokio::task::spawn_local(async move {
             let clean = async {
                 match cleaning {
-                    Cleaning::InsertId => worker.talk().query(&mut link, TAKE_INSERT_ID).await.map(drop),
+                    Cleaning::InsertId => {
+                        link.has_given_id = false;
+                        worker.talk().query(&mut link, TAKE_INSERT_ID).await.map(drop)
+                    }
                     Cleaning::Reset => worker.reset(&mut link).await,
                 }
             };
             match tokio::time::timeout(PATIENCE, clean).await {
-                Ok(Ok(())) => put(&worker, link, user),
+                // What it had of a statement before is gone.
+                Ok(Ok(())) => put(&worker, link, 0),
                 _ => worker.close(link),
             }
         });
@@ -68,7 +74,10 @@ impl Supply<'_> {
 /// Puts a link into the pool, unless its room is owed to another worker.
 fn put(worker: &Worker, mut link: Box<Link>, user: u64) {
     link.set_busy(false);
-    link.owner = user;
+    if link.owner != user {
+        // It was borrowed, and nothing has run there for its session: what is there now is nobody's.
+        link.owner = 0;
+    }
     let mut pool = worker.pool.borrow_mut();
     let is_waited_for = link.backend().waiting() > 0;
     if is_waited_for && pool.owes_room(link.backend()) {

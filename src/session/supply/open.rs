@@ -72,6 +72,7 @@ impl Supply<'_> {
             owner: 0,
             diagnostics: 0,
             is_doubtful: false,
+            has_given_id: false,
             knows: (0, false),
             deprecate_eof: connected.capabilities.contains(Capabilities::DEPRECATE_EOF),
             born: self.worker.ticks(),
