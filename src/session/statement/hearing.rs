@@ -289,7 +289,7 @@ fn is_unexplained(plan: &Plan, changes: &Changes, is_read: bool) -> bool {
 }
 
 /// True for MariaDB's SET STATEMENT, which sets variables, and sets them back.
-fn is_around(plan: &Plan) -> bool {
+pub(super) fn is_around(plan: &Plan) -> bool {
     plan.digest.get(..AROUND.len()).is_some_and(|head| head.eq_ignore_ascii_case(AROUND))
 }
 

@@ -13,6 +13,7 @@ use crate::session::parts::Session;
 use crate::session::parts::left::has_own;
 use crate::session::prepared::UNKNOWN_STATEMENT;
 use crate::session::state::pins::Pins;
+use crate::session::statement::hearing::is_around;
 use crate::session::statement::place::{ASKS_LAST, Beside, beside};
 use crate::sql::effects::{Effects, Verb};
 use std::rc::Rc;
@@ -92,7 +93,12 @@ impl Session {
         let before = Before { status: hold.link.status, autocommit: self.state.autocommit };
         let is_beside = self.is_beside_transaction(&hold);
         let link = &mut *hold.link;
-        if let Some(status) = outcome.status {
+        if let Some(mut status) = outcome.status {
+            let of_mode = Status::NO_BACKSLASH_ESCAPES;
+            if (status ^ before.status).contains(of_mode) && is_around(plan) {
+                // A mode that stood around the statement is gone with it.
+                status.toggle(of_mode);
+            }
             if !is_beside {
                 self.status = status;
             }
@@ -298,7 +304,8 @@ impl Session {
         }
         let ended = effects.intersects(ENDS_TRANSACTION) && outcome.error.is_none();
         let begun = pins.contains(Pins::AUTOCOMMIT_OFF) && !ended;
-        begun || effects.intersects(IN_TRANSACTION_ONLY)
+        // A savepoint is kept from then on, though no flag shows it.
+        begun || effects.intersects(IN_TRANSACTION_ONLY.union(Effects::SAVEPOINT))
     }
 
     /// User variables that a question about the statement before has set on that one's connection, which is not to be the

@@ -130,7 +130,11 @@ fn results_are_asked_for_where_they_are() {
     let on_writer = Standing { home, last: writer(Pins::WARNINGS), ..Standing::default() };
     assert_eq!(place(&write(), writes_too, &on_writer).0, Place::PreviousAsHome);
     assert_eq!(place(&write(), writes_too, &both).0, Place::PreviousAsHome);
-    assert_eq!(place(&write(), writes_too, &pinned).0, Place::Home, "its variables are there: what is known is left again");
+    assert_eq!(
+        place(&write(), writes_too, &pinned).0,
+        Place::Home,
+        "its variables are there: what is known is left again"
+    );
     let on_reader = Standing { last, ..Standing::default() };
     assert_eq!(place(&write(), writes_too, &on_reader).0, Place::Previous, "no write runs on a reader");
     let on_writer = Standing { last: writer(Pins::WARNINGS), ..Standing::default() };
