@@ -159,6 +159,33 @@ impl Session {
         Ok(())
     }
 
+    /// [`Session::drop_links`] for a session that goes on, with an end to wait for: when it is answered, its locks and its transaction are
+    /// gone, as on a server.
+    pub(super) async fn end_links(&mut self) {
+        const CLOSED: Pins = Pins::XA.union(Pins::RECORDED);
+        let is_left = |home: &Hold| home.link.is_doubtful || home.pins().intersects(Pins::NEEDS_RESET);
+        let mut ending: Vec<Box<Link>> = Vec::new();
+        if let Some(home) = self.holdings.take_home() {
+            match is_left(&home) && !home.pins().intersects(CLOSED) {
+                true => ending.push(home.link),
+                false => self.holdings.make_home(home),
+            }
+        }
+        if self.leaves_doubt {
+            let mine = |link: &Link| link.is_doubtful && link.owner == self.serial;
+            while let Some(link) = self.worker.pool.borrow_mut().take_where(|link| mine(link)) {
+                ending.push(link);
+            }
+        }
+        for mut link in ending {
+            match self.worker.reset(&mut link).await {
+                Ok(()) => self.release(link),
+                Err(_) => self.discard(link),
+            }
+        }
+        self.drop_links();
+    }
+
     /// Lets go of all that the session holds.
     pub(super) fn drop_links(&mut self) {
         self.give_back_last();

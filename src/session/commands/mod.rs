@@ -171,7 +171,7 @@ impl Session {
 
     /// COM_RESET_CONNECTION: a new session for the same account and schema.
     async fn reset_connection(&mut self) -> Result<(), SessionEnd> {
-        self.drop_links();
+        self.end_links().await;
         let state = self.fresh_by_reset().await;
         self.start_anew(state, Born::ByReset);
         self.send_ok(b"").await
@@ -180,7 +180,7 @@ impl Session {
     /// COM_CHANGE_USER: another account, on the same socket. The worker has no way to judge passwords itself; the gate's
     /// sign-in machine does.
     async fn change_user(&mut self) -> Result<(), SessionEnd> {
-        self.drop_links();
+        self.end_links().await;
         let snapshot = self.worker.snapshot();
         let version = snapshot.greeting().version;
         let context = LoginContext {
