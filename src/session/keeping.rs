@@ -144,6 +144,7 @@ impl Session {
     /// Reads `LAST_INSERT_ID()` on a link, and takes it away for whoever has the link next.
     async fn read_insert_id(&self, link: &mut Link) -> Option<u64> {
         let reply = self.worker.talk().query(link, TAKE_INSERT_ID).await.ok()?;
+        link.has_given_id = false;
         reply.last_value()?.parse().ok()
     }
 
