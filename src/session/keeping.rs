@@ -173,10 +173,7 @@ impl Session {
             }
         }
         if self.leaves_doubt {
-            let mine = |link: &Link| link.is_doubtful && link.owner == self.serial;
-            while let Some(link) = self.worker.pool.borrow_mut().take_where(|link| mine(link)) {
-                ending.push(link);
-            }
+            ending.extend(std::iter::from_fn(|| self.take_doubtful()));
         }
         for mut link in ending {
             match self.worker.reset(&mut link).await {
@@ -210,18 +207,18 @@ impl Session {
 
     /// What the session may have left on connections that are idle now (a lock that a trigger took, for instance) ends with it.
     fn reset_doubtful(&self) {
-        let mine = |link: &Link| link.is_doubtful && link.owner == self.serial;
-        loop {
-            let link = self.worker.pool.borrow_mut().take_where(|link| mine(link));
-            match link {
-                Some(link) => {
-                    let mut hold = Hold::pooled(link);
-                    hold.pin(Pins::ROUTINE);
-                    self.give_up(hold);
-                }
-                None => return,
-            }
+        while let Some(link) = self.take_doubtful() {
+            let mut hold = Hold::pooled(link);
+            hold.pin(Pins::ROUTINE);
+            self.give_up(hold);
         }
+    }
+
+    /// An idle connection on which the session may have left something unknown.
+    fn take_doubtful(&self) -> Option<Box<Link>> {
+        let owner = self.serial;
+        let mine = |link: &Link| link.is_doubtful && link.owner == owner;
+        self.worker.pool.borrow_mut().take_where(|link| mine(link))
     }
 
     /// Gives a link to others, once what stands on it is gone.

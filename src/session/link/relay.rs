@@ -405,16 +405,11 @@ impl Relay {
                 changes.read(payload).map_err(|e| self.backend(e.into()))?;
                 Ok(!self.manner.client_tracks || self.manner.shown.is_some())
             }
-            Packet::ColumnsEnd(summary) if self.outcome.prepared.is_some() => {
-                // Its warnings came before.
-                let warnings = self.outcome.warnings;
-                self.outcome.note(&summary);
-                self.outcome.warnings = warnings;
-                self.outcome.ended_by_eof = true;
-                Ok(self.manner.shown.is_some())
-            }
             Packet::ColumnsEnd(summary) => {
+                // An answer to PREPARE has said its warnings before.
+                let said = self.outcome.prepared.map(|_| self.outcome.warnings);
                 self.outcome.note(&summary);
+                self.outcome.warnings = said.unwrap_or(self.outcome.warnings);
                 self.outcome.ended_by_eof = true;
                 Ok(self.manner.shown.is_some())
             }

@@ -217,7 +217,7 @@ impl State {
 
     /// True if `WHERE id IS NULL` finds the row that was inserted last.
     pub fn is_null_an_id(&self) -> bool {
-        self.values.own.get("sql_auto_is_null").is_some_and(Value::is_on)
+        is_null_an_id(&self.values)
     }
 
     /// True if what NOW() means for the session is not ours to know: it has set its own `timestamp`, or has a time zone that
@@ -228,10 +228,13 @@ impl State {
     }
 }
 
+fn is_null_an_id(values: &Values) -> bool {
+    values.own.get("sql_auto_is_null").is_some_and(Value::is_on)
+}
+
 /// Settings under which a statement's answer hangs on what its own connection did before.
 fn pins_of(values: &Values) -> Pins {
-    let auto_is_null = values.own.get("sql_auto_is_null").is_some_and(Value::is_on);
-    let mut pins = if auto_is_null { Pins::HISTORY } else { Pins::empty() };
+    let mut pins = if is_null_an_id(values) { Pins::HISTORY } else { Pins::empty() };
     for name in RECORDERS {
         pins |= values.own.get(name).map_or(Pins::empty(), |value| recorded_by(name, value));
     }

@@ -45,7 +45,7 @@ impl Session {
         }
     }
 
-    /// Makes `LAST_INSERT_ID()` on a link say what it must say for this session. Connections come without an id: what a home
+    /// Makes `LAST_INSERT_ID()` on a link say what it must say for this session. No session leaves its id on a connection: what a home
     /// has is the session's own, and where it has none, what the session remembers still holds. False if that was lost.
     ///
     /// # Errors
