@@ -192,7 +192,26 @@ fn needs_of_the_statement_before() {
     }
     has("SELECT LAST_INSERT_ID(5)", Effects::SETS_INSERT_ID);
     has("SELECT FOUND_ROWS()", Effects::NEEDS_FOUND_ROWS);
-    has("SELECT SQL_CALC_FOUND_ROWS * FROM t", Effects::LEAVES_FOUND_ROWS);
+    for sql in [
+        "SELECT SQL_CALC_FOUND_ROWS * FROM t",
+        "INSERT INTO t SELECT 1",
+        "REPLACE INTO t (a) WITH c AS (SELECT 1) SELECT * FROM c",
+        "INSERT INTO t TABLE u",
+        "CREATE TABLE t AS SELECT 1",
+        "CREATE TEMPORARY TABLE IF NOT EXISTS t (SELECT * FROM u)",
+    ] {
+        has(sql, Effects::LEAVES_FOUND_ROWS);
+    }
+    for sql in [
+        "INSERT INTO t VALUES (1), (2)",
+        "INSERT INTO t VALUES ((SELECT 1))",
+        "UPDATE t SET a = (SELECT 1)",
+        "CREATE TABLE t (a INT)",
+        "CREATE VIEW v AS SELECT 1",
+        "SELECT (SELECT 1)",
+    ] {
+        assert!(!of(sql).effects.contains(Effects::LEAVES_FOUND_ROWS), "{sql}");
+    }
     for sql in [
         "SHOW WARNINGS",
         "show errors limit 1",

@@ -16,6 +16,7 @@ use crate::session::state::pins::Pins;
 use crate::session::supply::{Cleaning, TAKE_INSERT_ID, Tried};
 use crate::session::worker::registry::Activity;
 use crate::session::worker::snapshot::Snapshot;
+use crate::sql::effects::Effects;
 use std::rc::Rc;
 
 impl Session {
@@ -163,6 +164,7 @@ impl Session {
     /// [`Session::drop_links`] for a session that goes on, with an end to wait for: when it is answered, its locks and its transaction are
     /// gone, as on a server.
     pub(super) async fn end_links(&mut self) {
+        self.ask_found_rows().await;
         const CLOSED: Pins = Pins::XA.union(Pins::RECORDED);
         let is_left = |home: &Hold| home.link.is_doubtful || home.pins().intersects(Pins::NEEDS_RESET);
         let mut ending: Vec<Box<Link>> = Vec::new();
@@ -182,6 +184,18 @@ impl Session {
             }
         }
         self.drop_links();
+    }
+
+    /// No packet says how many rows a cursor has found, and the session's new life still has that number.
+    async fn ask_found_rows(&mut self) {
+        let worker = Rc::clone(&self.worker);
+        let serial = self.previous.asked_by(Effects::NEEDS_FOUND_ROWS);
+        let Some(link) = self.holdings.with_cursor_mut(serial).filter(|_| self.left.finds_unclear()) else { return };
+        let said = worker.talk().query(link, "SELECT FOUND_ROWS()").await.ok();
+        if let Some(rows) = said.and_then(|reply| reply.last_value()).and_then(|rows| rows.parse().ok()) {
+            self.left.found(rows);
+        }
+        self.previous.forget(serial);
     }
 
     /// Lets go of all that the session holds.

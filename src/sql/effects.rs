@@ -72,7 +72,8 @@ bitflags! {
         const NEEDS_FOUND_ROWS = 1 << 28;
         /// Needs the diagnostics of the statement before it: `SHOW WARNINGS/ERRORS`, `GET DIAGNOSTICS`, `@@warning_count`.
         const NEEDS_WARNINGS = 1 << 29;
-        /// Leaves something for `FOUND_ROWS()`: `SQL_CALC_FOUND_ROWS`.
+        /// Leaves something for `FOUND_ROWS()` that its answer does not say: `SQL_CALC_FOUND_ROWS`, `INSERT … SELECT`,
+        /// `CREATE TABLE … SELECT`.
         const LEAVES_FOUND_ROWS = 1 << 30;
         /// `LAST_INSERT_ID(expr)`: sets what the next `LAST_INSERT_ID()` returns.
         const SETS_INSERT_ID = 1 << 31;

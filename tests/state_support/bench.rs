@@ -255,7 +255,7 @@ impl<'a> Lane<'a> {
                 one.iter_mut().chain(&mut other).for_each(Reply::forget_rows);
             }
             if self.lenient && environment.engine == Engine::MySql {
-                one.iter_mut().chain(&mut other).for_each(Reply::forget_kind_of_lock);
+                one.iter_mut().chain(&mut other).for_each(Reply::forget_who_checks_foreign_keys);
             }
             if self.lenient && matches!(step.op, Op::InitDb(_)) {
                 one.iter_mut().chain(&mut other).for_each(Reply::forget_warnings);

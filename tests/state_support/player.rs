@@ -18,6 +18,9 @@ use switchboard::protocol::codec::put_lenenc_bytes;
 /// For one packet of an answer. Longer than any lock wait of the servers and than the router's wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// Says the same on both sides in a session that has set both seeds: a broken session has lost them.
+const UNSEEDED: &[u8] = b"SELECT RAND() AS r";
+
 /// The schemas of one program, by the names `a`, `b` and `c`. Both servers have the same.
 #[derive(Clone, Debug)]
 pub struct Schemas(pub [String; 3]);
@@ -76,6 +79,9 @@ impl Side<'_> {
         if let Op::Leave | Op::Vanish = step.op {
             self.leave(session, step.op == Op::Leave).await;
             return vec![Reply::Nothing("left")];
+        }
+        if step.op.statement() == Some(UNSEEDED) && !self.sessions.contains_key(&session) {
+            return vec![Reply::Nothing("not seeded")];
         }
         if let Err(refused) = self.present(session).await {
             return vec![refused];

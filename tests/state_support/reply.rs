@@ -70,14 +70,20 @@ impl Reply {
         }
     }
 
-    /// Takes out which of two errors says that a table cannot be written under LOCK TABLES. A connection of MySQL's that was reset locks no
-    /// tables beside the named ones that they are bound to by foreign keys, as a new one does, until it is closed (9.7).
-    pub fn forget_kind_of_lock(&mut self) {
+    /// Takes out what tells who has checked foreign keys. On a connection of MySQL's that was reset InnoDB does, until it is closed; on a new one
+    /// the server (9.7). Under LOCK TABLES the error is another then, and the names in an error's text are quoted otherwise.
+    pub fn forget_who_checks_foreign_keys(&mut self) {
         const LOCKED_FOR_READ: u16 = 1099;
         const NOT_LOCKED: u16 = 1100;
-        if let Reply::Err { code: code @ (LOCKED_FOR_READ | NOT_LOCKED), text, .. } = self {
-            *code = NOT_LOCKED;
-            text.clear();
+        const FAILS_FOR_PARENT: u16 = 1451;
+        const FAILS_FOR_CHILD: u16 = 1452;
+        match self {
+            Reply::Err { code: code @ (LOCKED_FOR_READ | NOT_LOCKED), text, .. } => {
+                *code = NOT_LOCKED;
+                text.clear();
+            }
+            Reply::Err { code: FAILS_FOR_PARENT | FAILS_FOR_CHILD, text, .. } => text.retain(|c| c != '`' && c != '"'),
+            _ => {}
         }
     }
 

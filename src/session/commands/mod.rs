@@ -15,12 +15,15 @@ use crate::rules::Route;
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::holdings::{Hold, Holdings};
 use crate::session::home::{quote, use_statement};
+use crate::session::link::conversation::TalkError;
 use crate::session::parts::Session;
 use crate::session::parts::flight::{Planned, UNPLACED};
+use crate::session::parts::left::Left;
 use crate::session::parts::place::{Place, Why};
-use crate::session::parts::previous::Keeps;
+use crate::session::parts::previous::{Keeps, Kept, Previous};
 use crate::session::state::State;
 use crate::session::state::base::Born;
+use crate::session::state::pins::Pins;
 use crate::session::supply::Tried;
 use crate::sql::effects::Effects;
 use std::rc::Rc;
@@ -80,8 +83,33 @@ impl Session {
         if !self.init_schema().await? {
             self.forward(Command::InitDb, Effects::SET_SCHEMA).await?;
             self.outlasted(before);
+            self.fail_beside_diagnostics(before).await;
         }
         Ok(())
+    }
+
+    /// MySQL adds the error of COM_INIT_DB to the diagnostics that are there. Where those are on another connection than the one that
+    /// has refused it, they get the same error from their own server.
+    async fn fail_beside_diagnostics(&mut self, (left, previous): (Left, Previous)) {
+        let serial = previous.asked_by(Effects::NEEDS_WARNINGS);
+        let has_moved = serial != self.previous.asked_by(Effects::NEEDS_WARNINGS);
+        if left.is_kept() || left.has_no_diagnostics() || !has_moved {
+            return;
+        }
+        let Some(mut hold) = self.take_untouched(serial, |_| true) else { return };
+        hold.link.set_busy(true);
+        let schema = self.inbox.payload().get(1..).unwrap_or_default();
+        let worker = Rc::clone(&self.worker);
+        match worker.talk().ask(&mut hold.link, Command::InitDb, schema).await {
+            Err(TalkError::Refused { .. }) => {
+                hold.link.diagnostics = self.serial;
+                self.previous.diagnosed_on(serial);
+                let settled = self.holdings.settle(hold, Pins::empty(), Pins::WARNINGS);
+                self.keep_or_release(settled);
+            }
+            // A server that has the schema is in it now; one that is gone has nothing to be asked for.
+            Ok(_) | Err(TalkError::Broken(_)) => self.lose(hold).untold(),
+        }
     }
 
     /// Sends a command that has a statement's meaning as it came, where that statement would go, and the answer back.
@@ -219,7 +247,8 @@ impl Session {
     pub(super) fn start_anew(&mut self, state: Rc<State>, born: Born) {
         self.born = born;
         self.prepared = None;
-        self.previous.ran_nowhere(Keeps::default());
+        // A reset leaves the number of rows that were found, where its connection is.
+        self.previous.ran_nowhere(Keeps { found: Kept::Yes, diagnostics: false });
         self.left.began_anew();
         self.holdings = Holdings::default();
         self.wrote_at = None;

@@ -335,6 +335,16 @@ impl Holdings {
         }
     }
 
+    /// The link of that serial number, where a cursor is open on it: a reset will take away what else is there.
+    pub fn with_cursor_mut(&mut self, serial: u64) -> Option<&mut Link> {
+        if !self.has_cursor_on(serial) {
+            return None;
+        }
+        let parked = self.cursors.iter_mut().flat_map(|cursors| &mut cursors.parked);
+        let mut held = self.home.iter_mut().chain(parked);
+        held.find(|hold| hold.link.serial == serial).map(|hold| &mut *hold.link)
+    }
+
     /// How many links are kept for cursors alone.
     pub fn parked(&self) -> usize {
         self.cursors.as_ref().map_or(0, |cursors| cursors.parked.len())

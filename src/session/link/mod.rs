@@ -45,6 +45,9 @@ pub struct Remote {
 /// The value of [`Link::diagnostics`] where they come from the router's own statements.
 pub const OF_ROUTER: u64 = u64::MAX;
 
+/// The value of [`Link::diagnostics`] where the router has left a marker before a routine ran.
+pub const MARKED: u64 = u64::MAX - 1;
+
 /// What becomes of a link that its session does not need any more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fate {
@@ -89,7 +92,7 @@ pub struct Link {
     /// The session that ran the last statement on it; 0 where nothing there is anybody's.
     pub owner: u64,
     /// The session whose warnings or error may still be in its diagnostics; 0 for none, [`OF_ROUTER`] for those of what the router
-    /// itself asked. A server clears them only when a statement uses a table or has something to say itself.
+    /// itself asked, [`MARKED`] for a marker. A server clears them only when a statement uses a table or has something to say itself.
     pub diagnostics: u64,
     /// The session that had it last has run a statement there that may have left something which is not known: it is reset
     /// before another session has it.

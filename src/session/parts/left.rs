@@ -9,11 +9,13 @@ mod servers;
 
 pub use servers::clears_diagnostics;
 
-use self::servers::{BEFORE_IT_RUNS, CUT_SHORT, UNCLEAR, USES_TABLES, finds_nothing, is_only_a_question, is_tableless};
+use self::servers::{
+    BEFORE_IT_RUNS, CUT_SHORT, UNCLEAR, USES_TABLES, finds_nothing, finds_unsaid, is_only_a_question, is_tableless,
+};
 use crate::backend::Engine;
 use crate::protocol::command::Command;
 use crate::session::link::relay::Outcome;
-use crate::session::parts::previous::Keeps;
+use crate::session::parts::previous::{Keeps, Kept};
 use crate::sql::effects::{Effects, Verb};
 
 /// What the last answer left.
@@ -81,7 +83,7 @@ impl Left {
                 // A condition that is not there is one more.
                 (self.diagnostics, self.are_of_mariadb) = (Diagnostics::Some, engine == Engine::MariaDb);
             }
-            return Keeps { found: !finds, diagnostics: false };
+            return Keeps { found: if finds { Kept::No } else { Kept::Yes }, diagnostics: false };
         }
         self.told = match engine {
             Engine::MySql => outcome.warnings.max(u16::from(outcome.error.is_some())),
@@ -108,40 +110,44 @@ impl Left {
         };
         self.are_of_mariadb = self.diagnostics != Diagnostics::None && engine == Engine::MariaDb;
         self.is_unclear = is_out_of_sight;
-        Keeps { found: !self.note_found(engine, verb, effects, outcome, is_out_of_sight), diagnostics }
+        Keeps { found: self.note_found(engine, verb, effects, outcome, is_out_of_sight), diagnostics }
     }
 
-    /// Notes how many rows a statement has found. False if it has not looked for any.
+    /// Notes how many rows a statement has found. Says whether it has left that number as it was.
     #[inline]
-    fn note_found(&mut self, engine: Engine, verb: Verb, effects: Effects, outcome: &Outcome, unclear: bool) -> bool {
-        // MySQL counts the rows that an UPDATE or a DELETE has found, and does not say so; nor does a SELECT into variables or into
-        // a table. Its DO finds a row. Tried with MariaDB 10.11 and MySQL 9.7.
+    fn note_found(&mut self, engine: Engine, verb: Verb, effects: Effects, outcome: &Outcome, unclear: bool) -> Kept {
         let is_mysql = engine == Engine::MySql;
         let is_select = matches!(verb, Verb::Select | Verb::With | Verb::Values | Verb::Table);
-        let selects = is_select || effects.intersects(Effects::READ | Effects::READ_TABLE);
-        let inserts = matches!(verb, Verb::Insert | Verb::Replace);
-        let counts_writes = outcome.error.is_none()
-            && match is_mysql {
-                true => effects.contains(Effects::WRITE) && (selects || !inserts),
-                false => selects && (inserts || verb == Verb::Create),
-            };
         // One that is cut short has begun to look for rows.
         let is_cut = outcome.error.is_some_and(|code| CUT_SHORT.contains(&code));
-        let is_silent = is_select && (is_cut || outcome.error.is_none() && !outcome.ended_by_rows);
         if is_mysql && verb == Verb::Do && outcome.error.is_none() && !unclear {
             self.found = Found::Rows(1);
-            return true;
+            return Kept::No;
         }
         // MariaDB has found none, where no table was to be gone through.
         let is_none = is_cut && is_select && !is_mysql && !effects.intersects(USES_TABLES);
-        let is_said = is_none || outcome.ended_by_rows && !finds_nothing(verb, effects);
-        let leaves_more = effects.contains(Effects::LEAVES_FOUND_ROWS) && outcome.error.is_none();
-        match (unclear || leaves_more, is_said) {
-            (false, true) => self.found = Found::Rows(outcome.rows),
-            (false, false) if !(counts_writes || is_silent) => return false,
-            _ => self.found = Found::Unclear,
+        // The rows of a cursor come later.
+        let has_rows = outcome.ended_by_rows && !outcome.cursor;
+        let is_said = is_none || has_rows && !finds_nothing(verb, effects);
+        let has_run = outcome.error.is_none();
+        let leaves_more = is_select && effects.contains(Effects::LEAVES_FOUND_ROWS) && has_run;
+        if is_said && !unclear && !leaves_more {
+            self.found = Found::Rows(outcome.rows);
+            return Kept::No;
         }
-        true
+        let is_silent = is_select && (is_cut || has_run && !has_rows);
+        let kept = match unclear || leaves_more || is_silent {
+            true => Kept::No,
+            false if has_run => finds_unsaid(engine, verb, effects, outcome.warnings),
+            false => Kept::Yes,
+        };
+        // Of a text that is not understood nobody knows whether it looks for rows at all, unless it had some.
+        let is_anything = unclear && effects.contains(Effects::UNPROVEN) && !outcome.ended_by_rows && outcome.rows == 0;
+        let kept = if is_anything { Kept::Perhaps } else { kept };
+        if kept != Kept::Yes {
+            self.found = Found::Unclear;
+        }
+        kept
     }
 
     /// True if diagnostics outlast a statement with these effects that has none of its own.
@@ -160,6 +166,21 @@ impl Left {
         self.found == Found::Unclear
     }
 
+    /// What has to be done on another connection, so that `FOUND_ROWS()` is there what it is for this session.
+    pub fn found_again(&self) -> Option<Again> {
+        match self.found {
+            Found::Nothing => Some(Again::rows(0)),
+            Found::Rows(rows) if rows < MOST_ROWS => Some(Again::rows(rows)),
+            Found::Rows(_) | Found::Unclear => None,
+        }
+    }
+
+    /// The server has said what `ROW_COUNT()` is.
+    pub fn counted(&mut self, rows: i64) {
+        (self.counts_nothing, self.affected) = (rows < 0, u64::try_from(rows).unwrap_or(0));
+        self.is_unclear = false;
+    }
+
     /// The server has said it.
     pub fn found(&mut self, rows: u64) {
         self.found = Found::Rows(rows);
@@ -176,7 +197,8 @@ impl Left {
         self.are_of_mariadb
     }
 
-    /// True if a statement with these effects is to run where kept diagnostics are, as far as the session is free to choose.
+    /// True if kept diagnostics may outlast a statement with these effects: it is to run where they are, as far as the session is free to
+    /// choose, and they are held until it is known.
     pub fn draws(&self, verb: Verb, effects: Effects) -> bool {
         self.are_of_mariadb && (is_tableless(verb, effects) || effects.intersects(Effects::OUT_OF_SIGHT))
     }
@@ -250,8 +272,8 @@ impl Left {
     }
 
     /// What has to be done on another connection, so that it answers a question with these effects as this session's own would. None
-    /// if nobody knows that answer, or nothing can bring it about.
-    pub fn recreation(&self, asks: Effects) -> Option<Again> {
+    /// if nobody knows that answer, or nothing can bring it about. `engine` is the connection's, where it is known.
+    pub fn recreation(&self, asks: Effects, engine: Option<Engine>) -> Option<Again> {
         let are_none = self.diagnostics == Diagnostics::None;
         if self.is_unclear || !are_none && asks.contains(Effects::NEEDS_WARNINGS) {
             return None;
@@ -259,13 +281,16 @@ impl Left {
         let (counts, finds) = (asks.contains(Effects::NEEDS_ROW_COUNT), asks.contains(Effects::NEEDS_FOUND_ROWS));
         match (self.counts_nothing, self.found) {
             (_, Found::Unclear | Found::Rows(MOST_ROWS..)) if finds => None,
-            (false, _) if counts && self.affected > 0 => None,
-            (true, Found::Rows(rows)) if finds => Some(Again { rows: Some(rows), ping: false }),
-            (true, Found::Nothing) if finds => Some(Again { rows: Some(0), ping: false }),
-            (true, _) => Some(Again { rows: Some(1), ping: false }),
-            (false, Found::Rows(rows)) if finds => Some(Again { rows: Some(rows), ping: counts }),
+            (false, _) if counts && self.affected > 0 => {
+                let can_count = engine == Some(Engine::MariaDb) && self.affected <= MOST_CHANGED && !finds;
+                can_count.then_some(Again { rows: None, ping: false, changed: self.affected })
+            }
+            (true, Found::Rows(rows)) if finds => Some(Again::rows(rows)),
+            (true, Found::Nothing) if finds => Some(Again::rows(0)),
+            (true, _) => Some(Again::rows(1)),
+            (false, Found::Rows(rows)) if finds => Some(Again { ping: counts, ..Again::rows(rows) }),
             (false, Found::Nothing) if finds => Some(Again::AS_NEW),
-            (false, _) => Some(Again { rows: None, ping: true }),
+            (false, _) => Some(Again { rows: None, ping: true, changed: 0 }),
         }
     }
 }
@@ -289,6 +314,8 @@ pub struct Again {
     rows: Option<u64>,
     /// Then a ping: it counts nothing, and leaves what was found.
     pub ping: bool,
+    /// A statement that counts so many rows, and finds one; 0 for none. MariaDB's alone.
+    changed: u64,
 }
 
 impl Again {
@@ -296,7 +323,11 @@ impl Again {
     ///
     /// MariaDB's `FOUND_ROWS()` is there what an earlier connection of the same thread left, if its server keeps threads
     /// (`thread_cache_size`), which nobody can rely on.
-    pub const AS_NEW: Again = Again { rows: Some(0), ping: true };
+    pub const AS_NEW: Again = Again { rows: Some(0), ping: true, changed: 0 };
+
+    fn rows(rows: u64) -> Self {
+        Again { rows: Some(rows), ping: false, changed: 0 }
+    }
 
     /// True if MariaDB's diagnostics stay as they are.
     pub fn keeps_diagnostics(self) -> bool {
@@ -305,6 +336,9 @@ impl Again {
 
     /// The statement, if there is one; one that `keeps` MariaDB's diagnostics, where it can.
     pub fn statement(self, keeps: bool) -> Option<String> {
+        if self.changed > 0 {
+            return Some(counting(self.changed));
+        }
         let without_tables = if keeps { MOST_WITHOUT_TABLES } else { FEW };
         self.rows.map(|rows| rows_of(rows, without_tables))
     }
@@ -318,6 +352,15 @@ const FEW: u64 = 50;
 
 /// A statement of the router's own has fewer rows than this: more would take too long to make for their number alone.
 const MOST_ROWS: u64 = 10_001;
+
+/// More rows than this are not counted again: a thousand take MariaDB 2 ms.
+const MOST_CHANGED: u64 = 10_000;
+
+/// A statement after which `ROW_COUNT()` is that number, and which leaves diagnostics alone. MariaDB counts the rows that a block selects
+/// into variables of its own.
+fn counting(rows: u64) -> String {
+    format!("BEGIN NOT ATOMIC DECLARE x INT; FOR i IN 1..{rows} DO SELECT 1 INTO x; END FOR; END")
+}
 
 /// A statement that has so many rows; up to a bound it uses no tables.
 fn rows_of(rows: u64, without_tables: u64) -> String {

@@ -26,7 +26,7 @@ pub mod writing;
 use self::flight::Departure;
 use self::inbox::Inbox;
 use self::left::Left;
-use self::previous::{Keeps, Previous};
+use self::previous::{Keeps, Kept, Previous};
 use self::statements::Statements;
 use super::holdings::Holdings;
 use super::state::State;
@@ -218,7 +218,7 @@ impl Session {
     /// The router has answered a statement itself, which no connection has seen.
     pub(super) fn answered(&mut self) {
         self.left.answered();
-        self.previous.ran_nowhere(Keeps { found: true, diagnostics: !self.left.has_no_diagnostics() });
+        self.previous.ran_nowhere(Keeps { found: Kept::Yes, diagnostics: !self.left.has_no_diagnostics() });
     }
 
     /// The diagnostics of before have outlasted what has run since.

@@ -14,15 +14,29 @@ pub struct Previous {
     found: u64,
     /// Where the diagnostics are.
     diagnostics: u64,
+    /// Where they were before a routine ran elsewhere, which may have left them in force; 0 where that is no question.
+    before_routine: u64,
 }
 
 /// What a statement leaves as it was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keeps {
     /// `FOUND_ROWS()`.
-    pub found: bool,
+    pub found: Kept,
     /// The diagnostics.
     pub diagnostics: bool,
+}
+
+/// What is known of whether a statement leaves something as it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// It leaves its own.
+    #[default]
+    No,
+    /// It leaves what was there.
+    Yes,
+    /// One or the other, and no packet says which.
+    Perhaps,
 }
 
 /// No link has this number.
@@ -33,11 +47,14 @@ impl Previous {
     #[inline]
     pub fn ran_on(&mut self, link: u64, keeps: Keeps) {
         self.statement = link;
-        if !keeps.found {
-            self.found = link;
+        match keeps.found {
+            Kept::No => self.found = link,
+            // What its connection says is right either way, if what was there before is there too.
+            Kept::Perhaps if self.found != link => self.found = NOWHERE,
+            Kept::Perhaps | Kept::Yes => {}
         }
         if !keeps.diagnostics {
-            self.diagnostics = link;
+            (self.diagnostics, self.before_routine) = (link, 0);
         }
     }
 
@@ -50,16 +67,29 @@ impl Previous {
 
     /// What the statement before left is on no connection any more.
     pub fn is_lost(&mut self) {
-        *self = Self { statement: NOWHERE, found: NOWHERE, diagnostics: NOWHERE };
+        *self = Self { statement: NOWHERE, found: NOWHERE, diagnostics: NOWHERE, before_routine: 0 };
     }
 
     /// Nothing is on this link any more; what is elsewhere still is.
     pub fn forget(&mut self, link: u64) {
-        for place in [&mut self.statement, &mut self.found, &mut self.diagnostics] {
+        for place in [&mut self.statement, &mut self.found, &mut self.diagnostics, &mut self.before_routine] {
             if *place == link {
                 *place = NOWHERE;
             }
         }
+    }
+
+    /// True if nothing that the statement before left is on this link.
+    pub fn is_elsewhere(self, link: u64) -> bool {
+        ![self.statement, self.found, self.diagnostics, self.before_routine].contains(&link)
+    }
+
+    /// The number of rows that were found has been left there; the rest is where it was.
+    pub fn found_on(&mut self, link: u64) {
+        if self.is_none() {
+            (self.statement, self.diagnostics) = (NOWHERE, NOWHERE);
+        }
+        self.found = link;
     }
 
     /// The diagnostics are there now; the counts are where they were.
@@ -67,12 +97,24 @@ impl Previous {
         if self.is_none() {
             (self.statement, self.found) = (NOWHERE, NOWHERE);
         }
-        self.diagnostics = link;
+        (self.diagnostics, self.before_routine) = (link, 0);
     }
 
     /// The diagnostics are where they were before.
     pub fn outlasted(&mut self, before: Self) {
-        self.diagnostics = before.diagnostics;
+        (self.diagnostics, self.before_routine) = (before.diagnostics, before.before_routine);
+    }
+
+    /// A routine has run on a link. If it has not cleared the diagnostics, they are still where they were `before`.
+    pub fn ran_a_routine(&mut self, before: Self) {
+        if self.diagnostics != before.diagnostics {
+            self.before_routine = before.diagnostics;
+        }
+    }
+
+    /// Where a routine ran, and where the diagnostics were before, as long as nobody has looked which of the two has them.
+    pub fn unsettled(&self) -> Option<(u64, u64)> {
+        (self.before_routine != 0).then_some((self.diagnostics, self.before_routine))
     }
 
     /// The router has run statements of its own on this link: the counts are on no connection any more, and diagnostics that were there
@@ -143,19 +185,25 @@ mod tests {
         assert!(previous.is_none());
         previous.ran_on(7, Keeps::default());
         assert_eq!((previous.asked_by(counts), previous.asked_by(warnings)), (7, 7));
-        previous.ran_on(8, Keeps { found: true, diagnostics: true });
+        previous.ran_on(8, Keeps { found: Kept::Yes, diagnostics: true });
         assert_eq!((previous.asked_by(counts), previous.asked_by(warnings)), (8, 7));
         assert_eq!((previous.elsewhere(counts | found, 8), previous.elsewhere(counts | found, 7)), (found, counts));
         assert!(previous.elsewhere(warnings, 9).is_empty());
         previous.ran_on(9, Keeps::default());
         assert_eq!(previous.asked_by(warnings), 9);
-        previous.ran_on(4, Keeps { found: true, diagnostics: true });
+        previous.ran_on(4, Keeps { found: Kept::Yes, diagnostics: true });
         previous.is_lost_on(4);
         assert_eq!((previous.asked_by(counts), previous.asked_by(warnings)), (NOWHERE, 9));
         previous.forget(8);
         assert_eq!(previous.asked_by(warnings), 9);
         previous.forget(9);
         assert_eq!(previous.asked_by(warnings), NOWHERE);
+        let perhaps = Keeps { found: Kept::Perhaps, diagnostics: false };
+        previous.ran_on(5, Keeps::default());
+        previous.ran_on(5, perhaps);
+        assert_eq!(previous.asked_by(found), 5);
+        previous.ran_on(6, perhaps);
+        assert_eq!((previous.asked_by(counts), previous.asked_by(found)), (6, NOWHERE));
         previous.is_lost();
         assert!(!previous.is_none() && previous.asked_by(counts) == NOWHERE);
     }

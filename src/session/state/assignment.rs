@@ -47,6 +47,11 @@ pub enum Given {
 }
 
 impl Assignment {
+    /// True if it gives the session's variable of this name a value.
+    pub fn sets(&self, variable: &str) -> bool {
+        matches!(self, Assignment::Session { name, .. } if &**name == variable)
+    }
+
     /// True if the same text does the same again, in the same state on the same server.
     pub fn is_repeatable(&self) -> bool {
         // What DEFAULT gives may be something else by then.

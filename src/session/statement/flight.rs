@@ -56,7 +56,7 @@ impl Session {
         let Some(mut hold) = self.link_at_hand(placed.0, request.effects, route, snapshot) else {
             return Departure::Held(planned, None);
         };
-        if self.has_old_diagnostics(request.effects, &hold.link) {
+        if self.has_old_diagnostics(request.effects, &hold.link) || self.lacks_found_rows(request.effects, &hold.link) {
             return Departure::Held(planned, Some(hold));
         }
         if let Some(executing) = planned.executing
@@ -77,7 +77,8 @@ impl Session {
                     || facts.effects.contains(Effects::SERVER_BOUND)
             }
         };
-        !ours && !self.is_answered(&planned.route) && !self.must_carry(planned.request.effects)
+        let effects = planned.request.effects;
+        !ours && !self.is_answered(&planned.route) && !self.must_carry(effects) && !self.must_find_diagnostics(effects)
     }
 
     /// Settles where a statement goes, and gives back what the session held for another that has not come.
@@ -94,7 +95,7 @@ impl Session {
         let is_read = planned.route.reader_safe;
         if self.left.is_kept() && !is_read && self.stays_with_last(planned.placed.0, verb, effects) {
             planned.placed.0 = Place::Last;
-        } else if !effects.intersects(Effects::NEEDS_PREVIOUS) && !self.left.outlasts(verb, effects) {
+        } else if !effects.intersects(Effects::NEEDS_PREVIOUS) && !self.left.draws(verb, effects) {
             self.give_back_last();
             if planned.placed.0 != Place::Home {
                 self.end_until_next();

@@ -40,6 +40,10 @@ const UNCERTAIN_AFTER_ERROR: Effects = Effects::CALL
     .union(Effects::SET_SESSION)
     .union(Effects::UNTRACKED_STATE);
 
+/// The bound on the conditions that a statement leaves, as high as it goes: a SET that sets it, run again, would leave no more than it
+/// says.
+const UNBOUND_CONDITIONS: &str = "SET max_error_count=65535";
+
 /// Statements that may set what their text does not show.
 const MAY_SET: Effects = Effects::OUT_OF_SIGHT.union(Effects::HIDDEN_STATE);
 
@@ -104,10 +108,16 @@ impl Session {
         let text = self.text_of(planned.executing.map(|e| e.id));
         let assignments = read_set(text, self.subject.mode());
         let is_repeatable = !assignments.is_empty() && assignments.iter().all(Assignment::is_repeatable_at_once);
+        let sets_bound = assignments.iter().any(|assignment| assignment.sets("max_error_count"));
         let text = text.to_vec();
         // The next statement finds out what is wrong with a broken link.
-        let is_again = is_repeatable && self.worker.talk().ask(link, Command::Query, &text).await.is_ok();
-        link.diagnostics = if is_again { self.serial } else { OF_ROUTER };
+        link.diagnostics = OF_ROUTER;
+        if !is_repeatable || sets_bound && self.worker.talk().query(link, UNBOUND_CONDITIONS).await.is_err() {
+            return;
+        }
+        if self.worker.talk().ask(link, Command::Query, &text).await.is_ok() {
+            link.diagnostics = self.serial;
+        }
     }
 
     /// Asks by a ping what a statement has changed and not told, and (`uncertain`) whether a transaction is open: MySQL keeps

@@ -7,7 +7,7 @@ use crate::protocol::command::Command;
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::holdings::Hold;
 use crate::session::parts::Session;
-use crate::session::parts::previous::Keeps;
+use crate::session::parts::previous::{Keeps, Kept};
 use crate::session::supply::Tried;
 use crate::session::worker::kill::Verdict;
 use crate::sql::LexMode;
@@ -118,7 +118,7 @@ impl Session {
         // How many rows were found is gone with what was asked; a KILL itself finds none.
         self.previous.is_lost();
         self.claim(&mut hold.link);
-        self.previous.ran_on(hold.link.serial, Keeps { found: true, diagnostics: false });
+        self.previous.ran_on(hold.link.serial, Keeps { found: Kept::Yes, diagnostics: false });
         self.left.answered();
         match hold.is_home() {
             true => self.put_back(hold),

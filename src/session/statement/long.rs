@@ -30,6 +30,9 @@ impl Session {
             if self.must_carry(planned.request.effects) {
                 Box::pin(self.carry_aside()).await?;
             }
+            if self.must_find_diagnostics(planned.request.effects) {
+                Box::pin(self.find_diagnostics()).await;
+            }
             if self.is_answered(&planned.route) {
                 return Box::pin(self.answered_by_rule(&planned.plan, &planned.route)).await;
             }
@@ -100,6 +103,9 @@ impl Session {
             };
             if self.has_old_diagnostics(planned.request.effects, &hold.link) {
                 hold = Box::pin(self.without_old_diagnostics(hold)).await?;
+            }
+            if self.lacks_found_rows(planned.request.effects, &hold.link) {
+                hold = Box::pin(self.with_found_rows(hold)).await?;
             }
             let Some(executing) = planned.executing else {
                 self.put_own_query(&planned.plan.facts, &mut planned.request, &hold.link);

@@ -7,6 +7,7 @@
 //! | [`flight`] | the short way, which most take: no wait but that for the answer |
 //! | [`long`] | the long way: a wait for a link, a second try elsewhere |
 //! | [`links`], [`previous`] | the link that a place means; that of the statement before |
+//! | [`marker`] | which of two links has the diagnostics behind a routine |
 //! | [`hearing`] | what a server says of the session's state after an answer |
 //! | [`executed`] | what a statement made or dropped by name, and what an EXECUTE ran |
 //! | [`settle`] | what an answer changed: pins, state, who keeps the link |
@@ -26,6 +27,7 @@ mod hearing;
 pub(super) mod kill;
 mod links;
 pub(super) mod long;
+mod marker;
 pub mod place;
 mod plan;
 mod previous;

@@ -117,7 +117,7 @@ impl Session {
     ) -> Result<Hold, StatementError> {
         if self.previous.is_none() {
             // A command that came first (COM_SET_OPTION) has changed what a new connection says.
-            let again = self.left.recreation(effects).unwrap_or(Again::AS_NEW);
+            let again = self.left.recreation(effects, None).unwrap_or(Again::AS_NEW);
             return self.fresh_link(effects, snapshot, route, tried, again).await;
         }
         let serial = self.previous.asked_by(effects);
@@ -129,7 +129,7 @@ impl Session {
         let parked = if may_park { self.holdings.take_parked(|link| link.serial == serial) } else { None };
         let Some(mut hold) = parked.or_else(|| self.take_untouched(serial, |link| link.writer || may_read)) else {
             // Somebody else has used it since; what the statement left may be known all the same.
-            return match self.left.recreation(self.asks_server(effects)) {
+            return match self.left.recreation(self.asks_server(effects), None) {
                 Some(again) => self.fresh_link(effects, snapshot, route, tried, again).await,
                 None => Err(gone(effects)),
             };
@@ -141,7 +141,7 @@ impl Session {
     }
 
     /// The link of that serial number, out of the pool, if nobody has used it since this session and it `fits`.
-    pub(super) fn take_untouched(&self, serial: u64, fits: impl Fn(&Link) -> bool) -> Option<Hold> {
+    pub(in crate::session) fn take_untouched(&self, serial: u64, fits: impl Fn(&Link) -> bool) -> Option<Hold> {
         let owner = self.serial;
         let mine = |link: &Link| link.serial == serial && link.owner == owner && !link.is_disturbed() && fits(link);
         self.worker.pool.borrow_mut().take_where(|link| mine(link)).map(Hold::pooled)
@@ -179,22 +179,47 @@ impl Session {
     }
 
     /// True if a link has diagnostics that would be taken for those of a statement which is to run there, and whose text does not tell
-    /// whether MariaDB keeps them.
+    /// whether MariaDB keeps them; or if those that are to outlast it are on another link.
     #[inline]
     pub(super) fn has_old_diagnostics(&self, effects: Effects, link: &Link) -> bool {
-        link.diagnostics != 0
+        (link.diagnostics != 0 || self.left.is_kept())
             && effects.intersects(Effects::OUT_OF_SIGHT | Effects::MULTI)
             && !effects.intersects(Effects::NEEDS_PREVIOUS)
             && link.backend().engine() == Engine::MariaDb
             && !(self.left.is_kept() && self.previous.asked_by(Effects::NEEDS_WARNINGS) == link.serial)
     }
 
-    /// A link without them.
+    /// True for a text that is not understood, and so may leave `FOUND_ROWS()` as it is, if that is known and not on its link. What else the
+    /// statement before left must not be there: it would be overwritten.
+    #[inline]
+    pub(super) fn lacks_found_rows(&self, effects: Effects, link: &Link) -> bool {
+        effects.contains(Effects::UNPROVEN)
+            && self.previous.is_elsewhere(link.serial)
+            && self.left.found_again().is_some()
+    }
+
+    /// A link with that number.
+    pub(super) async fn with_found_rows(&mut self, mut hold: Hold) -> Result<Hold, StatementError> {
+        let left = self.leave_counts(&mut hold.link, self.left.found_again(), None).await;
+        self.claim(&mut hold.link);
+        self.previous.found_on(hold.link.serial);
+        self.if_ready(hold, left)
+    }
+
+    /// A link without them, and with a marker where others may outlast what is to run there.
     pub(super) async fn without_old_diagnostics(&mut self, mut hold: Hold) -> Result<Hold, StatementError> {
-        let cleared = self.clear_diagnostics(&mut hold.link).await;
-        let hold = self.if_ready(hold, cleared)?;
-        self.previous.forget(hold.link.serial);
-        Ok(hold)
+        if self.previous.unsettled().is_some() {
+            self.find_diagnostics().await;
+        }
+        if hold.link.diagnostics != 0 {
+            let cleared = self.clear_diagnostics(&mut hold.link).await;
+            hold = self.if_ready(hold, cleared)?;
+            self.previous.forget(hold.link.serial);
+        }
+        match self.left.is_kept() {
+            true => self.with_marker(hold).await,
+            false => Ok(hold),
+        }
     }
 
     /// Makes the counts on a link what they must be for this session. Those that are elsewhere are left there again by what uses no
@@ -219,7 +244,8 @@ impl Session {
             hold = self.if_ready(hold, cleared)?;
         }
         if !self.previous.elsewhere(asked, hold.link.serial).is_empty() {
-            again = self.left.recreation(self.asks_server(asked));
+            let asks = self.asks_server(effects).difference(Effects::NEEDS_WARNINGS);
+            again = self.left.recreation(asks, Some(hold.link.backend().engine()));
             let are_wanted = effects.contains(Effects::NEEDS_WARNINGS) && !self.left.has_no_diagnostics();
             if again.is_none_or(|again| are_wanted && !(self.left.is_kept() && again.keeps_diagnostics())) {
                 self.put_back(hold);
@@ -302,7 +328,7 @@ impl Session {
     }
 
     /// Takes away the diagnostics on a link. Its counts stay.
-    async fn clear_diagnostics(&self, link: &mut Link) -> Result<(), TalkError> {
+    pub(super) async fn clear_diagnostics(&self, link: &mut Link) -> Result<(), TalkError> {
         let prepared = self.worker.talk().ask(link, Command::Prepare, CLEAR.as_bytes()).await?.prepared;
         link.diagnostics = 0;
         if let Some(id) = prepared {

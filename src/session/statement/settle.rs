@@ -112,7 +112,9 @@ impl Session {
             self.left.prepared(self.effects_prepared(effects, executing).unwrap_or_default());
             keeps.diagnostics = !self.left.has_no_diagnostics();
         }
+        let previous = self.previous;
         self.previous.ran_on(link.serial, keeps);
+        self.note_marker(link, previous);
         if outcome.error.is_none() {
             link.backend().health.passive_success();
         }

@@ -148,6 +148,9 @@ impl Scan<'_> {
         frame.query = true;
         frame.access = Access::Read;
         self.has_query = true;
+        if feeds {
+            self.effects |= Effects::LEAVES_FOUND_ROWS;
+        }
         if !(begins || feeds) {
             self.doubt("a SELECT where none should be");
         }
@@ -186,6 +189,9 @@ impl Scan<'_> {
             return self.doubt("a TABLE where none should be");
         }
         self.effects |= Effects::MYSQL_ONLY;
+        if feeds {
+            self.effects |= Effects::LEAVES_FOUND_ROWS;
+        }
         self.has_query = true;
         let frame = self.frame();
         frame.place = Place::Table;

@@ -420,6 +420,9 @@ impl<'a> Scan<'a> {
         if self.effects.contains(Effects::READ) && self.has_query && !self.effects.intersects(more) {
             self.effects |= Effects::CONSTANT;
         }
+        if self.verb == Verb::Create && self.has_query && !self.effects.contains(Effects::STORED_DEFINITION) {
+            self.effects |= Effects::LEAVES_FOUND_ROWS;
+        }
         match self.explain {
             Explain::No => {}
             Explain::Query => self.effects |= Effects::EXPLAIN,

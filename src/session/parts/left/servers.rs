@@ -3,6 +3,7 @@
 //! [`super::Left`] reads them. It refuses to know a session: what a text does is all that it asks.
 
 use crate::backend::Engine;
+use crate::session::parts::previous::Kept;
 use crate::sql::effects::{Effects, Verb};
 
 /// Statements whose packets do not tell all that they left.
@@ -68,6 +69,31 @@ pub(super) fn finds_nothing(verb: Verb, effects: Effects) -> bool {
     let is_of_kind = matches!(verb, Verb::Handler | Verb::Analyze | Verb::Optimize | Verb::Xa | Verb::Other);
     effects.intersects(Effects::EXPLAIN | Effects::SHOWS_NO_TABLE)
         || is_of_kind && !effects.contains(Effects::READ_TABLE)
+}
+
+/// What a statement that has run, and whose packets do not say what it has found, has done to the number of rows found. A subquery
+/// counts its rows where it is run, and no packet says whether it was.
+#[inline]
+pub(super) fn finds_unsaid(engine: Engine, verb: Verb, effects: Effects, warnings: u16) -> Kept {
+    let is_mysql = engine == Engine::MySql;
+    let from_query = effects.contains(Effects::LEAVES_FOUND_ROWS);
+    match verb {
+        Verb::Insert | Verb::Replace if from_query => Kept::No,
+        Verb::Update if is_mysql => Kept::No,
+        // A table that is there already is not made again, which is a warning.
+        Verb::Create if from_query && !is_mysql => {
+            if warnings == 0 {
+                Kept::No
+            } else {
+                Kept::Perhaps
+            }
+        }
+        Verb::Create => Kept::Yes,
+        Verb::Set if is_mysql => Kept::Yes,
+        Verb::Load | Verb::Execute if is_mysql && effects.contains(Effects::WRITE) => Kept::Perhaps,
+        _ if effects.contains(Effects::READ_TABLE) => Kept::Perhaps,
+        _ => Kept::Yes,
+    }
 }
 
 /// True for a statement that MariaDB's diagnostics outlast.
