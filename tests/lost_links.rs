@@ -4,7 +4,7 @@
 mod common;
 mod traffic_support;
 
-use common::{FaultProxy, MariaDb, Options, Router};
+use common::{Fault, FaultProxy, MariaDb, Options, Router};
 use std::time::Duration;
 use traffic_support::config;
 use traffic_support::raw::{MODERN, Raw};
@@ -25,7 +25,7 @@ impl Estate {
     fn new(hold_results: &str) -> Self {
         let server = MariaDb::start(Options::named("lost links"));
         let link = FaultProxy::start(server.address());
-        let top = format!("read_your_writes = \"0s\"\n[timeouts]\nhold_results = \"{hold_results}\"");
+        let top = format!("read_your_writes = \"0s\"\n[timeouts]\nhold_results = \"{hold_results}\"\nconnect = \"2s\"");
         let router = Router::with_config(&config(link.port(), link.port(), &top), &[]);
         Self { server, link, router }
     }
@@ -76,6 +76,25 @@ async fn an_insert_id_that_was_lost_with_a_statement_is_not_known() {
     // A new life has none.
     assert_eq!(client.command(0x1f, &[]).await.code(), 0);
     assert_eq!(client.value("SELECT LAST_INSERT_ID()").await, "0");
+}
+
+/// The router gives up on an answer, and the answer comes all the same.
+#[tokio::test]
+async fn an_answer_to_the_router_that_comes_too_late_is_no_clients() {
+    let estate = Estate::new("30s");
+    let mut client = estate.client().await;
+    client.query("SET @u = 5").await;
+    client.query("INSERT INTO ids VALUES ()").await;
+    assert_eq!(client.query("SELECT id FROM ids").await.rows(), [["7"]]);
+    // What the statement before found is on a reader's connection; the id is at home, which is asked for it.
+    estate.link.set(Fault::Withhold("SELECT LAST_INSERT_ID()"));
+    assert_eq!(client.query("SELECT FOUND_ROWS(), LAST_INSERT_ID()").await.code(), NOT_KNOWN);
+    estate.link.set(Fault::None);
+    assert_eq!(
+        client.query("SELECT @u").await.code(),
+        LOST,
+        "the variable went with its connection, and the session with it"
+    );
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use switchboard::sql::classify::classify;
 mod fuzz;
 #[path = "common/statements.rs"]
 mod statements;
-use fuzz::Rng;
+use fuzz::random::Random;
 
 type Names = BTreeSet<String>;
 
@@ -154,7 +154,7 @@ fn parsed(sql: &str) -> Option<Names> {
 
 /// Writes queries, and keeps account of the tables in them.
 struct Writer {
-    rng: Rng,
+    rng: Random,
     tables: Names,
     /// Names of common table expressions that are in scope.
     ctes: Vec<String>,
@@ -286,7 +286,7 @@ impl Writer {
 fn written_queries() {
     let mut parsed_too = 0;
     for seed in 0..3000 {
-        let mut writer = Writer { rng: Rng(seed), tables: Names::new(), ctes: Vec::new(), count: 0 };
+        let mut writer = Writer { rng: Random::new(seed), tables: Names::new(), ctes: Vec::new(), count: 0 };
         let sql = writer.query(3);
         let facts = classify(sql.as_bytes(), LexMode::default());
         assert!(facts.reader_safe(), "{} of {sql}", facts.unproven);

@@ -12,7 +12,7 @@ use switchboard::sql::lexer::{Lexer, TokenKind};
 mod fuzz;
 #[path = "common/statements.rs"]
 mod statements;
-use fuzz::Rng;
+use fuzz::random::Random;
 use statements::{CORPORA, rows};
 use std::sync::LazyLock;
 
@@ -66,7 +66,7 @@ fn joined(pieces: &[Piece]) -> String {
 }
 
 /// White space or comments.
-fn gap(rng: &mut Rng) -> String {
+fn gap(rng: &mut Random) -> String {
     const GAPS: [&str; 9] = [" ", "  ", "\t", "\r\n", "/**/", " /* it's */ ", " -- x\n", "#\"y\n", "\x0c"];
     (0..=rng.below(3)).map(|_| *rng.pick(&GAPS)).collect()
 }
@@ -81,7 +81,7 @@ fn may_part(before: &Piece, after: &Piece) -> bool {
 }
 
 /// The same statement with other white space and comments between its tokens.
-fn respaced(rng: &mut Rng, sql: &str) -> String {
+fn respaced(rng: &mut Random, sql: &str) -> String {
     let mut pieces = pieces(sql);
     let mut executable = false;
     for at in 0..pieces.len() {
@@ -100,7 +100,7 @@ fn respaced(rng: &mut Rng, sql: &str) -> String {
 }
 
 /// The same statement with its words in another case.
-fn recased(rng: &mut Rng, sql: &str) -> String {
+fn recased(rng: &mut Random, sql: &str) -> String {
     let mut pieces = pieces(sql);
     for piece in &mut pieces {
         if piece.kind == TokenKind::Word && piece.text != "\\N" && rng.one_in(2) {
@@ -120,7 +120,7 @@ fn recased(rng: &mut Rng, sql: &str) -> String {
 }
 
 /// The same statement with some names in backquotes. Short words in small letters are names in the tables.
-fn requoted(rng: &mut Rng, sql: &str) -> String {
+fn requoted(rng: &mut Random, sql: &str) -> String {
     let keywords = [
         "as", "or", "in", "by", "on", "is", "if", "do", "to", "no", "xa", "end", "set", "for", "and", "not", "use",
         "new",
@@ -139,7 +139,7 @@ fn requoted(rng: &mut Rng, sql: &str) -> String {
 }
 
 /// The same statement with some of its tokens inside executable comments.
-fn hidden(rng: &mut Rng, sql: &str) -> String {
+fn hidden(rng: &mut Random, sql: &str) -> String {
     let mut pieces = pieces(sql);
     let opening = *rng.pick(&["/*!", "/*! ", "/*!50000 ", "/*!999999 ", "/*M! ", "/*M!100100 "]);
     let plain = pieces.iter().all(|piece| {
@@ -194,7 +194,7 @@ proptest! {
     #[test]
     fn white_space_and_comments_change_nothing(at in any::<prop::sample::Index>(), seed in any::<u64>()) {
         let (sql, facts) = at.get(&STATEMENTS);
-        let mut rng = Rng(seed);
+        let mut rng = Random::new(seed);
         let respaced = respaced(&mut rng, sql);
         let other = of(&respaced);
         prop_assert_eq!(&facts.effects, &other.effects, "{} became {}", sql, respaced);
@@ -212,7 +212,7 @@ proptest! {
     #[test]
     fn nothing_makes_a_statement_safer(at in any::<prop::sample::Index>(), seed in any::<u64>()) {
         let (sql, facts) = at.get(&STATEMENTS);
-        let mut rng = Rng(seed);
+        let mut rng = Random::new(seed);
         let mut changed = sql.clone();
         for _ in 0..=rng.below(3) {
             changed = match rng.below(4) {
@@ -228,7 +228,7 @@ proptest! {
     /// However it is written, a safe query with something harmful behind it is not safe.
     #[test]
     fn harm_is_found_behind_every_query(at in any::<prop::sample::Index>(), seed in any::<u64>()) {
-        let mut rng = Rng(seed);
+        let mut rng = Random::new(seed);
         let harm = *rng.pick(&HARMS);
         let changed = respaced(&mut rng, &format!("{}\n{harm}", at.get(&SAFE)));
         prop_assert!(!of(&changed).reader_safe(), "{}", changed);
@@ -237,7 +237,7 @@ proptest! {
     /// A function that is not known makes every query that calls it unsafe, wherever the call stands.
     #[test]
     fn unknown_functions_are_found_everywhere(at in any::<prop::sample::Index>(), seed in any::<u64>()) {
-        let mut rng = Rng(seed);
+        let mut rng = Random::new(seed);
         let sql = *at.get(&CALLING);
         let mut pieces = pieces(sql);
         let calls = calls(&pieces);
@@ -263,7 +263,7 @@ fn calls(pieces: &[Piece]) -> Vec<usize> {
 }
 
 /// Other white space and comments where some already are.
-fn respaced_gaps(rng: &mut Rng, sql: &str) -> String {
+fn respaced_gaps(rng: &mut Random, sql: &str) -> String {
     let mut pieces = pieces(sql);
     let mut executable = false;
     for piece in &mut pieces {

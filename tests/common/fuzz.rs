@@ -5,38 +5,12 @@
 //! `SWITCHBOARD_FUZZ_SEED` where it begins.
 #![allow(dead_code)]
 
+#[path = "random.rs"]
+pub mod random;
+
+use self::random::Random;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::{Duration, Instant};
-
-/// A generator of numbers that are the same in every run (SplitMix64).
-#[derive(Clone, Debug)]
-pub struct Rng(pub u64);
-
-impl Rng {
-    /// The next number.
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `end`; 0 if `end` is 0.
-    pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % (end.max(1) as u64)) as usize
-    }
-
-    /// True once in `n` times.
-    pub fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    /// One of `items`, which are not empty.
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
-}
 
 /// How long a target runs.
 pub fn seconds() -> Duration {
@@ -52,7 +26,7 @@ const LONGEST: usize = 4096;
 pub fn run(name: &str, seeds: &[Vec<u8>], dictionary: &[&[u8]], mut target: impl FnMut(&[u8])) {
     assert!(!seeds.is_empty() && !dictionary.is_empty(), "nothing to mutate");
     let seed = std::env::var("SWITCHBOARD_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
-    let mut rng = Rng(seed);
+    let mut rng = Random::new(seed);
     let mut once = |input: &[u8]| {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| target(input))) {
             eprintln!("{name}: the input is b\"{}\"", input.escape_ascii());
@@ -77,7 +51,7 @@ pub fn run(name: &str, seeds: &[Vec<u8>], dictionary: &[&[u8]], mut target: impl
 }
 
 /// One change somewhere in `input`.
-pub fn mutate(rng: &mut Rng, input: &mut Vec<u8>, seeds: &[Vec<u8>], dictionary: &[&[u8]]) {
+pub fn mutate(rng: &mut Random, input: &mut Vec<u8>, seeds: &[Vec<u8>], dictionary: &[&[u8]]) {
     let at = rng.below(input.len() + 1);
     let end = at + rng.below(input.len() - at + 1).min(32);
     match rng.below(9) {

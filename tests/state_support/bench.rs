@@ -257,6 +257,9 @@ impl<'a> Lane<'a> {
             if self.lenient && environment.engine == Engine::MySql {
                 one.iter_mut().chain(&mut other).for_each(Reply::forget_who_checks_foreign_keys);
             }
+            if self.lenient && matches!(step.op, Op::Execute { .. }) {
+                one.iter_mut().zip(&other).for_each(|(direct, routed)| direct.take_read_only_error_of(routed));
+            }
             if self.lenient && matches!(step.op, Op::InitDb(_)) {
                 one.iter_mut().chain(&mut other).for_each(Reply::forget_warnings);
             }

@@ -28,6 +28,7 @@ pub mod fixture;
 pub mod generate;
 pub mod player;
 pub mod program;
+#[path = "../common/random.rs"]
 pub mod random;
 pub mod reply;
 pub mod search;

@@ -87,6 +87,15 @@ impl Reply {
         }
     }
 
+    /// Takes over error 1792 in the place of another: a prepared write that has more than one fault in a READ ONLY transaction gets the error
+    /// that its server finds first. Where its connection has not prepared it before, it finds that one, in preparing.
+    pub fn take_read_only_error_of(&mut self, routed: &Reply) {
+        const READ_ONLY_TRANSACTION: u16 = 1792;
+        if matches!((&*self, routed), (Reply::Err { .. }, Reply::Err { code: READ_ONLY_TRANSACTION, .. })) {
+            *self = routed.clone();
+        }
+    }
+
     /// Another result follows.
     pub fn more(&self) -> bool {
         match self {

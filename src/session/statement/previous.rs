@@ -129,7 +129,8 @@ impl Session {
         let parked = if may_park { self.holdings.take_parked(|link| link.serial == serial) } else { None };
         let Some(mut hold) = parked.or_else(|| self.take_untouched(serial, |link| link.writer || may_read)) else {
             // Somebody else has used it since; what the statement left may be known all the same.
-            return match self.left.recreation(self.asks_server(effects), None) {
+            let engine = snapshot.topology.members_of(&[route.writer]).map(|member| member.backend.engine()).next();
+            return match self.left.recreation(self.asks_server(effects), engine) {
                 Some(again) => self.fresh_link(effects, snapshot, route, tried, again).await,
                 None => Err(gone(effects)),
             };

@@ -1,5 +1,7 @@
 //! Numbers that look random and follow from a seed alone, the same on every machine: SplitMix64.
 
+#![allow(dead_code, reason = "each test binary uses what it needs")]
+
 /// A sequence of numbers.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
@@ -27,7 +29,12 @@ impl Random {
         self.below(100) < in_hundred
     }
 
-    /// One of these.
+    /// True once in `n` times.
+    pub fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    /// One of these, which are not none.
     pub fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {
         &all[self.below(all.len())]
     }
