@@ -1,3 +1,6 @@
+//! The administrative commands as operators spell them: what each text is read as. What they do is tested at the port
+//! (`tests/admin_*.rs`).
+
 use super::*;
 
 fn carry(unit: Unit, direction: Direction) -> Command {

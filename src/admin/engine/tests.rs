@@ -1,3 +1,5 @@
+//! The admin port's SQL engine without a port: columns, rights, secrets, and its bounds on time and room.
+
 use super::*;
 
 fn who(role: AdminRole) -> Who {

@@ -1,3 +1,5 @@
+//! Edits of the admin tables as they come out in TOML: what changes, and that all else keeps every byte.
+
 use super::*;
 use crate::config::load_documents;
 

@@ -1,3 +1,5 @@
+//! The kept figures: what becomes of them as hours and days pass, and when they are taken.
+
 use super::*;
 use crate::admin::feed::DigestRow;
 use crate::admin::functions::Who;

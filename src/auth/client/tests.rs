@@ -1,3 +1,6 @@
+//! The router's sign-in to servers, against packets of each plugin: what it answers, and what it never says over an unsafe
+//! channel.
+
 use super::*;
 use crate::auth::scramble::{fast_stored, fast_verify, native_stored, native_verify};
 use crate::auth::{RsaKey, Secret};

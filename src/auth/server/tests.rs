@@ -1,3 +1,5 @@
+//! Sign-ins of clients by stored form, plugin and channel: who is let in, what is asked, what is remembered.
+
 use super::*;
 use crate::auth::scramble::{fast_answer, native_answer, sha1};
 use crate::auth::{AccountSpec, Credentials, Password};

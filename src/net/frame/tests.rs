@@ -1,3 +1,5 @@
+//! Packets cut out of a stream: together, in pieces, too long, cut short.
+
 use super::*;
 
 fn packet(payload: &[u8], sequence: u8) -> Vec<u8> {

@@ -1,3 +1,5 @@
+//! Sends that wait for the end of a turn: their order, what a full socket owes, what goes out when a worker ends.
+
 use super::*;
 use crate::net::Stream;
 use crate::net::stream::Plain;

@@ -1,3 +1,5 @@
+//! Greetings and sign-in answers: those of real servers byte by byte, and any by round trip and by cutting.
+
 use super::*;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::status::Status;

@@ -1,3 +1,5 @@
+//! OK, ERR and EOF packets by round trip and by cutting, and the two changes that are made in place.
+
 use super::*;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::status::Status;

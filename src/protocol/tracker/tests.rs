@@ -1,3 +1,5 @@
+//! Answers of every shape, whole and in pieces: where each ends, and what was in it.
+
 use super::*;
 use crate::protocol::codec::put_packet;
 

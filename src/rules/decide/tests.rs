@@ -1,4 +1,5 @@
-//! The laws as tables: made-up facts, every kind of hostgroup, every class of reach.
+//! The laws of routing as tables: made-up facts, every kind of hostgroup, every class of reach. Whether texts have such facts is
+//! tested in `tests/sql_*.rs`.
 
 use super::*;
 use crate::rules::hostgroup::{Horizon, Hostgroup};

@@ -1,3 +1,5 @@
+//! States by value: what a session's settings mean for how it is read, which are equal, and what servers refuse.
+
 use super::*;
 
 fn state(values: &[(&str, &str)]) -> State {

@@ -1,3 +1,5 @@
+//! What triggers, views and routines leave behind, by the text of their bodies, and statements that use them.
+
 use super::*;
 
 fn definition(kind: Kind, name: &str, body: &str) -> Definition {

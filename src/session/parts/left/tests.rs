@@ -1,4 +1,4 @@
-//! What packets say, and what is left again of it.
+//! What packets say of counts, rows found and diagnostics, as tables by engine and kind of statement; and what is left again of it.
 
 use super::*;
 

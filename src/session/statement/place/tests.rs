@@ -1,3 +1,5 @@
+//! Places as tables: the route, what the statement does, what the session holds, and where it then goes.
+
 use super::*;
 use crate::rules::Reason;
 use std::sync::Arc;
