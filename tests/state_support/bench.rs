@@ -7,12 +7,13 @@ use super::compare::difference;
 use super::environment::{Environment, Profile};
 use super::fixture;
 use super::player::{Schemas, Side, ask, tell};
-use super::program::{Op, Step, listing};
+use super::program::{Op, Step, Value, listing};
 use super::reply::Reply;
 use super::variables::{Variables, discover};
 use crate::common::{MariaDb, MySql, Options, Router};
 use crate::traffic_support::raw::Raw;
 use std::collections::BTreeMap;
+use std::mem::Discriminant;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -243,6 +244,7 @@ impl<'a> Lane<'a> {
         let mut direct = side(true, twins.direct.port(), &mut self.direct);
         let mut routed = side(router.is_none(), port, &mut self.routed);
         let (mut lost, mut found, mut told) = (Lost::default(), Found::default(), Told::default());
+        let mut bound = Bound::default();
         for (at, step) in steps.iter().enumerate() {
             if lost.skips(step) {
                 if let Some(found) = lost.beyond(at, step, &mut routed).await {
@@ -267,7 +269,9 @@ impl<'a> Lane<'a> {
                 one.iter_mut().chain(&mut other).for_each(Reply::forget_autocommit);
             }
             // Both see every step.
-            let is_nobodys = found.is_nobodys(step, &one) | told.is_nobodys(environment.engine, step, &one);
+            let is_nobodys = found.is_nobodys(step, &one)
+                | told.is_nobodys(environment.engine, step, &one)
+                | bound.is_nobodys(environment.engine, step);
             lost.note(step);
             trace(step, &texts(&one), &texts(&other));
             if self.lenient && is_nobodys {
@@ -363,6 +367,29 @@ impl Told {
             *are_open = false;
         }
         false
+    }
+}
+
+/// The kinds of the values that each prepared statement was first executed with, by session. On MySQL these are its parameters' types from then
+/// on, until its connection is another.
+#[derive(Default)]
+struct Bound(BTreeMap<(usize, String), Vec<Discriminant<Value>>>);
+
+impl Bound {
+    /// True for an execution with other kinds.
+    fn is_nobodys(&mut self, engine: Engine, step: &Step) -> bool {
+        match &step.op {
+            Op::Prepare { name, .. } => {
+                self.0.remove(&(step.session, name.clone()));
+                false
+            }
+            Op::Execute { name, values, .. } => {
+                let kinds: Vec<_> = values.iter().map(std::mem::discriminant).collect();
+                let first = self.0.entry((step.session, name.clone())).or_insert_with(|| kinds.clone());
+                engine == Engine::MySql && *first != kinds
+            }
+            _ => false,
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::session::parts::Session;
 use crate::session::parts::flight::{Planned, UNPLACED};
 use crate::session::parts::left::Left;
 use crate::session::parts::place::{Place, Why};
-use crate::session::parts::previous::{Keeps, Kept, Previous};
+use crate::session::parts::previous::{Keeps, Previous};
 use crate::session::state::State;
 use crate::session::state::base::Born;
 use crate::session::state::pins::Pins;
@@ -247,8 +247,7 @@ impl Session {
     pub(super) fn start_anew(&mut self, state: Rc<State>, born: Born) {
         self.born = born;
         self.prepared = None;
-        // A reset leaves the number of rows that were found, where its connection is.
-        self.previous.ran_nowhere(Keeps { found: Kept::Yes, diagnostics: false });
+        self.previous.ran_nowhere(Keeps::default());
         self.left.began_anew();
         self.holdings = Holdings::default();
         self.wrote_at = None;

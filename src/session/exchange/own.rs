@@ -50,8 +50,9 @@ impl Session {
 
     /// A statement's text in other words, for this link; none where it can stay as it is.
     pub(in crate::session) fn own_text(&self, facts: &Facts, text: &[u8], link: &Link) -> Option<Vec<u8>> {
-        // Its default schema is gone, and the link has none.
-        let schema = self.state.values.schema.as_deref().filter(|_| link.state.values.schema.is_none());
+        // Its default schema is gone, and the link has none or another.
+        let of_link = link.state.values.schema.as_deref();
+        let schema = self.state.values.schema.as_deref().filter(|name| of_link != Some(*name));
         let is_there = link.serial == self.previous.asked_by(facts.effects);
         let count = if is_there { None } else { self.row_count_for(facts.effects) };
         let asks = facts.effects.contains(Effects::SERVER_BOUND) || schema.is_some() || count.is_some();
@@ -62,11 +63,17 @@ impl Session {
         let long = format!("({number}|0)");
         // MariaDB's CONNECTION_ID() is of four bytes, and so is what CRC32() gives.
         let id = if is_mysql { long.clone() } else { format!("CRC32(0x{:08X})", bytes_of_crc32(number)) };
+        // MariaDB's IS_USED_LOCK() has a sign, as has the length that a compressed text begins with, of 30 bits.
+        let has_sign = !is_mysql && number < 1 << 30;
+        let of_owner = match has_sign {
+            true => format!("UNCOMPRESSED_LENGTH(0x{:08X}00)", number.swap_bytes()),
+            false => id.clone(),
+        };
         // Of the variable's own type, which may be NULL by what servers say of it.
         let pseudo = format!("IF(1,CAST({number} AS UNSIGNED),@@pseudo_thread_id)");
         // The type of ROW_COUNT() itself.
         let row_count = count.map(|count| format!("IF(1,{count},ROW_COUNT())"));
-        let owner = format!(")<=>CONNECTION_ID(),{id},IS_USED_LOCK(");
+        let owner = format!(")<=>CONNECTION_ID(),{of_owner},IS_USED_LOCK(");
         // Of DATABASE()'s own type: a cast has other decimals on MariaDB.
         let schema = schema
             .map(|name| format!("IF(1,CAST(0x{} AS CHAR(64) CHARACTER SET utf8mb4),DATABASE())", hex(name.as_bytes())));

@@ -10,7 +10,8 @@ mod servers;
 pub use servers::clears_diagnostics;
 
 use self::servers::{
-    BEFORE_IT_RUNS, CUT_SHORT, UNCLEAR, USES_TABLES, finds_nothing, finds_unsaid, is_only_a_question, is_tableless,
+    BEFORE_IT_RUNS, CUT_SHORT, UNCLEAR, USES_TABLES, certainly_uses_tables, finds_nothing, finds_unsaid,
+    is_only_a_question, is_tableless,
 };
 use crate::backend::Engine;
 use crate::protocol::command::Command;
@@ -130,7 +131,8 @@ impl Left {
         let has_rows = outcome.ended_by_rows && !outcome.cursor;
         let is_said = is_none || has_rows && !finds_nothing(verb, effects);
         let has_run = outcome.error.is_none();
-        let leaves_more = is_select && effects.contains(Effects::LEAVES_FOUND_ROWS) && has_run;
+        let is_fed = matches!(verb, Verb::Insert | Verb::Replace | Verb::Create);
+        let leaves_more = !is_fed && effects.contains(Effects::LEAVES_FOUND_ROWS) && has_run;
         if is_said && !unclear && !leaves_more {
             self.found = Found::Rows(outcome.rows);
             return Kept::No;
@@ -170,7 +172,7 @@ impl Left {
     pub fn found_again(&self) -> Option<Again> {
         match self.found {
             Found::Nothing => Some(Again::rows(0)),
-            Found::Rows(rows) if rows < MOST_ROWS => Some(Again::rows(rows)),
+            Found::Rows(rows) if rows <= FEW => Some(Again::rows(rows)),
             Found::Rows(_) | Found::Unclear => None,
         }
     }
@@ -200,7 +202,23 @@ impl Left {
     /// True if kept diagnostics may outlast a statement with these effects: it is to run where they are, as far as the session is free to
     /// choose, and they are held until it is known.
     pub fn draws(&self, verb: Verb, effects: Effects) -> bool {
-        self.are_of_mariadb && (is_tableless(verb, effects) || effects.intersects(Effects::OUT_OF_SIGHT))
+        self.are_of_mariadb
+            && (is_tableless(verb, effects)
+                || effects.intersects(Effects::OUT_OF_SIGHT) && !certainly_uses_tables(effects))
+    }
+
+    /// True if it cannot be told from a statement's text whether diagnostics that there are outlast it.
+    pub fn may_outlast(&self, verb: Verb, effects: Effects) -> bool {
+        self.are_of_mariadb
+            && self.diagnostics == Diagnostics::Some
+            && !is_tableless(verb, effects)
+            && !certainly_uses_tables(effects)
+    }
+
+    /// The server has been asked whether there are any.
+    pub fn diagnosed(&mut self, some: bool) {
+        self.diagnostics = if some { Diagnostics::Some } else { Diagnostics::None };
+        self.are_of_mariadb &= some;
     }
 
     /// A new life has begun, which takes back all but the number of rows that were found.
@@ -329,6 +347,11 @@ impl Again {
         Again { rows: Some(rows), ping: false, changed: 0 }
     }
 
+    /// True if not every server takes its statement: none in the mode of Oracle, nor one older than 10.3.
+    pub fn may_be_refused(self) -> bool {
+        self.changed > 0
+    }
+
     /// True if MariaDB's diagnostics stay as they are.
     pub fn keeps_diagnostics(self) -> bool {
         !matches!(self.rows, Some(rows) if rows > MOST_WITHOUT_TABLES)
@@ -359,7 +382,7 @@ const MOST_CHANGED: u64 = 10_000;
 /// A statement after which `ROW_COUNT()` is that number, and which leaves diagnostics alone. MariaDB counts the rows that a block selects
 /// into variables of its own.
 fn counting(rows: u64) -> String {
-    format!("BEGIN NOT ATOMIC DECLARE x INT; FOR i IN 1..{rows} DO SELECT 1 INTO x; END FOR; END")
+    format!("BEGIN NOT ATOMIC DECLARE x INT; FOR i IN 1..{rows} DO SELECT 1 INTO x LIMIT 1; END FOR; END")
 }
 
 /// A statement that has so many rows; up to a bound it uses no tables.

@@ -79,6 +79,16 @@ impl Previous {
         }
     }
 
+    /// The diagnostics are on no connection any more.
+    pub fn diagnostics_are_lost(&mut self) {
+        self.diagnosed_on(NOWHERE);
+    }
+
+    /// True if the diagnostics are on a link.
+    pub fn has_diagnostics_place(self) -> bool {
+        self.diagnostics != 0 && self.diagnostics != NOWHERE
+    }
+
     /// True if nothing that the statement before left is on this link.
     pub fn is_elsewhere(self, link: u64) -> bool {
         ![self.statement, self.found, self.diagnostics, self.before_routine].contains(&link)

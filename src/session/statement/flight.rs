@@ -13,6 +13,7 @@
 //! not fit here goes on there from where it is.
 
 use crate::protocol::command::Command;
+use crate::rules::Route;
 use crate::session::error::SessionEnd;
 use crate::session::exchange::{Broken, Ends};
 use crate::session::holdings::Hold;
@@ -52,11 +53,14 @@ impl Session {
             return Departure::Held(planned, None);
         }
         self.locate(&mut planned);
-        let Planned { snapshot, route, request, placed, .. } = &planned;
+        let Planned { snapshot, plan, route, request, placed, .. } = &planned;
+        let verb = plan.facts.verb;
         let Some(mut hold) = self.link_at_hand(placed.0, request.effects, route, snapshot) else {
             return Departure::Held(planned, None);
         };
-        if self.has_old_diagnostics(request.effects, &hold.link) || self.lacks_found_rows(request.effects, &hold.link) {
+        if self.has_old_diagnostics(verb, request.effects, &hold.link)
+            || self.lacks_found_rows(verb, request.effects, &hold.link)
+        {
             return Departure::Held(planned, Some(hold));
         }
         if let Some(executing) = planned.executing
@@ -93,7 +97,7 @@ impl Session {
         };
         let verb = planned.plan.facts.verb;
         let is_read = planned.route.reader_safe;
-        if self.left.is_kept() && !is_read && self.stays_with_last(planned.placed.0, verb, effects) {
+        if self.left.is_kept() && !is_read && self.stays_with_last(planned.placed.0, &planned.route, verb, effects) {
             planned.placed.0 = Place::Last;
         } else if !effects.intersects(Effects::NEEDS_PREVIOUS) && !self.left.draws(verb, effects) {
             self.give_back_last();
@@ -106,11 +110,15 @@ impl Session {
     /// True for a statement that MariaDB's diagnostics may outlast, and that may run where they are: then they are not parted from
     /// what the session does next. Reads go where they belong.
     #[cold]
-    fn stays_with_last(&self, place: Place, verb: Verb, effects: Effects) -> bool {
-        matches!(place, Place::Route | Place::Writer)
-            && self.left.draws(verb, effects)
+    fn stays_with_last(&self, place: Place, route: &Route, verb: Verb, effects: Effects) -> bool {
+        let hostgroup = match place {
+            Place::Route => route.tiers.first().copied(),
+            Place::Writer => Some(route.writer),
+            _ => None,
+        };
+        self.left.draws(verb, effects)
             && self.holdings.home().is_none()
-            && self.holdings.last().is_some_and(|last| last.link.writer)
+            && self.holdings.last().is_some_and(|last| last.link.writer && Some(last.link.hostgroup) == hostgroup)
     }
 
     /// A statement whose link is ready.

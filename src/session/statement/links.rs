@@ -7,6 +7,7 @@ use crate::backend::Engine;
 use crate::rules::{Holds, Plan, Route};
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::holdings::Hold;
+use crate::session::link::conversation::TalkError;
 use crate::session::parts::Session;
 use crate::session::parts::flight::Planned;
 use crate::session::parts::place::Place;
@@ -153,7 +154,16 @@ impl Session {
 
     /// A link in the session's state, on which `LAST_INSERT_ID()` says what it must say for this session.
     pub(super) async fn with_insert_id(&mut self, effects: Effects, mut hold: Hold) -> Result<Hold, StatementError> {
-        let made_ready = match self.worker.bring(&mut hold.link, &self.state).await {
+        let brought = match self.worker.bring(&mut hold.link, &self.state).await {
+            Err(TalkError::Refused { code: UNKNOWN_SCHEMA, .. }) if !effects.intersects(NAMES_TABLES) => {
+                // Its default schema is gone. What needs none goes on where the link is.
+                let schema = hold.link.state.values.schema.clone();
+                let near = self.worker.states.intern(self.state.values.in_schema(schema));
+                self.worker.bring(&mut hold.link, &near).await
+            }
+            brought => brought,
+        };
+        let made_ready = match brought {
             Ok(()) => self.clean_insert_id(effects, &mut hold).await,
             Err(error) => Err(error),
         };

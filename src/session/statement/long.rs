@@ -101,11 +101,12 @@ impl Session {
                     hold
                 }
             };
-            if self.has_old_diagnostics(planned.request.effects, &hold.link) {
-                hold = Box::pin(self.without_old_diagnostics(hold)).await?;
-            }
-            if self.lacks_found_rows(planned.request.effects, &hold.link) {
+            let (verb, effects) = (planned.plan.facts.verb, planned.request.effects);
+            if self.lacks_found_rows(verb, effects, &hold.link) {
                 hold = Box::pin(self.with_found_rows(hold)).await?;
+            }
+            if self.has_old_diagnostics(verb, effects, &hold.link) {
+                hold = Box::pin(self.without_old_diagnostics(verb, effects, hold)).await?;
             }
             let Some(executing) = planned.executing else {
                 self.put_own_query(&planned.plan.facts, &mut planned.request, &hold.link);

@@ -4,7 +4,8 @@
 //! left on the connection before. Once the session asks for its diagnostics, the router looks there first: as long as the marker
 //! is there, the routine has cleared nothing, and they are where they were.
 //!
-//! It refuses to look before somebody asks. [`super::previous`] says where a marker is needed.
+//! It refuses to look before somebody asks, or another routine is to run elsewhere. [`super::previous`] says where a marker is
+//! needed. A routine that itself asks for the diagnostics before it uses a table would see the marker.
 
 use crate::session::error::StatementError;
 use crate::session::holdings::Hold;
@@ -23,6 +24,7 @@ impl Session {
     pub(super) async fn with_marker(&mut self, mut hold: Hold) -> Result<Hold, StatementError> {
         let signal = format!("SIGNAL SQLSTATE '01000' SET MESSAGE_TEXT = '{TEXT}'");
         let marked = self.worker.talk().query(&mut hold.link, &signal).await.map(drop);
+        self.claim(&mut hold.link);
         self.previous.was_set_on(hold.link.serial, false);
         hold.link.diagnostics = MARKED;
         self.if_ready(hold, marked)
@@ -53,7 +55,7 @@ impl Session {
             None => {
                 let Some(mut hold) = self.take_untouched(ran_on, |_| true) else {
                     // Another session has it: nobody knows any more.
-                    return self.previous.forget(ran_on);
+                    return self.previous.diagnostics_are_lost();
                 };
                 hold.link.set_busy(true);
                 let said = look(worker.talk(), &mut hold.link).await;
@@ -64,7 +66,10 @@ impl Session {
                 said
             }
         };
-        let Ok(said) = said else { return self.previous.forget(ran_on) };
+        let Ok(said) = said else {
+            self.previous.forget(ran_on);
+            return self.previous.diagnostics_are_lost();
+        };
         if self.previous.asked_by(Effects::NEEDS_ROW_COUNT) == ran_on {
             self.left.counted(said.row_count);
         }
@@ -73,12 +78,15 @@ impl Session {
         }
         self.previous.was_asked_on(ran_on, true);
         self.previous.diagnosed_on(if said.has_marker { before } else { ran_on });
+        self.left.diagnosed(said.has_marker || said.has_own);
     }
 }
 
 /// What a link says of the routine that ran there.
 struct Said {
     has_marker: bool,
+    /// The routine has left warnings of its own.
+    has_own: bool,
     row_count: i64,
     found_rows: u64,
 }
@@ -89,9 +97,15 @@ async fn look(talk: Talk<'_>, link: &mut Link) -> Result<Said, TalkError> {
     let count = |at: usize| counts.get(at).cloned().flatten();
     let warnings = talk.query(link, "SHOW WARNINGS").await?.text_rows();
     let has_marker = warnings.iter().any(|row| row.get(2).is_some_and(|message| message.as_deref() == Some(TEXT)));
-    link.diagnostics = if has_marker { OF_ROUTER } else { link.owner };
+    let has_own = !has_marker && !warnings.is_empty();
+    link.diagnostics = match (has_marker, has_own) {
+        (true, _) => OF_ROUTER,
+        (_, true) => link.owner,
+        _ => 0,
+    };
     Ok(Said {
         has_marker,
+        has_own,
         row_count: count(0).and_then(|said| said.parse().ok()).unwrap_or(-1),
         found_rows: count(1).and_then(|said| said.parse().ok()).unwrap_or(0),
     })

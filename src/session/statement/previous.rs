@@ -21,7 +21,7 @@ use crate::session::statement::links::gone;
 use crate::session::statement::place::{Beside, beside};
 use crate::session::supply::Tried;
 use crate::session::worker::snapshot::Snapshot;
-use crate::sql::effects::Effects;
+use crate::sql::effects::{Effects, Verb};
 use std::rc::Rc;
 
 /// Uses a table, and nothing that could be missing: to prepare it clears diagnostics, and leaves the counts as they are.
@@ -182,19 +182,35 @@ impl Session {
     /// True if a link has diagnostics that would be taken for those of a statement which is to run there, and whose text does not tell
     /// whether MariaDB keeps them; or if those that are to outlast it are on another link.
     #[inline]
-    pub(super) fn has_old_diagnostics(&self, effects: Effects, link: &Link) -> bool {
+    pub(super) fn has_old_diagnostics(&self, verb: Verb, effects: Effects, link: &Link) -> bool {
         (link.diagnostics != 0 || self.left.is_kept())
             && effects.intersects(Effects::OUT_OF_SIGHT | Effects::MULTI)
             && !effects.intersects(Effects::NEEDS_PREVIOUS)
             && link.backend().engine() == Engine::MariaDb
-            && !(self.left.is_kept() && self.previous.asked_by(Effects::NEEDS_WARNINGS) == link.serial)
+            && !self.are_kept_on(link)
+            && (link.diagnostics != 0 || self.needs_marker(verb, effects))
+    }
+
+    /// True if MariaDB keeps the session's diagnostics on this link.
+    fn are_kept_on(&self, link: &Link) -> bool {
+        self.left.is_kept() && self.previous.asked_by(Effects::NEEDS_WARNINGS) == link.serial
+    }
+
+    /// True if the session's diagnostics are on another link, and may outlast a routine. A text that is run by EXECUTE or in a block may
+    /// ask for them itself, and would see the marker.
+    #[cold]
+    fn needs_marker(&self, verb: Verb, effects: Effects) -> bool {
+        let may_ask = verb == Verb::Execute || verb != Verb::Call && effects.contains(Effects::HIDDEN_STATE);
+        let is_unsettled = self.previous.unsettled().is_some();
+        !may_ask && self.previous.has_diagnostics_place() && (is_unsettled || self.left.may_outlast(verb, effects))
     }
 
     /// True for a text that is not understood, and so may leave `FOUND_ROWS()` as it is, if that is known and not on its link. What else the
     /// statement before left must not be there: it would be overwritten.
     #[inline]
-    pub(super) fn lacks_found_rows(&self, effects: Effects, link: &Link) -> bool {
+    pub(super) fn lacks_found_rows(&self, verb: Verb, effects: Effects, link: &Link) -> bool {
         effects.contains(Effects::UNPROVEN)
+            && verb == Verb::Other
             && self.previous.is_elsewhere(link.serial)
             && self.left.found_again().is_some()
     }
@@ -208,16 +224,24 @@ impl Session {
     }
 
     /// A link without them, and with a marker where others may outlast what is to run there.
-    pub(super) async fn without_old_diagnostics(&mut self, mut hold: Hold) -> Result<Hold, StatementError> {
+    pub(super) async fn without_old_diagnostics(
+        &mut self,
+        verb: Verb,
+        effects: Effects,
+        mut hold: Hold,
+    ) -> Result<Hold, StatementError> {
         if self.previous.unsettled().is_some() {
             self.find_diagnostics().await;
+        }
+        if self.are_kept_on(&hold.link) {
+            return Ok(hold);
         }
         if hold.link.diagnostics != 0 {
             let cleared = self.clear_diagnostics(&mut hold.link).await;
             hold = self.if_ready(hold, cleared)?;
             self.previous.forget(hold.link.serial);
         }
-        match self.left.is_kept() {
+        match self.left.is_kept() && self.needs_marker(verb, effects) {
             true => self.with_marker(hold).await,
             false => Ok(hold),
         }
@@ -255,6 +279,11 @@ impl Session {
         }
         let command = self.left.unheard(effects);
         let joined = self.leave_counts(&mut hold.link, again, command).await;
+        if again.is_some_and(Again::may_be_refused) && matches!(joined, Err(TalkError::Refused { .. })) {
+            self.previous.is_lost_on(hold.link.serial);
+            self.put_back(hold);
+            return Err(gone(effects));
+        }
         if let Some(again) = again {
             let are_kept = self.left.is_kept() && again.keeps_diagnostics();
             match are_kept || effects.contains(Effects::NEEDS_WARNINGS) {
@@ -315,8 +344,13 @@ impl Session {
         }
         let hold = self.if_ready(hold, made_fresh)?;
         let mut hold = self.with_insert_id(effects, hold).await?;
-        let left = self.leave_there(&mut hold.link, again).await;
-        self.if_ready(hold, left)
+        match self.leave_there(&mut hold.link, again).await {
+            Err(TalkError::Refused { .. }) if again.may_be_refused() => {
+                self.put_back(hold);
+                Err(gone(effects))
+            }
+            left => self.if_ready(hold, left),
+        }
     }
 
     /// Leaves on a link of a new life what was left elsewhere.

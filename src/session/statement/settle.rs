@@ -7,8 +7,8 @@ use crate::backend::Engine;
 use crate::protocol::status::Status;
 use crate::rules::Plan;
 use crate::session::holdings::{From, Hold, Settled};
-use crate::session::link::Link;
 use crate::session::link::relay::Outcome;
+use crate::session::link::{Link, MARKED, OF_ROUTER};
 use crate::session::parts::Session;
 use crate::session::parts::left::has_own;
 use crate::session::prepared::UNKNOWN_STATEMENT;
@@ -178,6 +178,9 @@ impl Session {
         if link.owner != self.serial {
             self.previous.forget(link.serial);
             link.owner = self.serial;
+            if link.diagnostics == MARKED {
+                link.diagnostics = OF_ROUTER;
+            }
         }
     }
 

@@ -144,11 +144,13 @@ impl Scan<'_> {
         let frame = self.frame();
         let begins = matches!(frame.place, Place::Open | Place::OpenTables | Place::Skim);
         let feeds = outermost && dml && frame.place == Place::Expr && !frame.query;
+        let feeds_in_parentheses = begins && self.is_source_in_parentheses();
+        let frame = self.frame();
         frame.place = Place::Expr;
         frame.query = true;
         frame.access = Access::Read;
         self.has_query = true;
-        if feeds {
+        if feeds || feeds_in_parentheses {
             self.effects |= Effects::LEAVES_FOUND_ROWS;
         }
         if !(begins || feeds) {
@@ -157,6 +159,12 @@ impl Scan<'_> {
         if self.cur.at_end() || self.cur.is_op_at(0, b")") {
             self.doubt("an empty SELECT");
         }
+    }
+
+    /// True for a query that an INSERT takes its rows from, in parentheses: behind the table's name or its columns.
+    fn is_source_in_parentheses(&self) -> bool {
+        let is_end = |item: Item| item.is_name() || self.cur.text(item) == b")";
+        self.dml && self.frames.len() == 2 && self.op_before(b"(") && self.before[1].is_some_and(is_end)
     }
 
     fn with(&mut self) {

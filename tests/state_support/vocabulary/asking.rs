@@ -105,6 +105,7 @@ pub const KINDS: &[Kind] = &[
             "SELECT CONNECTION_ID() + 1 = {me} + 1 AS mine",
             "SELECT @@pseudo_thread_id = {me} AS mine",
             "DO GET_LOCK('{a}l{k}', 0) ;; SELECT IS_USED_LOCK('{a}l{k}') = {me} AS mine",
+            "SELECT IS_USED_LOCK('{a}nobodys') AS x, CONCAT(IS_USED_LOCK('{a}nobodys')) AS y",
         ]),
     },
     Kind {

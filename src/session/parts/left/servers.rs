@@ -90,10 +90,20 @@ pub(super) fn finds_unsaid(engine: Engine, verb: Verb, effects: Effects, warning
         }
         Verb::Create => Kept::Yes,
         Verb::Set if is_mysql => Kept::Yes,
-        Verb::Load | Verb::Execute if is_mysql && effects.contains(Effects::WRITE) => Kept::Perhaps,
-        _ if effects.contains(Effects::READ_TABLE) => Kept::Perhaps,
+        Verb::Load if is_mysql => Kept::Perhaps,
+        Verb::Insert | Verb::Replace | Verb::Update | Verb::Delete | Verb::With | Verb::Set | Verb::Do
+            if effects.contains(Effects::READ_TABLE) =>
+        {
+            Kept::Perhaps
+        }
         _ => Kept::Yes,
     }
+}
+
+/// True for a text that says so, whatever else it does: it clears MariaDB's diagnostics.
+#[inline]
+pub(super) fn certainly_uses_tables(effects: Effects) -> bool {
+    effects.intersects(USES_TABLES) && !effects.contains(Effects::UNPROVEN)
 }
 
 /// True for a statement that MariaDB's diagnostics outlast.
