@@ -197,6 +197,8 @@ fn needs_of_the_statement_before() {
         "INSERT INTO t SELECT 1",
         "REPLACE INTO t (a) WITH c AS (SELECT 1) SELECT * FROM c",
         "INSERT INTO t TABLE u",
+        "INSERT INTO t (a) (SELECT a FROM u)",
+        "REPLACE INTO t (SELECT 1)",
         "CREATE TABLE t AS SELECT 1",
         "CREATE TEMPORARY TABLE IF NOT EXISTS t (SELECT * FROM u)",
     ] {
@@ -205,6 +207,10 @@ fn needs_of_the_statement_before() {
     for sql in [
         "INSERT INTO t VALUES (1), (2)",
         "INSERT INTO t VALUES ((SELECT 1))",
+        "INSERT INTO t VALUES (1) ON DUPLICATE KEY UPDATE a = b IN (SELECT 1)",
+        "INSERT INTO t SET a = (SELECT 1)",
+        "DELETE FROM t WHERE a IN (SELECT 1)",
+        "EXPLAIN INSERT INTO t SELECT 1",
         "UPDATE t SET a = (SELECT 1)",
         "CREATE TABLE t (a INT)",
         "CREATE VIEW v AS SELECT 1",

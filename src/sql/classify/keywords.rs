@@ -5,7 +5,7 @@
 //! and updates the walk. It does not read the first words of statements (see [`super::statement`]), and hands names on
 //! to [`super::names`].
 
-use super::super::effects::{Access, Effects};
+use super::super::effects::{Access, Effects, Verb};
 use super::super::lexer::TokenKind;
 use super::cursor::Item;
 use super::scan::{Func, Place, Scan, With};
@@ -163,8 +163,11 @@ impl Scan<'_> {
 
     /// True for a query that an INSERT takes its rows from, in parentheses: behind the table's name or its columns.
     fn is_source_in_parentheses(&self) -> bool {
-        let is_end = |item: Item| item.is_name() || self.cur.text(item) == b")";
-        self.dml && self.frames.len() == 2 && self.op_before(b"(") && self.before[1].is_some_and(is_end)
+        let is_end = |item: Item| item.is_name() && item.kw == Kw::Name || self.cur.text(item) == b")";
+        matches!(self.verb, Verb::Insert | Verb::Replace)
+            && self.frames.len() == 2
+            && self.op_before(b"(")
+            && self.before[1].is_some_and(is_end)
     }
 
     fn with(&mut self) {

@@ -423,6 +423,10 @@ impl<'a> Scan<'a> {
         if self.verb == Verb::Create && self.has_query && !self.effects.contains(Effects::STORED_DEFINITION) {
             self.effects |= Effects::LEAVES_FOUND_ROWS;
         }
+        if self.explain != Explain::No {
+            // It is not run.
+            self.effects -= Effects::LEAVES_FOUND_ROWS;
+        }
         match self.explain {
             Explain::No => {}
             Explain::Query => self.effects |= Effects::EXPLAIN,
