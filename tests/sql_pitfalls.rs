@@ -192,8 +192,28 @@ fn needs_of_the_statement_before() {
     }
     has("SELECT LAST_INSERT_ID(5)", Effects::SETS_INSERT_ID);
     has("SELECT FOUND_ROWS()", Effects::NEEDS_FOUND_ROWS);
+    // To plan a query may be to run a part of it; what is analysed runs, and its answer is the plan.
     for sql in [
         "SELECT SQL_CALC_FOUND_ROWS * FROM t",
+        "EXPLAIN SELECT 1",
+        "EXPLAIN SELECT * FROM (SELECT 1) x",
+        "EXPLAIN INSERT INTO t SELECT 1",
+        "ANALYZE SELECT * FROM t",
+        "EXPLAIN ANALYZE SELECT 1",
+    ] {
+        has(sql, Effects::LEAVES_FOUND_ROWS);
+    }
+    for sql in ["EXPLAIN SELECT SQL_CALC_FOUND_ROWS * FROM t LIMIT 1", "EXPLAIN DELETE FROM t", "ANALYZE DELETE FROM t"]
+    {
+        assert!(!of(sql).effects.contains(Effects::LEAVES_FOUND_ROWS), "{sql}");
+    }
+    for sql in ["SHOW CREATE TABLE t", "SHOW CREATE VIEW v", "SHOW GRANTS", "SHOW PROCESSLIST", "SHOW BINARY LOGS"] {
+        has(sql, Effects::FINDS_NO_ROWS);
+    }
+    for sql in ["SHOW TABLES", "SHOW COLUMNS FROM t", "SHOW VARIABLES", "SHOW PROFILE", "SHOW PLUGINS", "DESCRIBE t"] {
+        assert!(!of(sql).effects.contains(Effects::FINDS_NO_ROWS), "{sql}");
+    }
+    for sql in [
         "INSERT INTO t SELECT 1",
         "REPLACE INTO t (a) WITH c AS (SELECT 1) SELECT * FROM c",
         "INSERT INTO t TABLE u",
@@ -202,7 +222,7 @@ fn needs_of_the_statement_before() {
         "CREATE TABLE t AS SELECT 1",
         "CREATE TEMPORARY TABLE IF NOT EXISTS t (SELECT * FROM u)",
     ] {
-        has(sql, Effects::LEAVES_FOUND_ROWS);
+        has(sql, Effects::FED_BY_QUERY);
     }
     for sql in [
         "INSERT INTO t VALUES (1), (2)",
@@ -216,7 +236,7 @@ fn needs_of_the_statement_before() {
         "CREATE VIEW v AS SELECT 1",
         "SELECT (SELECT 1)",
     ] {
-        assert!(!of(sql).effects.contains(Effects::LEAVES_FOUND_ROWS), "{sql}");
+        assert!(!of(sql).effects.contains(Effects::FED_BY_QUERY), "{sql}");
     }
     for sql in [
         "SHOW WARNINGS",

@@ -72,8 +72,7 @@ bitflags! {
         const NEEDS_FOUND_ROWS = 1 << 28;
         /// Needs the diagnostics of the statement before it: `SHOW WARNINGS/ERRORS`, `GET DIAGNOSTICS`, `@@warning_count`.
         const NEEDS_WARNINGS = 1 << 29;
-        /// Leaves something for `FOUND_ROWS()` that its answer does not say: `SQL_CALC_FOUND_ROWS`, `INSERT … SELECT`,
-        /// `CREATE TABLE … SELECT`.
+        /// Leaves more for `FOUND_ROWS()` than the rows of its answer: `SQL_CALC_FOUND_ROWS`.
         const LEAVES_FOUND_ROWS = 1 << 30;
         /// `LAST_INSERT_ID(expr)`: sets what the next `LAST_INSERT_ID()` returns.
         const SETS_INSERT_ID = 1 << 31;
@@ -130,6 +129,10 @@ bitflags! {
         const ASKS_COUNTERS = 1 << 52;
         /// A SHOW of what MariaDB keeps in no table (`SHOW PROCESSLIST`, `SHOW GRANTS`): its diagnostics outlast that.
         const SHOWS_NO_TABLE = 1 << 53;
+        /// A SHOW with rows that `FOUND_ROWS()` does not count (`SHOW CREATE TABLE`, `SHOW PROCESSLIST`).
+        const FINDS_NO_ROWS = 1 << 54;
+        /// A query feeds it (`INSERT … SELECT`, `CREATE TABLE … SELECT`): `FOUND_ROWS()` counts that query's rows.
+        const FED_BY_QUERY = 1 << 55;
         /// The classifier does not know the statement, or the text is broken. Goes to the writer, counted. Where the
         /// statement may have left something on its connection, [`Effects::UNTRACKED_STATE`] stands beside it.
         const UNPROVEN = 1 << 63;
@@ -145,6 +148,7 @@ impl Effects {
         .union(Effects::READ_TABLE)
         .union(Effects::METADATA)
         .union(Effects::SHOWS_NO_TABLE)
+        .union(Effects::FINDS_NO_ROWS)
         .union(Effects::VOLATILE)
         .union(Effects::EXPLAIN)
         .union(Effects::CONSTANT)

@@ -97,7 +97,6 @@ impl Session {
             return;
         }
         let Some(mut hold) = self.take_untouched(serial, |_| true) else { return };
-        hold.link.set_busy(true);
         let schema = self.inbox.payload().get(1..).unwrap_or_default();
         let worker = Rc::clone(&self.worker);
         match worker.talk().ask(&mut hold.link, Command::InitDb, schema).await {

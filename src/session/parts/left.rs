@@ -11,7 +11,7 @@ pub use servers::clears_diagnostics;
 
 use self::servers::{
     BEFORE_IT_RUNS, CUT_SHORT, UNCLEAR, USES_TABLES, certainly_uses_tables, finds_nothing, finds_unsaid,
-    is_only_a_question, is_tableless,
+    is_only_a_question, is_tableless, leaves_more,
 };
 use crate::backend::Engine;
 use crate::protocol::command::Command;
@@ -131,8 +131,7 @@ impl Left {
         let has_rows = outcome.ended_by_rows && !outcome.cursor;
         let is_said = is_none || has_rows && !finds_nothing(verb, effects);
         let has_run = outcome.error.is_none();
-        let is_fed = matches!(verb, Verb::Insert | Verb::Replace | Verb::Create);
-        let leaves_more = !is_fed && effects.contains(Effects::LEAVES_FOUND_ROWS) && has_run;
+        let leaves_more = has_run && leaves_more(effects);
         if is_said && !unclear && !leaves_more {
             self.found = Found::Rows(outcome.rows);
             return Kept::No;

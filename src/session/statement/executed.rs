@@ -18,6 +18,7 @@ const PLAIN: Effects = Effects::READER_SAFE
     .union(Effects::DDL)
     .union(Effects::IMPLICIT_COMMIT)
     .union(Effects::LEAVES_FOUND_ROWS)
+    .union(Effects::FED_BY_QUERY)
     .union(Effects::SETS_INSERT_ID)
     .union(Effects::READ_USER_VARIABLE);
 

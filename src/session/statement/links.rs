@@ -132,11 +132,8 @@ impl Session {
 
     /// The link of the statement before, if nobody has used it since; else the home, where there is one.
     fn link_of_counters(&mut self) -> Option<Hold> {
-        let Some(mut hold) = self.take_untouched(self.previous.asked_by(Effects::empty()), |_| true) else {
-            return self.holdings.take_home();
-        };
-        hold.link.set_busy(true);
-        Some(hold)
+        let previous = self.take_untouched(self.previous.asked_by(Effects::empty()), |_| true);
+        previous.or_else(|| self.holdings.take_home())
     }
 
     /// The error for what must not run in the READ ONLY transaction that the session has, as its server words it.

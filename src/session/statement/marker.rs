@@ -57,7 +57,6 @@ impl Session {
                     // Another session has it: nobody knows any more.
                     return self.previous.diagnostics_are_lost();
                 };
-                hold.link.set_busy(true);
                 let said = look(worker.talk(), &mut hold.link).await;
                 match &said {
                     Ok(_) => self.put_back(hold),

@@ -91,6 +91,7 @@ const AT_HOME_IN_IT: Effects = OF_TRANSACTION
     .union(Effects::SERVER_BOUND)
     .union(Effects::ASKS_COUNTERS)
     .union(Effects::SHOWS_NO_TABLE)
+    .union(Effects::FINDS_NO_ROWS)
     .union(Effects::UNLOCK_TABLES)
     .union(Effects::CONSTANT);
 

@@ -127,7 +127,7 @@ impl Session {
         // closes the cursors.
         let may_park = beside(effects) == Beside::Nothing;
         let parked = if may_park { self.holdings.take_parked(|link| link.serial == serial) } else { None };
-        let Some(mut hold) = parked.or_else(|| self.take_untouched(serial, |link| link.writer || may_read)) else {
+        let Some(hold) = parked.or_else(|| self.take_untouched(serial, |link| link.writer || may_read)) else {
             // Somebody else has used it since; what the statement left may be known all the same.
             let engine = snapshot.topology.members_of(&[route.writer]).map(|member| member.backend.engine()).next();
             return match self.left.recreation(self.asks_server(effects), engine) {
@@ -135,17 +135,18 @@ impl Session {
                 None => Err(gone(effects)),
             };
         };
-        hold.link.set_busy(true);
         let hold = self.brought_up(hold).await?;
         let hold = self.with_insert_id(effects, hold).await?;
         self.join_counts(effects, hold).await
     }
 
-    /// The link of that serial number, out of the pool, if nobody has used it since this session and it `fits`.
+    /// The link of that serial number, out of the pool and busy, if nobody has used it since this session and it `fits`.
     pub(in crate::session) fn take_untouched(&self, serial: u64, fits: impl Fn(&Link) -> bool) -> Option<Hold> {
         let owner = self.serial;
         let mine = |link: &Link| link.serial == serial && link.owner == owner && !link.is_disturbed() && fits(link);
-        self.worker.pool.borrow_mut().take_where(|link| mine(link)).map(Hold::pooled)
+        let mut link = self.worker.pool.borrow_mut().take_where(|link| mine(link))?;
+        link.set_busy(true);
+        Some(Hold::pooled(link))
     }
 
     /// A link that the session has used before, with what has been set elsewhere since; where nothing has, this says nothing to the
@@ -215,7 +216,7 @@ impl Session {
             && self.left.found_again().is_some()
     }
 
-    /// A link with that number.
+    /// A link on which `FOUND_ROWS()` is what it is for this session, for a text that may leave it so.
     pub(super) async fn with_found_rows(&mut self, mut hold: Hold) -> Result<Hold, StatementError> {
         let left = self.leave_counts(&mut hold.link, self.left.found_again(), None).await;
         self.claim(&mut hold.link);
@@ -223,7 +224,8 @@ impl Session {
         self.if_ready(hold, left)
     }
 
-    /// A link without them, and with a marker where others may outlast what is to run there.
+    /// A link without diagnostics that the session has not, for a statement that MariaDB's diagnostics may outlast. Where the session's own
+    /// are on another link and may outlast it, a marker takes their place.
     pub(super) async fn without_old_diagnostics(
         &mut self,
         verb: Verb,
@@ -241,10 +243,10 @@ impl Session {
             hold = self.if_ready(hold, cleared)?;
             self.previous.forget(hold.link.serial);
         }
-        match self.left.is_kept() && self.needs_marker(verb, effects) {
-            true => self.with_marker(hold).await,
-            false => Ok(hold),
+        if self.needs_marker(verb, effects) {
+            return self.with_marker(hold).await;
         }
+        Ok(hold)
     }
 
     /// Makes the counts on a link what they must be for this session. Those that are elsewhere are left there again by what uses no
@@ -279,12 +281,12 @@ impl Session {
         }
         let command = self.left.unheard(effects);
         let joined = self.leave_counts(&mut hold.link, again, command).await;
-        if again.is_some_and(Again::may_be_refused) && matches!(joined, Err(TalkError::Refused { .. })) {
-            self.previous.is_lost_on(hold.link.serial);
-            self.put_back(hold);
-            return Err(gone(effects));
-        }
         if let Some(again) = again {
+            if was_refused(again, &joined) {
+                self.previous.is_lost_on(hold.link.serial);
+                self.put_back(hold);
+                return Err(gone(effects));
+            }
             let are_kept = self.left.is_kept() && again.keeps_diagnostics();
             match are_kept || effects.contains(Effects::NEEDS_WARNINGS) {
                 true => self.previous.counts_are_lost(),
@@ -344,13 +346,12 @@ impl Session {
         }
         let hold = self.if_ready(hold, made_fresh)?;
         let mut hold = self.with_insert_id(effects, hold).await?;
-        match self.leave_there(&mut hold.link, again).await {
-            Err(TalkError::Refused { .. }) if again.may_be_refused() => {
-                self.put_back(hold);
-                Err(gone(effects))
-            }
-            left => self.if_ready(hold, left),
+        let left = self.leave_there(&mut hold.link, again).await;
+        if was_refused(again, &left) {
+            self.put_back(hold);
+            return Err(gone(effects));
         }
+        self.if_ready(hold, left)
     }
 
     /// Leaves on a link of a new life what was left elsewhere.
@@ -363,7 +364,7 @@ impl Session {
     }
 
     /// Takes away the diagnostics on a link. Its counts stay.
-    pub(super) async fn clear_diagnostics(&self, link: &mut Link) -> Result<(), TalkError> {
+    async fn clear_diagnostics(&self, link: &mut Link) -> Result<(), TalkError> {
         let prepared = self.worker.talk().ask(link, Command::Prepare, CLEAR.as_bytes()).await?.prepared;
         link.diagnostics = 0;
         if let Some(id) = prepared {
@@ -412,4 +413,9 @@ impl Session {
             }
         }
     }
+}
+
+/// True if a server has refused what would have left counts again, which says nothing of the link: the counts cannot be had there.
+fn was_refused(again: Again, left: &Result<(), TalkError>) -> bool {
+    again.may_be_refused() && matches!(left, Err(TalkError::Refused { .. }))
 }

@@ -373,7 +373,7 @@ fn fleeting_pins(effects: Effects, outcome: &Outcome, simple: bool) -> Pins {
     if has_own(outcome) {
         pins |= Pins::WARNINGS;
     }
-    if effects.contains(Effects::LEAVES_FOUND_ROWS) {
+    if effects.intersects(Effects::LEAVES_FOUND_ROWS.union(Effects::FED_BY_QUERY)) {
         pins |= Pins::FOUND_ROWS;
     }
     if !simple && effects.intersects(Effects::WRITE.union(Effects::OUT_OF_SIGHT)) {

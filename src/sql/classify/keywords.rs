@@ -149,9 +149,9 @@ impl Scan<'_> {
         frame.place = Place::Expr;
         frame.query = true;
         frame.access = Access::Read;
-        self.has_query = true;
+        self.queries += 1;
         if feeds || feeds_in_parentheses {
-            self.effects |= Effects::LEAVES_FOUND_ROWS;
+            self.effects |= Effects::FED_BY_QUERY;
         }
         if !(begins || feeds) {
             self.doubt("a SELECT where none should be");
@@ -191,7 +191,7 @@ impl Scan<'_> {
         }
         self.effects |= if self.cur.kw_at(0) == Kw::ROW { Effects::MYSQL_ONLY } else { Effects::MARIADB_ONLY };
         self.frame().place = Place::Expr;
-        self.has_query = true;
+        self.queries += 1;
     }
 
     fn table_query(&mut self) {
@@ -201,9 +201,9 @@ impl Scan<'_> {
         }
         self.effects |= Effects::MYSQL_ONLY;
         if feeds {
-            self.effects |= Effects::LEAVES_FOUND_ROWS;
+            self.effects |= Effects::FED_BY_QUERY;
         }
-        self.has_query = true;
+        self.queries += 1;
         let frame = self.frame();
         frame.place = Place::Table;
         frame.access = Access::Read;

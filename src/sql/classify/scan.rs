@@ -111,6 +111,8 @@ pub(super) enum Explain {
     Query,
     /// `EXPLAIN` of a statement that would write.
     Write,
+    /// It runs, and the answer is its plan: MariaDB's `ANALYZE`, MySQL's `EXPLAIN ANALYZE`.
+    Runs,
 }
 
 /// The state of one reading of a text.
@@ -135,8 +137,8 @@ pub(super) struct Scan<'a> {
     pub wants_alias: bool,
     /// The statement changes rows: words of DML belong in it.
     pub dml: bool,
-    /// A SELECT, VALUES or TABLE was read.
-    pub has_query: bool,
+    /// How often SELECT, VALUES or TABLE was read, as a query.
+    pub queries: u32,
     /// The statement asks how tables are defined: their rows are not read.
     pub describes: bool,
     /// Statements inside statements (EXPLAIN, SET STATEMENT).
@@ -164,7 +166,7 @@ impl<'a> Scan<'a> {
             targets: Vec::new(),
             wants_alias: false,
             dml: false,
-            has_query: false,
+            queries: 0,
             describes: false,
             nested: 0,
             references: 0,
@@ -401,6 +403,32 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// What an EXPLAIN leaves of the effects of the statement that it explains.
+    fn settle_explain(&mut self) {
+        const OF_RUNNING: Effects = Effects::LEAVES_FOUND_ROWS.union(Effects::FED_BY_QUERY);
+        match self.explain {
+            Explain::No => {}
+            Explain::Runs => {
+                if !self.dml {
+                    self.effects |= Effects::LEAVES_FOUND_ROWS;
+                }
+            }
+            Explain::Query => {
+                // To plan a query is to run those inside that are constant, and MariaDB runs one without a table.
+                let may_run = self.queries > 1 || !self.effects.contains(Effects::READ_TABLE);
+                self.effects -= OF_RUNNING;
+                self.effects.set(Effects::LEAVES_FOUND_ROWS, may_run);
+                self.effects |= Effects::EXPLAIN;
+            }
+            Explain::Write => {
+                // The plan that is asked for is the writer's.
+                self.effects -= OF_RUNNING | Effects::WRITE;
+                self.effects.set(Effects::LEAVES_FOUND_ROWS, self.queries > 0);
+                self.effects |= Effects::EXPLAIN | Effects::READ | Effects::SERVER_BOUND;
+            }
+        }
+    }
+
     /// The statement ends: settles its effects and its tables, and makes room for the next.
     pub(super) fn finish(&mut self) {
         if self.frames.len() > 1 {
@@ -417,25 +445,13 @@ impl<'a> Scan<'a> {
             | Effects::SERVER_BOUND
             | Effects::WRITE
             | Effects::UNKNOWN_FUNCTION;
-        if self.effects.contains(Effects::READ) && self.has_query && !self.effects.intersects(more) {
+        if self.effects.contains(Effects::READ) && self.queries > 0 && !self.effects.intersects(more) {
             self.effects |= Effects::CONSTANT;
         }
-        if self.verb == Verb::Create && self.has_query && !self.effects.contains(Effects::STORED_DEFINITION) {
-            self.effects |= Effects::LEAVES_FOUND_ROWS;
+        if self.verb == Verb::Create && self.queries > 0 && !self.effects.contains(Effects::STORED_DEFINITION) {
+            self.effects |= Effects::FED_BY_QUERY;
         }
-        if self.explain != Explain::No {
-            // It is not run.
-            self.effects -= Effects::LEAVES_FOUND_ROWS;
-        }
-        match self.explain {
-            Explain::No => {}
-            Explain::Query => self.effects |= Effects::EXPLAIN,
-            Explain::Write => {
-                // It runs nothing; but the plan that is asked for is the writer's.
-                self.effects -= Effects::WRITE;
-                self.effects |= Effects::EXPLAIN | Effects::READ | Effects::SERVER_BOUND;
-            }
-        }
+        self.settle_explain();
         self.facts.effects |= self.effects;
         self.effects = Effects::empty();
         self.explain = Explain::No;
@@ -445,7 +461,7 @@ impl<'a> Scan<'a> {
         self.targets.clear();
         self.wants_alias = false;
         self.dml = false;
-        self.has_query = false;
+        self.queries = 0;
         self.describes = false;
         self.nested = 0;
         self.before = [None; 3];

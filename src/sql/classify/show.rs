@@ -9,6 +9,9 @@ use super::named::Name;
 use super::scan::Scan;
 use super::words::Kw;
 
+/// What servers keep in no table. Their rows are not counted either.
+const NO_TABLE: Effects = Effects::SHOWS_NO_TABLE.union(Effects::FINDS_NO_ROWS);
+
 impl Scan<'_> {
     /// A SHOW statement, behind the SHOW.
     pub(super) fn show(&mut self) {
@@ -23,7 +26,7 @@ impl Scan<'_> {
         let Some(item) = self.cur.next() else { return self.doubt("an empty SHOW") };
         match item.kw {
             DATABASES | SCHEMAS | CHARSET | COLLATION => self.effects |= Effects::METADATA,
-            PRIVILEGES => self.effects |= Effects::METADATA | Effects::SHOWS_NO_TABLE,
+            PRIVILEGES => self.effects |= Effects::METADATA | NO_TABLE,
             CHARACTER if self.cur.take(SET) => self.effects |= Effects::METADATA,
             TABLES | TRIGGERS | EVENTS => {
                 self.effects |= Effects::METADATA;
@@ -51,11 +54,11 @@ impl Scan<'_> {
                 self.cur.take(TABLES);
                 self.schema_clause();
             }
-            PROCESSLIST | GRANTS | ENGINE | MASTER | SLAVE | REPLICA | PROFILES => {
-                self.effects |= Effects::SERVER_BOUND | Effects::SHOWS_NO_TABLE;
+            PROCESSLIST | GRANTS | ENGINE | MASTER | SLAVE | REPLICA | PROFILES | BINLOG | BINARY => {
+                self.effects |= Effects::SERVER_BOUND | NO_TABLE;
                 return self.skip();
             }
-            BINLOG | PROFILE | EXPLAIN | ANALYZE | CLIENT | BINARY | FORMAT => {
+            PROFILE | EXPLAIN | ANALYZE | CLIENT | FORMAT => {
                 self.effects |= Effects::SERVER_BOUND;
                 return self.skip();
             }
@@ -66,11 +69,15 @@ impl Scan<'_> {
 
     /// Kinds whose words mean nothing elsewhere.
     fn show_other(&mut self, name: &str) {
-        const BOUND: &str = "slaves replicas relaylog authors contributors locales user_statistics client_statistics
-            index_statistics table_statistics wsrep_status wsrep_membership query_response_time thread_statistics
-            parse_tree";
+        const IN_TABLES: &str =
+            "locales user_statistics client_statistics index_statistics table_statistics wsrep_status
+            wsrep_membership query_response_time thread_statistics parse_tree";
+        const IN_NONE: &str = "slaves replicas relaylog authors contributors";
+        let is_among = |known: &str| known.split_ascii_whitespace().any(|known| name.eq_ignore_ascii_case(known));
         self.effects |= Effects::SERVER_BOUND;
-        if !BOUND.split_ascii_whitespace().any(|known| name.eq_ignore_ascii_case(known)) {
+        if is_among(IN_NONE) {
+            self.effects |= NO_TABLE;
+        } else if !is_among(IN_TABLES) {
             self.doubt("an unknown SHOW");
         }
         self.skip();
@@ -130,6 +137,7 @@ impl Scan<'_> {
     fn show_create(&mut self) {
         use Kw::*;
         let Some(item) = self.cur.next() else { return self.doubt("a SHOW that is not understood") };
+        self.effects |= Effects::FINDS_NO_ROWS;
         match item.kw {
             TABLE | VIEW | SEQUENCE => {
                 self.effects |= Effects::METADATA;
@@ -138,7 +146,7 @@ impl Scan<'_> {
             }
             DATABASE | SCHEMA | PROCEDURE | FUNCTION | TRIGGER | EVENT | PACKAGE | LIBRARY => {
                 self.effects |= Effects::METADATA;
-                self.effects.set(Effects::SHOWS_NO_TABLE, !matches!(item.kw, TRIGGER | EVENT | LIBRARY));
+                self.effects.set(Effects::SHOWS_NO_TABLE, item.kw != LIBRARY);
                 self.cur.take(BODY);
                 self.if_exists();
                 if self.name().is_none() {
@@ -146,7 +154,7 @@ impl Scan<'_> {
                 }
                 return self.over("a SHOW CREATE that is not understood");
             }
-            USER | SERVER => self.effects |= Effects::SERVER_BOUND,
+            USER | SERVER => self.effects |= Effects::SERVER_BOUND | Effects::SHOWS_NO_TABLE,
             _ => {
                 self.effects |= Effects::SERVER_BOUND;
                 self.doubt("an unknown SHOW CREATE");

@@ -112,7 +112,7 @@ impl Scan<'_> {
         self.effects |= Effects::READ;
         self.begin(Place::Open, Access::Read);
         self.body();
-        if !self.has_query && !self.dml {
+        if self.queries == 0 && !self.dml {
             self.doubt("no query where one should be");
         }
     }
@@ -176,9 +176,11 @@ impl Scan<'_> {
                 return self.skip();
             }
         };
-        if only {
-            self.explain = if query { Explain::Query } else { Explain::Write };
-        }
+        self.explain = match (only, query) {
+            (false, _) => Explain::Runs,
+            (true, true) => Explain::Query,
+            (true, false) => Explain::Write,
+        };
         self.statement();
         if only && self.dml {
             self.explain = Explain::Write;

@@ -52,6 +52,10 @@ const OF_SETS: Effects = Effects::SERVER_BOUND
     .union(Effects::SET_GLOBAL)
     .union(Effects::ADMIN);
 
+/// What a SHOW of what is in no table may do beside.
+const SHOWN_WITHOUT_TABLE: Effects =
+    Effects::SERVER_BOUND.union(Effects::METADATA).union(Effects::SHOWS_NO_TABLE).union(Effects::FINDS_NO_ROWS);
+
 /// Effects of statements that use tables, and so clear MariaDB's diagnostics.
 pub(super) const USES_TABLES: Effects =
     Effects::READ_TABLE.union(Effects::WRITE).union(Effects::DDL).union(Effects::HANDLER).union(Effects::LOCK_TABLES);
@@ -63,11 +67,19 @@ pub(super) fn is_only_a_question(verb: Verb, effects: Effects) -> bool {
     effects.contains(Effects::NEEDS_WARNINGS) && !is_select && !effects.intersects(UNCLEAR.union(Effects::SET_SESSION))
 }
 
-/// True for a statement whose rows are none that were found: EXPLAIN, HANDLER, CHECKSUM TABLE, SHOW GRANTS.
+/// True for a statement that has found other rows than it has answered with: SQL_CALC_FOUND_ROWS, MySQL's EXPLAIN ANALYZE.
+#[inline]
+pub(super) fn leaves_more(effects: Effects) -> bool {
+    effects.contains(Effects::LEAVES_FOUND_ROWS) && !effects.contains(Effects::EXPLAIN)
+}
+
+/// True for a statement whose rows are none that were found: EXPLAIN, HANDLER, CHECKSUM TABLE, SHOW GRANTS, MariaDB's ANALYZE.
 #[inline]
 pub(super) fn finds_nothing(verb: Verb, effects: Effects) -> bool {
-    let is_of_kind = matches!(verb, Verb::Handler | Verb::Analyze | Verb::Optimize | Verb::Xa | Verb::Other);
-    effects.intersects(Effects::EXPLAIN | Effects::SHOWS_NO_TABLE)
+    let is_of_kind = matches!(verb, Verb::Handler | Verb::Optimize | Verb::Xa | Verb::Other);
+    effects.intersects(Effects::EXPLAIN | Effects::FINDS_NO_ROWS)
+        || verb == Verb::Analyze
+        || verb == Verb::Explain && effects.contains(Effects::WRITE)
         || is_of_kind && !effects.contains(Effects::READ_TABLE)
 }
 
@@ -76,10 +88,11 @@ pub(super) fn finds_nothing(verb: Verb, effects: Effects) -> bool {
 #[inline]
 pub(super) fn finds_unsaid(engine: Engine, verb: Verb, effects: Effects, warnings: u16) -> Kept {
     let is_mysql = engine == Engine::MySql;
-    let from_query = effects.contains(Effects::LEAVES_FOUND_ROWS);
+    let from_query = effects.contains(Effects::FED_BY_QUERY);
     match verb {
         Verb::Insert | Verb::Replace if from_query => Kept::No,
         Verb::Update if is_mysql => Kept::No,
+        Verb::Explain if effects.contains(Effects::WRITE) => Kept::No,
         // A table that is there already is not made again, which is a warning.
         Verb::Create if from_query && !is_mysql => {
             if warnings == 0 {
@@ -96,6 +109,9 @@ pub(super) fn finds_unsaid(engine: Engine, verb: Verb, effects: Effects, warning
         {
             Kept::Perhaps
         }
+        Verb::Analyze if effects.contains(Effects::WRITE | Effects::READ_TABLE) => Kept::Perhaps,
+        // To plan it, some of it may have been run.
+        _ if effects.contains(Effects::EXPLAIN | Effects::LEAVES_FOUND_ROWS) => Kept::Perhaps,
         _ => Kept::Yes,
     }
 }
@@ -114,7 +130,7 @@ pub(super) fn is_tableless(verb: Verb, effects: Effects) -> bool {
         Verb::Select | Verb::Xa => Effects::SERVER_BOUND,
         // Most of what SHOW shows is a table.
         Verb::Show if !effects.contains(Effects::SHOWS_NO_TABLE) => return false,
-        Verb::Show => Effects::SERVER_BOUND.union(Effects::METADATA).union(Effects::SHOWS_NO_TABLE),
+        Verb::Show => SHOWN_WITHOUT_TABLE,
         Verb::Set => OF_SETS,
         Verb::Flush => Effects::ADMIN.union(Effects::IMPLICIT_COMMIT).union(Effects::UNTRACKED_STATE),
         Verb::Prepare | Verb::Deallocate => Effects::TEXT_PREPARE.union(Effects::HIDDEN_STATE),

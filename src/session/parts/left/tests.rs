@@ -66,7 +66,7 @@ fn what_is_known_of_rows_found() {
     let failed = |error| Outcome { error: Some(error), ..Outcome::default() };
     let rows = |rows| Outcome { rows, ended_by_rows: true, ..Outcome::default() };
     let subquery = Effects::WRITE | Effects::READ_TABLE;
-    let (query, table) = (Effects::LEAVES_FOUND_ROWS, Effects::READ_TABLE);
+    let (query, table, more) = (Effects::FED_BY_QUERY, Effects::READ_TABLE, Effects::LEAVES_FOUND_ROWS);
     let noted = || Outcome { warnings: 1, ..Outcome::default() };
     // What comes after seven rows; what is left again on MariaDB, and on MySQL.
     let cases = [
@@ -98,8 +98,14 @@ fn what_is_known_of_rows_found() {
         (Verb::Explain, Effects::EXPLAIN | Effects::READ, rows(1), ["7", "7"]),
         (Verb::Explain, Effects::EXPLAIN | Effects::READ | table, rows(1), ["7", "7"]),
         (Verb::Lock, Effects::LOCK_TABLES | table, none(), ["7", "7"]),
-        (Verb::Set, Effects::READ | table | query, rows(2), ["unknown", "unknown"]),
-        (Verb::Show, Effects::READ | Effects::SHOWS_NO_TABLE, rows(2), ["7", "7"]),
+        (Verb::Set, Effects::READ | table | more, rows(2), ["unknown", "unknown"]),
+        (Verb::Explain, Effects::EXPLAIN | Effects::READ | more, rows(1), ["perhaps", "perhaps"]),
+        (Verb::Explain, Effects::READ | table | more, rows(1), ["unknown", "unknown"]),
+        (Verb::Explain, Effects::WRITE | table, rows(1), ["unknown", "unknown"]),
+        (Verb::Analyze, Effects::READ | table | more, rows(1), ["unknown", "unknown"]),
+        (Verb::Analyze, Effects::WRITE, rows(1), ["7", "7"]),
+        (Verb::Analyze, subquery, rows(1), ["perhaps", "perhaps"]),
+        (Verb::Show, Effects::READ | Effects::METADATA | Effects::FINDS_NO_ROWS, rows(1), ["7", "7"]),
         (Verb::Show, Effects::READ | Effects::METADATA, rows(2), ["2", "2"]),
         (Verb::Show, Effects::READ | Effects::NEEDS_WARNINGS, rows(2), ["7", "7"]),
         (Verb::Show, Effects::READ | Effects::NEEDS_WARNINGS | Effects::CONSTANT, rows(1), ["1", "1"]),
