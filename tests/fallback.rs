@@ -121,7 +121,8 @@ async fn a_lost_transaction_ends_its_session_whatever_is_asked_first() {
 async fn a_dead_writer_is_a_clear_error_and_reads_go_on() {
     let writer = MariaDb::start(Options::named("writer"));
     let reader = MariaDb::start(Options::named("reader"));
-    let router = Router::with_config(&config(writer.port(), reader.port(), QUICK), &[]);
+    let quick = format!("{QUICK}\n[timeouts]\nwriter_wait = \"0s\"");
+    let router = Router::with_config(&config(writer.port(), reader.port(), &quick), &[]);
     let mut conn = Conn::new(options(&router, None)).await.unwrap();
     writer.kill();
     let (code, text) = server_error(conn.query_drop("CREATE DATABASE never").await);

@@ -69,13 +69,38 @@ async fn an_insert_id_that_was_lost_with_a_statement_is_not_known() {
     let estate = Estate::new("30s");
     let mut client = estate.client().await;
     client.query("INSERT INTO ids VALUES ()").await;
-    estate.link.cut();
-    assert_eq!(client.query("INSERT INTO plain VALUES (1)").await.code(), LOST);
+    let slow = client.query("INSERT INTO plain VALUES (SLEEP(5))");
+    let cut = async {
+        while !estate.server.saw("VALUES (SLEEP(5))").unwrap() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        estate.link.cut();
+    };
+    assert_eq!(tokio::join!(slow, cut).0.code(), LOST, "it may have run");
     assert_eq!(client.query("SELECT 1").await.code(), 0, "the session goes on");
     assert_eq!(client.query("SELECT LAST_INSERT_ID()").await.code(), NOT_KNOWN);
     // A new life has none.
     assert_eq!(client.command(0x1f, &[]).await.code(), 0);
     assert_eq!(client.value("SELECT LAST_INSERT_ID()").await, "0");
+}
+
+#[tokio::test]
+async fn an_idle_connection_that_was_cut_is_felt_only_by_who_asks_for_what_was_there() {
+    let estate = Estate::new("30s");
+    let mut client = estate.client().await;
+    client.query("INSERT INTO ids VALUES ()").await;
+    estate.link.cut();
+    // So that the router has seen it.
+    results_are_given_up().await;
+    assert_eq!(client.query("INSERT INTO plain VALUES (1)").await.code(), 0, "nothing of it had left");
+    assert_eq!(client.query("SELECT LAST_INSERT_ID()").await.code(), NOT_KNOWN);
+    for (begins, code) in [("BEGIN", LOST), ("CREATE TEMPORARY TABLE t (a INT)", LOST), ("SET @x = 1", LOST)] {
+        let mut client = estate.client().await;
+        client.query(begins).await;
+        estate.link.cut();
+        results_are_given_up().await;
+        assert_eq!(client.query("INSERT INTO plain VALUES (1)").await.code(), code, "{begins}");
+    }
 }
 
 /// The router gives up on an answer, and the answer comes all the same.

@@ -77,7 +77,7 @@ impl std::fmt::Debug for Page {
 type Labels = Vec<(&'static str, String)>;
 
 /// Counters of the workers that need no label.
-const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 17] = [
+const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 19] = [
     ("sign_ins", "Clients that signed in", |c| &c.sign_ins),
     ("sign_in_failures", "Clients that were turned away", |c| &c.sign_in_failures),
     ("statements", "Statements, executions and other commands received", |c| &c.statements),
@@ -89,6 +89,8 @@ const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 17] = [
     ("session_syncs", "Times that a connection was brought to a session's state", |c| &c.syncs),
     ("pool_waits", "Times that a statement waited for room at a backend", |c| &c.pool_waits),
     ("pool_timeouts", "Statements that waited for room in vain", |c| &c.pool_timeouts),
+    ("writer_waits", "Statements that waited for a server while none served", |c| &c.writer_waits),
+    ("writer_wait_timeouts", "Statements that waited for a server in vain", |c| &c.writer_wait_timeouts),
     ("plan_text_hits", "Plans found by exact text", |c| &c.plan_text_hits),
     ("plan_digest_hits", "Plans found by digest", |c| &c.plan_digest_hits),
     ("plan_misses", "Statements planned anew", |c| &c.plan_misses),

@@ -33,6 +33,9 @@ pub struct Checks {
     pub credentials: Option<Credentials>,
 }
 
+/// The longest between two checks of a backend that is not well, while statements wait for it.
+const WHILE_WANTED: Duration = Duration::from_millis(100);
+
 /// The longest that a start waits for the writers.
 const LONGEST_MEETING: Duration = Duration::from_secs(1);
 
@@ -120,8 +123,13 @@ pub async fn check(backend: Arc<Backend>, checks: Checks) {
         }
         // A server that may become the writer is asked at the shorter interval, so that a failover is noticed soon.
         let is_settled = backend.health.state() == State::Up && !backend.read_only.is_on();
-        let wait = if is_settled { checks.interval } else { checks.retry_interval };
-        tokio::time::sleep(wait).await;
+        let wait = match (is_settled, backend.is_wanted()) {
+            (true, _) => checks.interval,
+            (false, false) => checks.retry_interval,
+            (false, true) => checks.retry_interval.min(WHILE_WANTED),
+        };
+        // Not served in vain: whoever asks for a check has it now.
+        let _ = timeout(wait, backend.is_looked_for()).await;
     }
 }
 

@@ -9,6 +9,7 @@
 
 use super::connect::Connected;
 use super::query::{Answer, SMALL, rows, value};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
@@ -95,6 +96,43 @@ impl ReadOnly {
     }
 }
 
+/// Accounts whose writes a server has refused for being read-only, for as long as a statement waits. It may be so for good, and for these
+/// alone: the next of theirs is not kept waiting, until the server takes one.
+#[derive(Debug, Default)]
+pub struct Refusals {
+    /// What the statement path reads.
+    is_any: AtomicBool,
+    accounts: Mutex<BTreeSet<Box<str>>>,
+}
+
+impl Refusals {
+    /// True if this account's writes are refused.
+    #[inline]
+    pub fn has(&self, account: &str) -> bool {
+        self.is_any.load(Relaxed) && self.accounts().contains(account)
+    }
+
+    /// They have been, for as long as one waits.
+    pub fn note(&self, account: &str) {
+        self.accounts().insert(account.into());
+        self.is_any.store(true, Relaxed);
+    }
+
+    /// The server has taken one.
+    #[inline]
+    pub fn forget(&self, account: &str) {
+        if self.is_any.load(Relaxed) {
+            let mut accounts = self.accounts();
+            accounts.remove(account);
+            self.is_any.store(!accounts.is_empty(), Relaxed);
+        }
+    }
+
+    fn accounts(&self) -> std::sync::MutexGuard<'_, BTreeSet<Box<str>>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What the server says now. After an error the connection is of no more use.
 ///
 /// # Errors
@@ -154,6 +192,18 @@ mod tests {
         server.observe(Reading::ReadOnly("read_only"));
         server.observe(refused());
         assert!(server.is_on());
+    }
+
+    #[test]
+    fn refusals_are_each_accounts_own() {
+        let refusals = Refusals::default();
+        assert!(!refusals.has("a"));
+        refusals.note("a");
+        refusals.note("b");
+        refusals.forget("a");
+        assert!(!refusals.has("a") && refusals.has("b"));
+        refusals.forget("b");
+        assert!(!refusals.has("b") && !refusals.is_any.load(Relaxed));
     }
 
     #[test]

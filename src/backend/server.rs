@@ -4,7 +4,7 @@
 
 use super::catalogue::Catalogue;
 use super::connect::{ServerInfo, Target};
-use super::discovery::ReadOnly;
+use super::discovery::{ReadOnly, Refusals};
 use super::health::{Cause, Health, State};
 use super::lag::Lag;
 use super::record::Record;
@@ -50,6 +50,8 @@ pub struct Backend {
     pub lag: Lag,
     /// Whether it takes writes, where its configuration asks.
     pub read_only: ReadOnly,
+    /// Whose writes it refuses, whatever it says of itself.
+    pub refusals: Refusals,
     /// What triggers, views and routines it has.
     pub catalogue: Catalogue,
     /// Where and how to connect. A reload may change the how.
@@ -64,6 +66,9 @@ pub struct Backend {
     open: AtomicU32,
     busy: AtomicU32,
     waiting: AtomicU32,
+    wanted: AtomicU32,
+    /// Wakes its check before its time.
+    looked_for: tokio::sync::Notify,
     statements: AtomicU64,
     /// What was found of it, for those who look.
     pub record: Record,
@@ -80,6 +85,7 @@ impl Backend {
             health,
             lag: Lag::default(),
             read_only: ReadOnly::default(),
+            refusals: Refusals::default(),
             catalogue: Catalogue::default(),
             engine: AtomicU8::new(Engine::Unknown as u8),
             greeted: ArcSwapOption::empty(),
@@ -87,6 +93,8 @@ impl Backend {
             open: AtomicU32::new(0),
             busy: AtomicU32::new(0),
             waiting: AtomicU32::new(0),
+            wanted: AtomicU32::new(0),
+            looked_for: tokio::sync::Notify::new(),
             statements: AtomicU64::new(0),
             record: Record::default(),
         }
@@ -197,6 +205,31 @@ impl Backend {
         Waiting { backend: Arc::clone(self) }
     }
 
+    /// Statements wait until it serves again, for as long as somebody has this. Its next check is made at once.
+    pub fn want(self: &Arc<Self>) -> Wanted {
+        if self.wanted.fetch_add(1, Relaxed) == 0 {
+            self.look_for();
+        }
+        Wanted { backend: Arc::clone(self) }
+    }
+
+    /// True while statements wait until it serves again.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted.load(Relaxed) > 0
+    }
+
+    /// Asks for a check now. One that is under way counts.
+    pub fn look_for(&self) {
+        self.looked_for.notify_one();
+    }
+
+    /// Ready once [`Backend::look_for`] has been called since the last time.
+    ///
+    /// Cancel safe.
+    pub async fn is_looked_for(&self) {
+        self.looked_for.notified().await;
+    }
+
     /// True if new statements may go there.
     pub fn is_usable(&self) -> bool {
         matches!(self.health.state(), State::Up | State::Suspect)
@@ -218,6 +251,18 @@ pub struct Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.backend.waiting.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Counts one that waits until a backend serves again.
+#[derive(Debug)]
+pub struct Wanted {
+    backend: Arc<Backend>,
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.backend.wanted.fetch_sub(1, Relaxed);
     }
 }
 

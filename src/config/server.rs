@@ -152,6 +152,7 @@ impl Server {
         let count = |key, most| section.small(key, 1..=most).and_then(|n| usize::try_from(n).ok());
         set(&mut self.session.max_statements, count("max_statements", 1_000_000));
         set(&mut self.session.max_statements_per_connection, count("max_statements_per_connection", 1_000_000));
+        set(&mut self.session.max_waiting_for_writer, count("max_waiting_for_writer", 10_000_000));
         set(&mut self.session.local_infile, section.flag("local_infile"));
         set(&mut self.listen.guesses.free, section.small("wrong_passwords", 0..=10_000));
         section.finish(&[]);
@@ -171,6 +172,7 @@ impl Server {
         set(&mut self.session.sign_in_timeout, positive("sign_in"));
         set(&mut self.session.connect_timeout, positive("connect"));
         set(&mut self.session.pool_wait, positive("pool_wait"));
+        set(&mut self.session.writer_wait, section.duration("writer_wait"));
         set(&mut self.session.pool_idle, section.duration("pool_idle"));
         set(&mut self.session.pool_lifetime, positive("pool_lifetime"));
         set(&mut self.session.hold_results, section.duration("hold_results"));

@@ -21,6 +21,8 @@ pub enum StatementError {
         why: String,
         /// What else the operator should know (hostgroups that a horizon excluded, the rule).
         note: String,
+        /// One of them may serve again by itself: it was not their configuration or an account that stood in the way.
+        may_pass: bool,
     },
     /// No connection became free in time.
     #[error("Switchboard: no connection to hostgroup {hostgroup} became free within {} ms", .waited.as_millis())]

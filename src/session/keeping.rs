@@ -66,6 +66,23 @@ impl Session {
         lost
     }
 
+    /// The server has closed a link that the session holds, or says something there that nobody asked for. Where that holds nothing but
+    /// what the client may ask next, the session goes on without it.
+    pub(super) fn lose_closed(&mut self) {
+        let is_closed = |hold: &Hold| hold.link.is_disturbed() && !hold.pins().intersects(Pins::NEEDS_RESET);
+        if self.holdings.home().is_some_and(is_closed)
+            && let Some(home) = self.holdings.take_home()
+        {
+            self.lose(home).untold();
+        }
+        if self.holdings.last().is_some_and(is_closed)
+            && !self.holdings.has_aside()
+            && let Some(last) = self.holdings.take_last()
+        {
+            self.lose(last).untold();
+        }
+    }
+
     /// A server has refused what the router itself asked for over a link. The home stays as it was; any other link is closed, for
     /// part of what was asked may have been done.
     pub(super) fn put_back_refused(&mut self, hold: Hold) {

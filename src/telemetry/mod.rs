@@ -80,6 +80,10 @@ pub struct WorkerCounters {
     pub pool_waits: Counter,
     /// Statements that waited in vain.
     pub pool_timeouts: Counter,
+    /// Statements that waited for a server while none of their hostgroups served.
+    pub writer_waits: Counter,
+    /// Statements that waited for one in vain.
+    pub writer_wait_timeouts: Counter,
     /// Backend connections that are idle in the pool now.
     pub pool_idle: Counter,
     /// Plans found by exact text; as of the last second, like those that follow.

@@ -77,7 +77,7 @@ impl Session {
         match lost {
             Some(error) => {
                 let why = error.source.to_string();
-                Err(Failed::Backend(Failure { sent: true, delivered: Delivered::File, why }))
+                Err(Failed::Backend(Failure { sent: true, delivered: Delivered::File, why, is_refusal: false }))
             }
             None => Ok(file.sequence),
         }

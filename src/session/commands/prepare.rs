@@ -84,7 +84,7 @@ impl Session {
                     let made_ready = self.worker.bring(&mut home.link, &self.state).await;
                     self.if_ready(home, made_ready)?
                 }
-                None => Hold::pooled(self.link_to_prepare(route, snapshot, &mut tried).await?),
+                None => Hold::pooled(self.link_to_prepare((route, effects), snapshot, &mut tried).await?),
             };
             let link = &mut *hold.link;
             self.make_room(link, number, limit).await;
@@ -149,7 +149,7 @@ impl Session {
     /// A link to one of the route's hostgroups.
     async fn link_to_prepare(
         &mut self,
-        route: &Route,
+        (route, effects): (&Route, Effects),
         snapshot: &Snapshot,
         tried: &mut Tried,
     ) -> Result<Box<Link>, StatementError> {
@@ -158,7 +158,21 @@ impl Session {
         {
             return Ok(link);
         }
-        self.obtain(&Rc::clone(&self.state), &route.tiers, snapshot, tried).await
+        let mut error = match self.obtain_for(effects, &route.tiers, snapshot, tried).await {
+            Err(error) if route.tiers.contains(&route.writer) => error,
+            other => return other,
+        };
+        loop {
+            let newest = self.worker.snapshot();
+            let may_wait = matches!(error, StatementError::NoBackend { may_pass: true, .. });
+            if !(may_wait && self.supply().wait_out(&route.tiers, &newest, tried).await) {
+                return Err(error);
+            }
+            match self.obtain_for(effects, &route.tiers, &newest, tried).await {
+                Err(again) => error = again,
+                link => return link,
+            }
+        }
     }
 
     /// A server has prepared a text: it is the session's statement.

@@ -55,7 +55,7 @@ impl Session {
     pub(super) fn launch(&mut self, link: &mut Link, request: &Request) {
         let tracker = Tracker::new(request.expect, link.deprecate_eof, request.sequence);
         let client_tracks = self.capabilities.contains(Capabilities::SESSION_TRACK);
-        link.relay.begin(tracker, Manner { client_tracks, statement_id: request.statement_id, shown: None });
+        link.relay.begin(tracker, Manner { client_tracks, statement_id: request.statement_id, ..Manner::default() });
         self.ticket.runs(link.backend().id, link.thread_id, link.hostgroup, link.stream.descriptor());
     }
 
@@ -123,7 +123,7 @@ impl Session {
     fn not_sent(&self, error: &WriteError) -> Failed {
         self.ticket.rests();
         let (sent, why) = (error.written > 0, error.source.to_string());
-        Failed::Backend(Failure { sent, delivered: Delivered::Nothing, why })
+        Failed::Backend(Failure { sent, delivered: Delivered::Nothing, why, is_refusal: false })
     }
 
     fn broke(&self, link: &Link, error: RelayError) -> Failed {
@@ -141,11 +141,12 @@ impl Session {
                     false => Delivered::Nothing,
                 };
                 let desync = matches!(why, BackendFault::Desync(_));
+                let is_refusal = matches!(why, BackendFault::ReadOnly(_));
                 let why = why.to_string();
                 if desync {
                     tracing::error!(backend = &*link.backend().name, why, "a backend broke the protocol");
                 }
-                Failed::Backend(Failure { sent: true, delivered, why })
+                Failed::Backend(Failure { sent: true, delivered, why, is_refusal })
             }
         }
     }

@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 
 /// ER_SERVER_SHUTDOWN (server error reference of both engines): sent to whoever is served while the server stops.
 pub const SERVER_SHUTDOWN: u16 = 1053;
+/// ER_OPTION_PREVENTS_STATEMENT: an option of the server's forbids the statement, which its text names.
+const READ_ONLY_OPTION: u16 = 1290;
+/// ER_READ_ONLY_MODE: InnoDB is read-only.
+const READ_ONLY_MODE: u16 = 1836;
 
 /// What session tracking reported in a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,6 +116,9 @@ pub enum BackendFault {
     /// It is shutting down, and said so before anything else was done. The connection ends with it.
     #[error("the server is shutting down")]
     ShuttingDown,
+    /// It is read-only, and has refused the statement before anything was done. The connection is as good as before.
+    #[error("{0}")]
+    ReadOnly(String),
     /// It did not answer the router itself in time.
     #[error("the server did not answer within {} ms", .0.as_millis())]
     Silent(Duration),
@@ -126,6 +133,8 @@ pub struct Manner {
     pub statement_id: Option<u32>,
     /// Show the client these flags of the session in the place of the connection's ([`Relay::show`]).
     pub shown: Option<Status>,
+    /// Keep from the client that the server is read-only ([`Relay::keep_refusal`]).
+    pub keeps_refusal: bool,
 }
 
 /// A request on its way to a server, and its response on its way back. Each link has one, used for one request after the
@@ -213,6 +222,12 @@ impl Relay {
     /// The connection is not the session's home: what the answer says of transactions and modes is to be the session's.
     pub fn show(&mut self, session: Status) {
         self.manner.shown = Some(session);
+    }
+
+    /// If the server refuses the statement for being read-only, the client is not to hear of it yet: that is
+    /// [`BackendFault::ReadOnly`].
+    pub fn keep_refusal(&mut self) {
+        self.manner.keeps_refusal = true;
     }
 
     /// The client's file has been passed on; the last frame had the sequence number `sent`.
@@ -352,6 +367,17 @@ impl Relay {
                         // connection that broke, and treated as one.
                         return Err(self.backend(BackendFault::ShuttingDown));
                     }
+                    if self.manner.keeps_refusal
+                        && let Packet::Err(READ_ONLY_OPTION | READ_ONLY_MODE) = packet
+                        && self.outcome.bytes == 0
+                        && let Some(why) = says_read_only(&bytes[whole.start + HEADER..whole.end])
+                    {
+                        let is_all = whole.end == bytes.len();
+                        return Err(self.backend(match is_all {
+                            true => BackendFault::ReadOnly(why),
+                            false => Desync::Unsolicited.into(),
+                        }));
+                    }
                     to = whole.end;
                     if self.note(packet, &bytes[whole.start + HEADER..whole.end])? {
                         buffers.fill(&mut self.out).extend_from_slice(&bytes[from..whole.start]);
@@ -474,6 +500,14 @@ impl Outcome {
             self.insert_id = summary.insert_id;
         }
     }
+}
+
+/// The text of an error that says that the server is read-only; none for another option that forbids a statement. The option is named in
+/// every language, after its dashes (`--read-only`, `--super-read-only`, `--innodb-read-only`); new MariaDBs name its value behind it.
+fn says_read_only(payload: &[u8]) -> Option<String> {
+    let error = ErrPacket::decode(payload).ok()?;
+    let text = error.text().into_owned();
+    (error.code == READ_ONLY_MODE || text.contains("read-only") || text.contains("read_only")).then_some(text)
 }
 
 fn lossy(bytes: &[u8]) -> String {

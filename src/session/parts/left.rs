@@ -102,11 +102,14 @@ impl Left {
         let unclear = if verb == Verb::Set { UNCLEAR.difference(Effects::UNPROVEN) } else { UNCLEAR };
         let is_out_of_sight =
             effects.intersects(unclear) && !matches!(verb, Verb::Prepare | Verb::Deallocate) && !has_not_run;
+        // On MySQL the last of several statements has cleared what those before it left.
+        let last_clears =
+            engine == Engine::MySql && !effects.intersects(Effects::OUT_OF_SIGHT.union(Effects::NEEDS_WARNINGS));
         self.diagnostics = match (has_own, diagnostics) {
             (true, _) => Diagnostics::Some,
             // They are as unclear as they were.
             (_, true) => self.diagnostics,
-            _ if is_out_of_sight => Diagnostics::Unclear,
+            _ if is_out_of_sight && !last_clears => Diagnostics::Unclear,
             _ => Diagnostics::None,
         };
         self.are_of_mariadb = self.diagnostics != Diagnostics::None && engine == Engine::MariaDb;
@@ -292,7 +295,8 @@ impl Left {
     /// if nobody knows that answer, or nothing can bring it about. `engine` is the connection's, where it is known.
     pub fn recreation(&self, asks: Effects, engine: Option<Engine>) -> Option<Again> {
         let are_none = self.diagnostics == Diagnostics::None;
-        if self.is_unclear || !are_none && asks.contains(Effects::NEEDS_WARNINGS) {
+        let asks_counts = asks.intersects(Effects::NEEDS_PREVIOUS.difference(Effects::NEEDS_WARNINGS));
+        if self.is_unclear && asks_counts || !are_none && asks.contains(Effects::NEEDS_WARNINGS) {
             return None;
         }
         let (counts, finds) = (asks.contains(Effects::NEEDS_ROW_COUNT), asks.contains(Effects::NEEDS_FOUND_ROWS));
@@ -349,6 +353,11 @@ impl Again {
     /// True if not every server takes its statement: none in the mode of Oracle, nor one older than 10.3.
     pub fn may_be_refused(self) -> bool {
         self.changed > 0
+    }
+
+    /// True if it is done by a ping alone, which leaves diagnostics as they are.
+    pub fn is_ping(self) -> bool {
+        self.ping && self.changed == 0 && self.rows.is_none()
     }
 
     /// True if MariaDB's diagnostics stay as they are.

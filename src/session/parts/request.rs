@@ -53,6 +53,8 @@ pub(in crate::session) struct Failure {
     pub delivered: Delivered,
     /// What happened.
     pub why: String,
+    /// The server is read-only, and has refused the statement before anything was done: the link is as good as before.
+    pub is_refusal: bool,
 }
 
 /// Why a link could not be made ready for an execution. Nothing of the execution has left.

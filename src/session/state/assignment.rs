@@ -42,6 +42,8 @@ pub enum Given {
     Constant,
     /// DEFAULT.
     Default,
+    /// What a system variable is.
+    Variable,
     /// Something computed.
     Computed,
 }
@@ -54,12 +56,19 @@ impl Assignment {
 
     /// True if the same text does the same again, in the same state on the same server.
     pub fn is_repeatable(&self) -> bool {
-        // What DEFAULT gives may be something else by then.
-        self.is_repeatable_at_once() && !matches!(self, Assignment::Session { to: Given::Default, .. })
+        // What DEFAULT or a variable gives may be something else by then.
+        self.is_repeatable_at_once()
+            && !matches!(self, Assignment::Session { to: Given::Default | Given::Variable, .. })
     }
 
-    /// True if the same text, run again at once on the same connection, leaves all as it is.
-    pub fn is_repeatable_at_once(&self) -> bool {
+    /// True if a SET of these, run again at once on the same connection, leaves all as it is.
+    pub fn are_repeatable_at_once(all: &[Self]) -> bool {
+        // What one sets, another may read.
+        let reads = |assignment: &Self| matches!(assignment, Assignment::Session { to: Given::Variable, .. });
+        all.iter().all(Self::is_repeatable_at_once) && (all.len() == 1 || !all.iter().any(reads))
+    }
+
+    fn is_repeatable_at_once(&self) -> bool {
         match self {
             Assignment::Session { name, to, bare } => {
                 let of_transactions = name.starts_with("transaction_");
@@ -198,6 +207,7 @@ fn read_assignment(mut tokens: &[Token], sql: &[u8]) -> Assignment {
         [] => return Assignment::Opaque,
         [only] if word(only, sql, "DEFAULT") => Given::Default,
         [only] if is_constant(only) => Given::Constant,
+        [only] if only.kind == TokenKind::SystemVariable => Given::Variable,
         [sign, number] if sign.text(sql) == b"-" && number.kind == TokenKind::Number => Given::Constant,
         _ => Given::Computed,
     };
@@ -314,10 +324,26 @@ mod tests {
             ("SET @@tx_isolation='SERIALIZABLE'", false),
             ("SET insert_id=7", false),
             ("SET x=@y", false),
+            ("SET x=@@y", false),
             ("SET @x=1", false),
             ("SET GLOBAL x=1", false),
         ] {
             assert_eq!(set(sql).iter().all(Assignment::is_repeatable), want, "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_does_the_same_again_at_once() {
+        for (sql, want) in [
+            ("SET x=@@y", true),
+            ("SET x=@@global.y", true),
+            ("SET x=@@y, z=1", false),
+            ("SET x=1, z=DEFAULT", true),
+            ("SET x=@@y+1", false),
+            ("SET x=@y", false),
+            ("SET insert_id=@@y", false),
+        ] {
+            assert_eq!(Assignment::are_repeatable_at_once(&set(sql)), want, "{sql}");
         }
     }
 }

@@ -50,7 +50,7 @@ impl Session {
         Some(planned)
     }
 
-    fn plan_with_values(&mut self, executing: Executing) -> Result<Planned, StatementError> {
+    pub(super) fn plan_with_values(&mut self, executing: Executing) -> Result<Planned, StatementError> {
         let snapshot = self.worker.snapshot();
         let (plan, route) = self.plan_execution(&snapshot, executing.id)?;
         let expect = if executing.cursor { Expect::Cursor } else { Expect::Results };

@@ -68,7 +68,7 @@ impl Session {
         {
             return Departure::Held(planned, Some(hold));
         }
-        Departure::Gone(self.take_off(hold, planned))
+        Departure::Gone(self.take_off(hold, planned, true))
     }
 
     /// True if a statement is neither the router's to answer nor asks for a connection of its own.
@@ -89,6 +89,9 @@ impl Session {
     pub(in crate::session) fn locate(&mut self, planned: &mut Planned) {
         self.ticket.set_digest(planned.plan.hash);
         let effects = planned.request.effects;
+        if !self.holdings.is_free() && !effects.intersects(Effects::NEEDS_PREVIOUS) {
+            self.lose_closed();
+        }
         let stands_alone = self.holdings.is_free() && self.wrote_at.is_none() && self.state.autocommit;
         planned.placed = if stands_alone && planned.snapshot.settings.read_your_writes_scope == Scope::Session {
             simple_place(effects)
@@ -121,10 +124,13 @@ impl Session {
             && self.holdings.last().is_some_and(|last| last.link.writer && Some(last.link.hostgroup) == hostgroup)
     }
 
-    /// A statement whose link is ready.
+    /// A statement whose link is ready. If it may be sent again, and `may_wait`, the client is not to hear of a server that is read-only.
     #[inline]
-    pub(in crate::session) fn take_off(&mut self, mut hold: Hold, planned: Planned) -> Flight {
+    pub(in crate::session) fn take_off(&mut self, mut hold: Hold, planned: Planned, may_wait: bool) -> Flight {
         self.launch(&mut hold.link, &planned.request);
+        if may_wait && !planned.route.reader_safe && self.outlasts_refusal(&hold, &planned) {
+            hold.link.relay.keep_refusal();
+        }
         let writing = self.writing(&planned.snapshot, planned.request.effects, &hold.link);
         Flight { hold, planned, writing }
     }
@@ -218,7 +224,7 @@ impl Session {
                 if let Some(writing) = writing {
                     writing.end(false);
                 }
-                self.after_failure(hold, &planned.route, failure, tried)?;
+                self.after_failure(hold, (&planned.route, planned.request.effects), failure, tried)?;
                 Ok(Some(planned))
             }
         }

@@ -107,7 +107,7 @@ impl Session {
     async fn set_again(&mut self, link: &mut Link, planned: &Planned) {
         let text = self.text_of(planned.executing.map(|e| e.id));
         let assignments = read_set(text, self.subject.mode());
-        let is_repeatable = !assignments.is_empty() && assignments.iter().all(Assignment::is_repeatable_at_once);
+        let is_repeatable = !assignments.is_empty() && Assignment::are_repeatable_at_once(&assignments);
         let sets_bound = assignments.iter().any(|assignment| assignment.sets("max_error_count"));
         let text = text.to_vec();
         // The next statement finds out what is wrong with a broken link.

@@ -7,6 +7,7 @@ use crate::backend::Engine;
 use crate::rules::{Holds, Plan, Route};
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::holdings::Hold;
+use crate::session::link::Link;
 use crate::session::link::conversation::TalkError;
 use crate::session::parts::Session;
 use crate::session::parts::flight::Planned;
@@ -89,31 +90,23 @@ impl Session {
                 }
             }
             Place::Writer => {
-                let link = self.obtain(&Rc::clone(&self.state), &[route.writer], snapshot, tried).await?;
+                let link = self.obtain_for(plan.facts.effects, &[route.writer], snapshot, tried).await?;
                 Ok(self.with_insert_id(plan.facts.effects, Hold::pooled(link)).await?)
             }
             Place::Route if plan.facts.effects.intersects(ONE_ENGINE) => {
                 let tiers = speakers(plan.facts.effects, route, snapshot, tried);
-                match self.obtain(&Rc::clone(&self.state), &tiers, snapshot, tried).await {
+                match self.obtain_for(plan.facts.effects, &tiers, snapshot, tried).await {
                     Ok(link) => Ok(Hold::pooled(link)),
                     Err(error) => Err(explain_refusal(error, route, snapshot).into()),
                 }
             }
-            Place::Route => match self.obtain(&Rc::clone(&self.state), &route.tiers, snapshot, tried).await {
+            Place::Route => match self.obtain_for(plan.facts.effects, &route.tiers, snapshot, tried).await {
                 Ok(link) => Ok(Hold::pooled(link)),
-                Err(StatementError::State { code: UNKNOWN_SCHEMA, .. })
-                    if !plan.facts.effects.intersects(NAMES_TABLES) =>
-                {
-                    // Its default schema is gone. What needs none goes on.
-                    let adrift = self.worker.states.intern(self.state.values.in_schema(None));
-                    let link = self.obtain(&adrift, &route.tiers, snapshot, &mut Tried::default()).await?;
-                    Ok(Hold::pooled(link))
-                }
                 Err(error) => Err(explain_refusal(error, route, snapshot).into()),
             },
             Place::EndReadOnly => {
                 self.end_read_only().await?;
-                let link = self.obtain(&Rc::clone(&self.state), &route.tiers, snapshot, tried).await?;
+                let link = self.obtain_for(plan.facts.effects, &route.tiers, snapshot, tried).await?;
                 Ok(Hold::pooled(link))
             }
             Place::Refuse => Err(StatementError::Pinned {
@@ -127,6 +120,24 @@ impl Session {
                 self.holdings.take_home().ok_or_else(|| self.read_only_transaction().into())
             }
             Place::ReadOnlyTransaction => Err(self.read_only_transaction().into()),
+        }
+    }
+
+    /// A link for a statement with these effects, in the session's state. Where the session's default schema is gone, what needs none goes
+    /// on.
+    pub(in crate::session) async fn obtain_for(
+        &mut self,
+        effects: Effects,
+        tiers: &[u32],
+        snapshot: &Snapshot,
+        tried: &mut Tried,
+    ) -> Result<Box<Link>, StatementError> {
+        match self.obtain(&Rc::clone(&self.state), tiers, snapshot, tried).await {
+            Err(StatementError::State { code: UNKNOWN_SCHEMA, .. }) if !effects.intersects(NAMES_TABLES) => {
+                let adrift = self.worker.states.intern(self.state.values.in_schema(None));
+                self.obtain(&adrift, tiers, snapshot, &mut Tried::default()).await
+            }
+            obtained => obtained,
         }
     }
 
@@ -224,13 +235,13 @@ pub(in crate::session) fn gone(effects: Effects) -> StatementError {
 
 /// Adds to a "no backend" error what the route knows: the rule, and the hostgroups that a horizon took out.
 fn explain_refusal(error: StatementError, route: &Route, snapshot: &Snapshot) -> StatementError {
-    let StatementError::NoBackend { tiers, why, .. } = error else { return error };
+    let StatementError::NoBackend { tiers, why, may_pass, .. } = error else { return error };
     let mut note = format!("; route: {}", route.reason);
     if !route.excluded.is_empty() {
         let excluded = name_hostgroups(&route.excluded, snapshot);
         note.push_str(&format!("; hostgroup {excluded} is not proven to hold all rows that it reaches"));
     }
-    StatementError::NoBackend { tiers, why, note }
+    StatementError::NoBackend { tiers, why, note, may_pass }
 }
 
 /// True for a statement that does nothing where no statement was prepared by name.

@@ -5,18 +5,27 @@
 use crate::backend::health::Cause;
 use crate::protocol::tracker::Expect;
 use crate::rules::Route;
-use crate::session::error::SessionEnd;
+use crate::session::error::{SessionEnd, StatementError};
 use crate::session::holdings::{From, Hold};
 use crate::session::link::Link;
+use crate::session::link::relay::Outcome;
 use crate::session::parts::flight::{Flight, Planned, UNPLACED};
 use crate::session::parts::request::{Delivered, Failure, Request, Unready};
 use crate::session::parts::statements::Executing;
 use crate::session::parts::{Session, micros_since};
 use crate::session::prepared::FLAGS;
 use crate::session::supply::Tried;
-use crate::sql::effects::Verb;
+use crate::sql::effects::{Effects, Verb};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Effects of statements that may be sent again although they may have run: what they have done went with their connection, and was the
+/// session's alone. On a connection from the pool there is no transaction that they could have ended.
+const BEGINS_ANEW: Effects = Effects::BEGIN
+    .union(Effects::BEGIN_READ_ONLY)
+    .union(Effects::SET_SESSION)
+    .union(Effects::SET_AUTOCOMMIT)
+    .union(Effects::SET_SCHEMA);
 
 impl Session {
     /// Runs a statement that did not get away at once: answers it if that is the router's to do, and else has it run. A link
@@ -70,6 +79,9 @@ impl Session {
         mut tried: Tried,
     ) -> Result<(), SessionEnd> {
         loop {
+            if tried.is_refused {
+                planned = Box::pin(self.wait_until_writable(planned, &mut tried)).await;
+            }
             let mut flight = self.board(planned, at_hand.take(), &mut tried).await?;
             let Flight { hold, planned: Planned { request, .. }, writing } = &mut flight;
             if self.is_beside_transaction(hold) {
@@ -95,10 +107,17 @@ impl Session {
                 Some(at_hand) => at_hand,
                 None => {
                     let from = Instant::now();
-                    let hold = Box::pin(self.link_for(&planned, tried)).await;
-                    let hold = hold.map_err(|end| self.tally_unserved(&planned.route, end))?;
-                    self.waited += micros_since(from);
-                    hold
+                    match Box::pin(self.link_for(&planned, tried)).await {
+                        Ok(hold) => {
+                            self.waited += micros_since(from);
+                            hold
+                        }
+                        Err(end) => {
+                            planned = Box::pin(self.wait_for_server(planned, tried, end)).await?;
+                            self.waited += micros_since(from);
+                            continue;
+                        }
+                    }
                 }
             };
             let (verb, effects) = (planned.plan.facts.verb, planned.request.effects);
@@ -110,24 +129,36 @@ impl Session {
             }
             let Some(executing) = planned.executing else {
                 self.put_own_query(&planned.plan.facts, &mut planned.request, &hold.link);
-                return Ok(self.take_off(hold, planned));
+                return Ok(self.take_off(hold, planned, !tried.takes_refusal));
             };
             if self.is_ready(&mut hold.link, &executing, &mut planned.request) {
-                return Ok(self.take_off(hold, planned));
+                return Ok(self.take_off(hold, planned, !tried.takes_refusal));
             }
             match self.ready_timed(&mut hold.link, &executing, &mut planned.request).await {
-                Ok(()) => return Ok(self.take_off(hold, planned)),
+                Ok(()) => return Ok(self.take_off(hold, planned, !tried.takes_refusal)),
                 // Nothing of the execution has left: a link that broke while it was made ready is no verdict on it.
                 Err(Unready::Broken(why)) => {
-                    let failure = Failure { sent: false, delivered: Delivered::Nothing, why };
-                    self.after_failure(hold, &planned.route, failure, tried)?;
+                    let failure = Failure { sent: false, delivered: Delivered::Nothing, why, is_refusal: false };
+                    self.after_failure(hold, (&planned.route, planned.request.effects), failure, tried)?;
                 }
                 Err(Unready::Refused(error)) => {
+                    self.note_refusal(&mut hold.link, &planned, &error);
                     self.put_back_refused(hold);
                     return Err(error.into());
                 }
             }
         }
+    }
+
+    /// A server has refused to prepare there what is to be executed: that error is the execution's, as far as the session can see.
+    fn note_refusal(&mut self, link: &mut Link, planned: &Planned, error: &StatementError) {
+        let StatementError::State { code, .. } = error else { return };
+        let outcome = Outcome { error: Some(*code), ..Outcome::default() };
+        link.diagnostics = self.serial;
+        self.claim(link);
+        let engine = link.backend().engine();
+        let keeps = self.left.note(engine, planned.plan.facts.verb, planned.request.effects, &outcome);
+        self.previous.ran_on(link.serial, keeps);
     }
 
     /// [`Session::ready_execution`], and the time that it takes.
@@ -147,10 +178,14 @@ impl Session {
     pub(in crate::session) fn after_failure(
         &mut self,
         hold: Hold,
-        route: &Route,
+        (route, effects): (&Route, Effects),
         failure: Failure,
         tried: &mut Tried,
     ) -> Result<(), SessionEnd> {
+        if failure.is_refusal {
+            self.refused(hold, failure.why, tried);
+            return Ok(());
+        }
         let backend = Arc::clone(hold.link.backend());
         backend.failed(Cause::Connection(failure.why.clone()));
         let from = hold.from();
@@ -158,7 +193,8 @@ impl Session {
         if failure.delivered == Delivered::Part {
             return Err(SessionEnd::HalfAnswered { backend: backend.name.to_string(), why: failure.why });
         }
-        if from == From::Pool && failure.delivered == Delivered::Nothing && (route.reader_safe || !failure.sent) {
+        let may_repeat = route.reader_safe || !failure.sent || BEGINS_ANEW.contains(effects);
+        if from == From::Pool && failure.delivered == Delivered::Nothing && may_repeat {
             // A pooled connection may have died of age: the same backend gets another chance if it still serves, once.
             if tried.backends.contains(&backend.id) || !backend.is_usable() || tried.why == failure.why {
                 tried.backends.push(backend.id);

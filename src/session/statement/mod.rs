@@ -6,6 +6,7 @@
 //! | [`place`] | where it goes once the session's state has its say: one pure function |
 //! | [`flight`] | the short way, which most take: no wait but that for the answer |
 //! | [`long`] | the long way: a wait for a link, a second try elsewhere |
+//! | [`outage`] | what waits while no server takes it |
 //! | [`links`], [`previous`] | the link that a place means; that of the statement before |
 //! | [`marker`] | which of two links has the diagnostics behind a routine |
 //! | [`hearing`] | what a server says of the session's state after an answer |
@@ -28,6 +29,7 @@ pub(super) mod kill;
 mod links;
 pub(super) mod long;
 mod marker;
+mod outage;
 pub mod place;
 mod plan;
 mod previous;

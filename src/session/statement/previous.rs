@@ -11,7 +11,7 @@ use crate::protocol::command::Command;
 use crate::rules::Route;
 use crate::session::error::StatementError;
 use crate::session::holdings::{Hold, InsertId};
-use crate::session::link::conversation::TalkError;
+use crate::session::link::conversation::{Reply, TalkError};
 use crate::session::link::{Link, OF_ROUTER};
 use crate::session::parts::Session;
 use crate::session::parts::left::Again;
@@ -26,6 +26,8 @@ use std::rc::Rc;
 
 /// Uses a table, and nothing that could be missing: to prepare it clears diagnostics, and leaves the counts as they are.
 const CLEAR: &str = "DO (SELECT 1 FROM (SELECT 1) t)";
+
+const ASK_FOUND_ROWS: &str = "SELECT FOUND_ROWS()";
 
 const ASK_INSERT_ID: &str = "SELECT LAST_INSERT_ID()";
 
@@ -129,6 +131,9 @@ impl Session {
         let parked = if may_park { self.holdings.take_parked(|link| link.serial == serial) } else { None };
         let Some(hold) = parked.or_else(|| self.take_untouched(serial, |link| link.writer || may_read)) else {
             // Somebody else has used it since; what the statement left may be known all the same.
+            if effects.contains(Effects::NEEDS_FOUND_ROWS) {
+                Box::pin(self.learn_found_rows()).await;
+            }
             let engine = snapshot.topology.members_of(&[route.writer]).map(|member| member.backend.engine()).next();
             return match self.left.recreation(self.asks_server(effects), engine) {
                 Some(again) => self.fresh_link(effects, snapshot, route, tried, again).await,
@@ -271,10 +276,14 @@ impl Session {
             hold = self.if_ready(hold, cleared)?;
         }
         if !self.previous.elsewhere(asked, hold.link.serial).is_empty() {
+            if asked.contains(Effects::NEEDS_FOUND_ROWS) {
+                Box::pin(self.learn_found_rows()).await;
+            }
             let asks = self.asks_server(effects).difference(Effects::NEEDS_WARNINGS);
             again = self.left.recreation(asks, Some(hold.link.backend().engine()));
             let are_wanted = effects.contains(Effects::NEEDS_WARNINGS) && !self.left.has_no_diagnostics();
-            if again.is_none_or(|again| are_wanted && !(self.left.is_kept() && again.keeps_diagnostics())) {
+            let keeps = |again: Again| again.is_ping() || self.left.is_kept() && again.keeps_diagnostics();
+            if again.is_none_or(|again| are_wanted && !keeps(again)) {
                 self.put_back(hold);
                 return Err(gone(effects));
             }
@@ -294,6 +303,37 @@ impl Session {
             }
         }
         self.if_ready(hold, joined)
+    }
+
+    /// Asks for the number of rows found, where no packet has said it, if its connection is still the session's.
+    async fn learn_found_rows(&mut self) {
+        if !self.left.finds_unclear() {
+            return;
+        }
+        let serial = self.previous.asked_by(Effects::NEEDS_FOUND_ROWS);
+        let worker = Rc::clone(&self.worker);
+        if let Some(link) = self.holdings.held_mut(serial) {
+            let is_mariadb = link.backend().engine() == Engine::MariaDb;
+            let said = worker.talk().query(link, ASK_FOUND_ROWS).await;
+            self.take_found_rows(serial, is_mariadb, said);
+        } else if let Some(mut hold) = self.take_untouched(serial, |_| true) {
+            self.hear_found_rows(&mut hold.link).await;
+            self.put_back(hold);
+        }
+    }
+
+    /// Asks a link for it.
+    async fn hear_found_rows(&mut self, link: &mut Link) {
+        let said = self.worker.talk().query(link, ASK_FOUND_ROWS).await;
+        self.take_found_rows(link.serial, link.backend().engine() == Engine::MariaDb, said);
+    }
+
+    /// A broken link shows at what is sent next.
+    fn take_found_rows(&mut self, serial: u64, is_mariadb: bool, said: Result<Reply, TalkError>) {
+        if let Some(rows) = said.ok().and_then(|reply| reply.last_value()).and_then(|rows| rows.parse().ok()) {
+            self.left.found(rows);
+        }
+        self.previous.was_asked_on(serial, is_mariadb);
     }
 
     async fn leave_counts(
@@ -334,11 +374,7 @@ impl Session {
         // It may be the very link that a statement before had: what that left there is gone.
         let is_own = hold.link.serial == self.previous.asked_by(Effects::NEEDS_FOUND_ROWS);
         if is_own && hold.link.owner == self.serial && self.left.finds_unclear() {
-            // A broken link shows at what is sent next.
-            let said = self.worker.talk().query(&mut hold.link, "SELECT FOUND_ROWS()").await.ok();
-            if let Some(rows) = said.and_then(|reply| reply.last_value()).and_then(|rows| rows.parse().ok()) {
-                self.left.found(rows);
-            }
+            self.hear_found_rows(&mut hold.link).await;
         }
         let made_fresh = self.make_fresh(&mut hold.link).await;
         if !self.previous.is_none() {

@@ -213,6 +213,7 @@ impl Session {
     fn note_write(&mut self, effects: Effects, outcome: &Outcome, link: &Link) {
         let in_transaction = self.status.contains(Status::IN_TRANSACTION);
         if effects.intersects(MAY_WRITE) && link.writer {
+            self.note_writable(outcome, link);
             self.transaction_wrote = true;
         }
         if self.transaction_wrote && !in_transaction {

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `mod.rs` | the hostgroups that are asked for, in order, and in each the backends that are well |
 //! | [`open`] | a new connection, brought to the state that is asked for |
+//! | [`tried`] | what a statement has tried in vain |
 //! | [`wait`] | the wait for room at a backend |
+//! | [`outage`] | the wait for a backend, while none serves |
 //! | [`give`] | links that are given back: at once, or cleaned first, or closed |
 //!
 //! It is told whose link is wanted ([`Supply`]) and in which state, and knows no session. It refuses to know why a link is
@@ -12,9 +14,12 @@
 
 mod give;
 mod open;
+mod outage;
+mod tried;
 mod wait;
 
 pub(super) use give::{Cleaning, TAKE_INSERT_ID};
+pub use tried::Tried;
 use wait::InLine;
 
 use crate::auth::Account;
@@ -22,7 +27,6 @@ use crate::backend::Hostgroup;
 use crate::backend::health::Cause;
 use crate::backend::pool::Key;
 use crate::backend::server::Backend;
-use crate::backend::server::BackendId;
 use crate::protocol::capabilities::Capabilities;
 use crate::session::error::StatementError;
 use crate::session::link::Link;
@@ -40,21 +44,12 @@ use tokio::time::Instant;
 /// What is added to the rank of an idle link that must be reset first: that costs as much as any way between two states.
 const RESET_FIRST: u32 = 5;
 
-/// Backends that a statement has tried in vain, and what the last of them said.
-#[derive(Default)]
-pub struct Tried {
-    /// Their numbers.
-    pub backends: Vec<BackendId>,
-    /// What stood in the way of the last.
-    pub why: String,
-    /// An error of a server about the session's own state or sign-in, better than "no backend" if nothing else helps.
-    pub refusal: Option<StatementError>,
-}
-
 /// Why no link could be had from one backend.
 enum NoLink {
     /// Try another.
     Other(String),
+    /// Try another; this one will not do until somebody changes its configuration or an account.
+    Lasting(String),
     /// The server refuses the session's state or its account; another may take it.
     Refused(StatementError),
     /// Waited too long for room.
@@ -144,6 +139,7 @@ impl Supply<'_> {
                         tried.backends.push(backend.id);
                         match no_link {
                             NoLink::Other(why) => tried.why = why,
+                            NoLink::Lasting(why) => (tried.why, tried.is_lasting) = (why, true),
                             NoLink::Refused(error) => {
                                 tried.why = error.to_string();
                                 tried.refusal = Some(error);
@@ -254,7 +250,8 @@ fn no_backend(tiers: &[u32], tried: &Tried, snapshot: &Snapshot) -> StatementErr
     } else {
         "none of them is up".to_owned()
     };
-    StatementError::NoBackend { tiers: name_hostgroups(tiers, snapshot), why, note: String::new() }
+    let may_pass = !tried.is_lasting && snapshot.topology.members_of(tiers).next().is_some();
+    StatementError::NoBackend { tiers: name_hostgroups(tiers, snapshot), why, note: String::new(), may_pass }
 }
 
 /// Hostgroups by number and name, for people: `20 (aurora), 30 (sdc_replica)`.

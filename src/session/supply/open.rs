@@ -30,7 +30,7 @@ impl Supply<'_> {
     ) -> Result<Box<Link>, NoLink> {
         let backend = Arc::clone(lease.backend());
         let Some(credentials) = self.account.credentials() else {
-            return Err(NoLink::Other(format!(
+            return Err(NoLink::Lasting(format!(
                 "the router has no password for account '{}' at the backends: set backend_password",
                 self.account.name()
             )));
@@ -49,7 +49,10 @@ impl Supply<'_> {
                     backend.failed(Cause::Connection(error.to_string()));
                 }
                 tracing::warn!(backend = &*backend.name, user = self.account.name(), error = %error, "no connection to a backend");
-                return Err(NoLink::Other(error.to_string()));
+                return Err(match error.says_unwell() || error.is_full() {
+                    true => NoLink::Other(error.to_string()),
+                    false => NoLink::Lasting(error.to_string()),
+                });
             }
         };
         backend.learn(&connected.server);

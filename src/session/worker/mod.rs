@@ -7,6 +7,7 @@
 //! | [`memory`] | what large requests may take, all clients together |
 //! | [`numbers`] | small numbers for accounts and names |
 //! | [`echo`] | what servers answered to SETs, for the next that are the same |
+//! | [`outage`] | statements that wait for a server |
 //! | [`schemas`] | schemas that were found to exist a moment ago |
 //! | [`kill`], [`killer`], [`strike`] | KILL by the router's own numbers; how servers are told; what the session's own worker does |
 //! | [`lives`] | how links begin anew and are brought to a state |
@@ -27,6 +28,7 @@ mod killer;
 mod lives;
 pub mod memory;
 pub mod numbers;
+pub mod outage;
 pub mod registry;
 pub mod schemas;
 pub mod settings;
@@ -37,6 +39,7 @@ use self::echo::Echoes;
 use self::kill::KillBoard;
 use self::memory::Memory;
 use self::numbers::{AccountNumbers, NameNumbers};
+use self::outage::Outage;
 use self::schemas::Schemas;
 use self::snapshot::Snapshot;
 use crate::auth::{Account, Guesses, Offload, RsaKey};
@@ -134,6 +137,8 @@ pub struct Worker {
     pub states: Interner,
     /// What is counted, for others to read at any time.
     pub stats: Arc<WorkerStats>,
+    /// Statements that wait for a server.
+    pub(super) outage: RefCell<Outage>,
     /// How many statements may be logged.
     pub log_budget: Budget,
     /// What counts it.
@@ -186,6 +191,7 @@ impl Worker {
             pool: RefCell::new(Pool::new(board.workers())),
             plans: RefCell::new(PlanCache::new(limits)),
             states: Interner::default(),
+            outage: RefCell::default(),
             log_budget: Budget::default(),
             recorder: RefCell::new(Recorder::new(Arc::clone(&stats))),
             stats,

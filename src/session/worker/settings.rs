@@ -36,6 +36,10 @@ pub struct SessionSettings {
     pub read_your_writes_scope: Scope,
     /// How long a statement waits for a connection before it is answered with an error.
     pub pool_wait: Duration,
+    /// How long a statement that needs the writer waits while there is none, before it is answered with an error. 0: not at all.
+    pub writer_wait: Duration,
+    /// How many statements of all clients may wait so at once.
+    pub max_waiting_for_writer: usize,
     /// Idle connections are closed after this long. To be kept below the servers' `wait_timeout`.
     pub pool_idle: Duration,
     /// Connections are closed once they are this old, as soon as they are idle.
@@ -71,6 +75,8 @@ impl Default for SessionSettings {
             read_your_writes: Duration::from_secs(2),
             read_your_writes_scope: Scope::Session,
             pool_wait: Duration::from_secs(10),
+            writer_wait: Duration::from_secs(10),
+            max_waiting_for_writer: 10_000,
             pool_idle: Duration::from_secs(60),
             pool_lifetime: Duration::from_secs(3600),
             connect_timeout: Duration::from_secs(3),
