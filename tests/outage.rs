@@ -227,3 +227,31 @@ async fn another_configuration_is_a_way_out() {
     written.unwrap();
     assert_eq!(new.value("SELECT id FROM o.t").unwrap(), "2");
 }
+
+/// Whoever waits can still be killed, and one who is killed is not served later.
+#[tokio::test]
+async fn who_waits_can_be_killed() {
+    let (writer, reader) = (MariaDb::start(Options::named("waits")), MariaDb::start(Options::named("kills")));
+    for server in [&writer, &reader] {
+        server.sql(TABLE).unwrap();
+    }
+    let router = router(writer.port(), reader.port(), "60s");
+    let mut waits = Conn::new(options(&router, Some("o"))).await.unwrap();
+    let mut kills = Conn::new(options(&router, Some("o"))).await.unwrap();
+    waits.query_drop("INSERT INTO t VALUES (1)").await.unwrap();
+    writer.kill();
+    let number = waits.id();
+    let waiting = tokio::spawn(async move { waits.query_drop("INSERT INTO t VALUES (2)").await });
+    while metrics(&router)["switchboard_writer_waits_total"] < 1.0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let since = Instant::now();
+    kills.query_drop(format!("KILL {number}")).await.unwrap();
+    assert!(waiting.await.unwrap().is_err());
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    writer.start_again().unwrap();
+    // Behind the one that was killed.
+    kills.query_drop("INSERT INTO t VALUES (3)").await.unwrap();
+    let rows = writer.sql("SELECT COUNT(*), MAX(id) FROM o.t WHERE id <> 1").unwrap();
+    assert_eq!(rows, [["1", "3"]]);
+}

@@ -70,6 +70,8 @@ const ERRORS_OF_ROWS: [u16; 15] =
 
 /// ER_PARSE_ERROR.
 const PARSE_ERROR: u16 = 1064;
+/// ER_INVALID_CHARACTER_STRING: MariaDB's for a text with bytes that are no characters.
+const NO_CHARACTERS: u16 = 1300;
 
 /// How a connection and its session were before a statement.
 #[derive(Clone, Copy)]
@@ -361,7 +363,7 @@ fn note_change_of_server(effects: Effects, link: &Link) {
 fn has_done_nothing(effects: Effects, outcome: &Outcome) -> bool {
     let dynamic = Effects::MULTI | Effects::CALL | Effects::TEXT_PREPARE | Effects::UNKNOWN_FUNCTION;
     match outcome.error {
-        Some(PARSE_ERROR) => !effects.intersects(dynamic),
+        Some(PARSE_ERROR | NO_CHARACTERS) => !effects.intersects(dynamic),
         Some(UNKNOWN_STATEMENT) => !effects.intersects(Effects::MULTI | Effects::CALL | Effects::UNKNOWN_FUNCTION),
         Some(_) => !effects.intersects(dynamic | Effects::READ | Effects::UNPROVEN),
         None => false,

@@ -12,8 +12,8 @@ pub(super) const UNCLEAR: Effects = Effects::OUT_OF_SIGHT.union(Effects::MULTI);
 /// Errors from before anything has run, of a statement without rows: no such routine (ER_SP_DOES_NOT_EXIST), a wrong number of
 /// arguments (ER_SP_WRONG_NO_OF_ARGS), no right to (ER_PROCACCESS_DENIED_ERROR), no such table or column (ER_NO_SUCH_TABLE,
 /// ER_BAD_FIELD_ERROR), no schema (ER_NO_DB_ERROR), nothing prepared by that name (ER_UNKNOWN_STMT_HANDLER), a text that is not
-/// understood (ER_PARSE_ERROR).
-pub(super) const BEFORE_IT_RUNS: [u16; 8] = [1305, 1318, 1370, 1146, 1054, 1046, 1243, 1064];
+/// understood (ER_PARSE_ERROR), or has bytes that are no characters (ER_INVALID_CHARACTER_STRING, MariaDB's).
+pub(super) const BEFORE_IT_RUNS: [u16; 9] = [1305, 1318, 1370, 1146, 1054, 1046, 1243, 1064, 1300];
 
 /// Errors of statements that were killed, or took too long: ER_QUERY_INTERRUPTED, ER_QUERY_TIMEOUT, and MariaDB's
 /// ER_STATEMENT_TIMEOUT.
