@@ -13,7 +13,7 @@ use mysql_async::{Conn, Error};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use traffic_support::{config, options};
+use traffic_support::{config, options, without_exemption};
 
 const WAIT: Duration = Duration::from_secs(30);
 const OUT: &str = "no new writes go there";
@@ -35,11 +35,6 @@ fn router_of_one(port: u16, check_read_only: Option<bool>) -> Router {
     let text = config(port, port, &format!("{HEALTH}[timeouts]\nwriter_wait = \"0s\"\n"));
     let key = check_read_only.map(|on| format!("role = \"writer\"\ncheck_read_only = {on}"));
     Router::with_config(&text.replace("role = \"writer\"", key.as_deref().unwrap_or("role = \"writer\"")), &[])
-}
-
-/// Lets `read_only` hold for the application, too, which has all rights otherwise.
-fn without_exemption(server: &MariaDb) {
-    server.sql("SET sql_log_bin = 0; REVOKE READ ONLY ADMIN, SUPER ON *.* FROM app@'%'").unwrap();
 }
 
 /// Rows of the admin port, columns separated by `|`.

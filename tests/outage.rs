@@ -11,7 +11,7 @@ use mysql_async::{Conn, Error};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use traffic_support::{config, options};
+use traffic_support::{config, options, without_exemption};
 
 const TOP: &str = "read_your_writes = \"0s\"\n[health]\nusername = \"app\"\npassword = \"app-secret\"\n[http]\naddress = \"{http}\"\n\
     [timeouts]\nwriter_wait = \"";
@@ -19,11 +19,6 @@ const TOP: &str = "read_your_writes = \"0s\"\n[health]\nusername = \"app\"\npass
 /// A router whose writer and reader are these; statements wait for so long.
 fn router(writer: u16, reader: u16, writer_wait: &str) -> Router {
     Router::with_config(&config(writer, reader, &format!("{TOP}{writer_wait}\"")), &[])
-}
-
-/// Lets `read_only` hold for the application, too, which has all rights otherwise.
-fn without_exemption(server: &MariaDb) {
-    server.sql("SET sql_log_bin = 0; REVOKE READ ONLY ADMIN, SUPER ON *.* FROM app@'%'").unwrap();
 }
 
 /// What one client saw.

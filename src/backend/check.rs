@@ -128,7 +128,7 @@ pub async fn check(backend: Arc<Backend>, checks: Checks) {
             (false, false) => checks.retry_interval,
             (false, true) => checks.retry_interval.min(WHILE_WANTED),
         };
-        // Not served in vain: whoever asks for a check has it now.
+        // Somebody may ask for a check before its time.
         let _ = timeout(wait, backend.is_looked_for()).await;
     }
 }

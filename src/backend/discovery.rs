@@ -100,7 +100,7 @@ impl ReadOnly {
 /// alone: the next of theirs is not kept waiting, until the server takes one.
 #[derive(Debug, Default)]
 pub struct Refusals {
-    /// What the statement path reads.
+    /// True if there are any: the statement path reads this alone.
     is_any: AtomicBool,
     accounts: Mutex<BTreeSet<Box<str>>>,
 }
@@ -112,13 +112,13 @@ impl Refusals {
         self.is_any.load(Relaxed) && self.accounts().contains(account)
     }
 
-    /// They have been, for as long as one waits.
+    /// This account's writes have been refused for as long as a statement waits.
     pub fn note(&self, account: &str) {
         self.accounts().insert(account.into());
         self.is_any.store(true, Relaxed);
     }
 
-    /// The server has taken one.
+    /// The server has taken a write of this account's.
     #[inline]
     pub fn forget(&self, account: &str) {
         if self.is_any.load(Relaxed) {

@@ -66,6 +66,7 @@ pub struct Backend {
     open: AtomicU32,
     busy: AtomicU32,
     waiting: AtomicU32,
+    /// Statements (of any worker) that wait until it serves again.
     wanted: AtomicU32,
     /// Wakes its check before its time.
     looked_for: tokio::sync::Notify,
@@ -218,7 +219,7 @@ impl Backend {
         self.wanted.load(Relaxed) > 0
     }
 
-    /// Asks for a check now. One that is under way counts.
+    /// Asks for a check now. If one is under way, another follows it at once.
     pub fn look_for(&self) {
         self.looked_for.notify_one();
     }

@@ -140,6 +140,11 @@ impl StatementError {
         }
     }
 
+    /// True if the same statement may be served in a moment, without anybody's doing.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, StatementError::NoBackend { may_pass: true, .. })
+    }
+
     /// The ERR packet's payload.
     pub fn packet(&self) -> ErrPacket<'static> {
         let (code, state) = self.code();

@@ -11,6 +11,7 @@ use crate::session::holdings::{From, Hold, Lost};
 use crate::session::link::Link;
 use crate::session::link::conversation::TalkError;
 use crate::session::parts::Session;
+use crate::session::parts::left::ASK_FOUND_ROWS;
 use crate::session::state::State;
 use crate::session::state::pins::Pins;
 use crate::session::supply::{Cleaning, TAKE_INSERT_ID, Tried};
@@ -208,10 +209,8 @@ impl Session {
         let worker = Rc::clone(&self.worker);
         let serial = self.previous.asked_by(Effects::NEEDS_FOUND_ROWS);
         let Some(link) = self.holdings.with_cursor_mut(serial).filter(|_| self.left.finds_unclear()) else { return };
-        let said = worker.talk().query(link, "SELECT FOUND_ROWS()").await.ok();
-        if let Some(rows) = said.and_then(|reply| reply.last_value()).and_then(|rows| rows.parse().ok()) {
-            self.left.found(rows);
-        }
+        let said = worker.talk().query(link, ASK_FOUND_ROWS).await;
+        self.left.hear_found(said);
         self.previous.forget(serial);
     }
 

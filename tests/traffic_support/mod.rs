@@ -56,6 +56,11 @@ apply = true
     )
 }
 
+/// Lets `read_only` hold for the application, too, which has all rights otherwise.
+pub fn without_exemption(server: &MariaDb) {
+    server.sql("SET sql_log_bin = 0; REVOKE READ ONLY ADMIN, SUPER ON *.* FROM app@'%'").unwrap();
+}
+
 impl Estate {
     /// A router of the test's own in front of the shared servers. Reads after writes go to the reader at once, so that tests
     /// see where rules send things; what the window does has a test of its own.

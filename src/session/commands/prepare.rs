@@ -18,7 +18,7 @@ use crate::session::parts::request::{Delivered, Failed, Request};
 use crate::session::parts::statements::Statement;
 use crate::session::state::pins::Pins;
 use crate::session::supply::Tried;
-use crate::session::worker::snapshot::Snapshot;
+use crate::session::worker::Current;
 use crate::sql::effects::{Effects, Verb};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -63,7 +63,7 @@ impl Session {
 
     async fn run_prepare(
         &mut self,
-        snapshot: &Snapshot,
+        snapshot: &Rc<Current>,
         plan: Rc<Plan>,
         route: &Rc<Route>,
         mut request: Request,
@@ -94,8 +94,7 @@ impl Session {
                 Ok(outcome) => {
                     let has_own = has_own(&outcome);
                     if has_own {
-                        link.diagnostics = self.serial;
-                        self.claim(link);
+                        self.claim_diagnostics(link);
                         self.note_prepare(link, &outcome);
                     }
                     if let Some((remote, columns, parameters)) = outcome.prepared {
@@ -150,7 +149,7 @@ impl Session {
     async fn link_to_prepare(
         &mut self,
         (route, effects): (&Route, Effects),
-        snapshot: &Snapshot,
+        snapshot: &Rc<Current>,
         tried: &mut Tried,
     ) -> Result<Box<Link>, StatementError> {
         if tried.backends.is_empty()
@@ -158,19 +157,18 @@ impl Session {
         {
             return Ok(link);
         }
-        let mut error = match self.obtain_for(effects, &route.tiers, snapshot, tried).await {
-            Err(error) if route.tiers.contains(&route.writer) => error,
-            other => return other,
-        };
+        let needs_writer = route.tiers.contains(&route.writer);
+        let mut snapshot = Rc::clone(snapshot);
         loop {
-            let newest = self.worker.snapshot();
-            let may_wait = matches!(error, StatementError::NoBackend { may_pass: true, .. });
-            if !(may_wait && self.supply().wait_out(&route.tiers, &newest, tried).await) {
-                return Err(error);
-            }
-            match self.obtain_for(effects, &route.tiers, &newest, tried).await {
-                Err(again) => error = again,
-                link => return link,
+            match self.obtain_for(effects, &route.tiers, &snapshot, tried).await {
+                Err(error)
+                    if needs_writer
+                        && error.may_pass()
+                        && self.supply().wait_out(&route.tiers, &snapshot, tried).await =>
+                {
+                    snapshot = self.worker.snapshot();
+                }
+                obtained => return obtained,
             }
         }
     }

@@ -15,9 +15,13 @@ use self::servers::{
 };
 use crate::backend::Engine;
 use crate::protocol::command::Command;
+use crate::session::link::conversation::{Reply, TalkError};
 use crate::session::link::relay::Outcome;
 use crate::session::parts::previous::{Keeps, Kept};
 use crate::sql::effects::{Effects, Verb};
+
+/// Asks for the number of rows found, which is 1 from then on.
+pub const ASK_FOUND_ROWS: &str = "SELECT FOUND_ROWS()";
 
 /// What the last answer left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -183,6 +187,13 @@ impl Left {
     pub fn counted(&mut self, rows: i64) {
         (self.counts_nothing, self.affected) = (rows < 0, u64::try_from(rows).unwrap_or(0));
         self.is_unclear = false;
+    }
+
+    /// Notes what a link has answered to [`ASK_FOUND_ROWS`]. Where it has not, it stays unknown; a broken link shows at what is sent next.
+    pub fn hear_found(&mut self, said: Result<Reply, TalkError>) {
+        if let Some(rows) = said.ok().and_then(|reply| reply.last_value()).and_then(|rows| rows.parse().ok()) {
+            self.found(rows);
+        }
     }
 
     /// The server has said it.

@@ -19,14 +19,6 @@ use crate::sql::effects::{Effects, Verb};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Effects of statements that may be sent again although they may have run: what they have done went with their connection, and was the
-/// session's alone. On a connection from the pool there is no transaction that they could have ended.
-const BEGINS_ANEW: Effects = Effects::BEGIN
-    .union(Effects::BEGIN_READ_ONLY)
-    .union(Effects::SET_SESSION)
-    .union(Effects::SET_AUTOCOMMIT)
-    .union(Effects::SET_SCHEMA);
-
 impl Session {
     /// Runs a statement that did not get away at once: answers it if that is the router's to do, and else has it run. A link
     /// may be at hand, if only it were ready.
@@ -79,7 +71,7 @@ impl Session {
         mut tried: Tried,
     ) -> Result<(), SessionEnd> {
         loop {
-            if tried.is_refused {
+            if tried.refused_by.is_some() {
                 planned = Box::pin(self.wait_until_writable(planned, &mut tried)).await;
             }
             let mut flight = self.board(planned, at_hand.take(), &mut tried).await?;
@@ -154,8 +146,7 @@ impl Session {
     fn note_refusal(&mut self, link: &mut Link, planned: &Planned, error: &StatementError) {
         let StatementError::State { code, .. } = error else { return };
         let outcome = Outcome { error: Some(*code), ..Outcome::default() };
-        link.diagnostics = self.serial;
-        self.claim(link);
+        self.claim_diagnostics(link);
         let engine = link.backend().engine();
         let keeps = self.left.note(engine, planned.plan.facts.verb, planned.request.effects, &outcome);
         self.previous.ran_on(link.serial, keeps);
@@ -193,7 +184,7 @@ impl Session {
         if failure.delivered == Delivered::Part {
             return Err(SessionEnd::HalfAnswered { backend: backend.name.to_string(), why: failure.why });
         }
-        let may_repeat = route.reader_safe || !failure.sent || BEGINS_ANEW.contains(effects);
+        let may_repeat = route.reader_safe || !failure.sent || begins_anew(effects);
         if from == From::Pool && failure.delivered == Delivered::Nothing && may_repeat {
             // A pooled connection may have died of age: the same backend gets another chance if it still serves, once.
             if tried.backends.contains(&backend.id) || !backend.is_usable() || tried.why == failure.why {
@@ -204,5 +195,38 @@ impl Session {
             return Ok(());
         }
         Err(self.tally_unserved(route, lost.into()))
+    }
+}
+
+/// True for a statement that may be sent again although it may have run: what it has done went with its connection, and was the
+/// session's alone. On a connection from the pool there is no transaction that it could have ended.
+fn begins_anew(effects: Effects) -> bool {
+    const ALONE: Effects = Effects::BEGIN
+        .union(Effects::BEGIN_READ_ONLY)
+        .union(Effects::SET_SESSION)
+        .union(Effects::SET_AUTOCOMMIT)
+        .union(Effects::SET_SCHEMA);
+    // Of a statement without effects nothing is known.
+    !effects.is_empty() && ALONE.contains(effects)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_sent_again_although_it_may_have_run() {
+        let set = Effects::SET_SESSION;
+        for (effects, want) in [
+            (Effects::BEGIN, true),
+            (set | Effects::SET_AUTOCOMMIT, true),
+            (Effects::empty(), false),
+            (set | Effects::SET_GLOBAL, false),
+            (set | Effects::UNKNOWN_FUNCTION, false),
+            (Effects::BEGIN | Effects::CHAIN, false),
+            (Effects::WRITE, false),
+        ] {
+            assert_eq!(begins_anew(effects), want, "{effects:?}");
+        }
     }
 }

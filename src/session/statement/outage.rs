@@ -13,7 +13,7 @@
 
 use crate::protocol::command::Command;
 use crate::protocol::status::Status;
-use crate::session::error::{SessionEnd, StatementError};
+use crate::session::error::SessionEnd;
 use crate::session::holdings::Hold;
 use crate::session::link::Link;
 use crate::session::link::relay::Outcome;
@@ -46,7 +46,7 @@ impl Session {
         tried: &mut Tried,
         end: SessionEnd,
     ) -> Result<Planned, SessionEnd> {
-        let may_pass = matches!(&end, SessionEnd::Statement(StatementError::NoBackend { may_pass: true, .. }));
+        let may_pass = matches!(&end, SessionEnd::Statement(error) if error.may_pass());
         let route = Rc::clone(&planned.route);
         let by_route = planned.placed.0 == Place::Route;
         let tiers = if by_route { &*route.tiers } else { std::slice::from_ref(&route.writer) };
@@ -72,15 +72,14 @@ impl Session {
     pub(super) fn refused(&mut self, mut hold: Hold, why: String, tried: &mut Tried) {
         let link = &mut *hold.link;
         link.relay.finish(&self.worker.buffers);
-        self.claim(link);
-        link.diagnostics = self.serial;
+        self.claim_diagnostics(link);
         self.previous.forget(link.serial);
         let backend = link.backend();
         if backend.read_only.is_asked() {
             backend.look_for();
         }
         tried.refused_by = Some(Arc::clone(backend));
-        (tried.why, tried.is_refused) = (why, true);
+        tried.why = why;
         self.put_back(hold);
         self.worker.stats.counters.retries.inc();
     }

@@ -11,10 +11,10 @@ use crate::protocol::command::Command;
 use crate::rules::Route;
 use crate::session::error::StatementError;
 use crate::session::holdings::{Hold, InsertId};
-use crate::session::link::conversation::{Reply, TalkError};
+use crate::session::link::conversation::TalkError;
 use crate::session::link::{Link, OF_ROUTER};
 use crate::session::parts::Session;
-use crate::session::parts::left::Again;
+use crate::session::parts::left::{ASK_FOUND_ROWS, Again};
 use crate::session::parts::request::command_frame;
 use crate::session::state::pins::Pins;
 use crate::session::statement::links::gone;
@@ -26,8 +26,6 @@ use std::rc::Rc;
 
 /// Uses a table, and nothing that could be missing: to prepare it clears diagnostics, and leaves the counts as they are.
 const CLEAR: &str = "DO (SELECT 1 FROM (SELECT 1) t)";
-
-const ASK_FOUND_ROWS: &str = "SELECT FOUND_ROWS()";
 
 const ASK_INSERT_ID: &str = "SELECT LAST_INSERT_ID()";
 
@@ -315,7 +313,8 @@ impl Session {
         if let Some(link) = self.holdings.held_mut(serial) {
             let is_mariadb = link.backend().engine() == Engine::MariaDb;
             let said = worker.talk().query(link, ASK_FOUND_ROWS).await;
-            self.take_found_rows(serial, is_mariadb, said);
+            self.left.hear_found(said);
+            self.previous.was_asked_on(serial, is_mariadb);
         } else if let Some(mut hold) = self.take_untouched(serial, |_| true) {
             self.hear_found_rows(&mut hold.link).await;
             self.put_back(hold);
@@ -325,15 +324,8 @@ impl Session {
     /// Asks a link for it.
     async fn hear_found_rows(&mut self, link: &mut Link) {
         let said = self.worker.talk().query(link, ASK_FOUND_ROWS).await;
-        self.take_found_rows(link.serial, link.backend().engine() == Engine::MariaDb, said);
-    }
-
-    /// A broken link shows at what is sent next.
-    fn take_found_rows(&mut self, serial: u64, is_mariadb: bool, said: Result<Reply, TalkError>) {
-        if let Some(rows) = said.ok().and_then(|reply| reply.last_value()).and_then(|rows| rows.parse().ok()) {
-            self.left.found(rows);
-        }
-        self.previous.was_asked_on(serial, is_mariadb);
+        self.left.hear_found(said);
+        self.previous.was_asked_on(link.serial, link.backend().engine() == Engine::MariaDb);
     }
 
     async fn leave_counts(

@@ -186,6 +186,12 @@ impl Session {
         }
     }
 
+    /// The same, for what has left diagnostics there.
+    pub(in crate::session) fn claim_diagnostics(&mut self, link: &mut Link) {
+        self.claim(link);
+        link.diagnostics = self.serial;
+    }
+
     /// Pins that follow from the session's variables. They stand on the home: where there is one, no other link gets them.
     fn pins_of_state(&self, hold: &Hold) -> Pins {
         if !hold.is_home() && self.holdings.home().is_some() { Pins::empty() } else { self.state.pins }

@@ -55,7 +55,7 @@ impl Supply<'_> {
 
     /// True once the statement is called; false if nobody has called it for as long as it may wait.
     async fn wait_for_call(&self, tiers: &[u32], snapshot: &Snapshot, turn: &Turn, not_before: Instant) -> bool {
-        let wanted: Vec<Wanted> = snapshot.topology.members_of(tiers).map(|member| member.backend.want()).collect();
+        let _wanted: Vec<Wanted> = snapshot.topology.members_of(tiers).map(|member| member.backend.want()).collect();
         let _in_line = InLine { worker: self.worker, number: turn.number };
         let called = poll_fn(|cx| {
             let mut outage = self.worker.outage.borrow_mut();
@@ -66,9 +66,7 @@ impl Supply<'_> {
             }
             called
         });
-        let is_called = tokio::time::timeout_at(turn.until, called).await.is_ok();
-        drop(wanted);
-        is_called
+        tokio::time::timeout_at(turn.until, called).await.is_ok()
     }
 }
 

@@ -19,9 +19,7 @@ pub struct Tried {
     pub refusal: Option<StatementError>,
     /// What stood in the way of one of them does not pass by itself.
     pub(super) is_lasting: bool,
-    /// The last has refused the statement for being read-only: nothing of it has run.
-    pub is_refused: bool,
-    /// Who that was.
+    /// The last, where it has refused the statement for being read-only: nothing of it has run.
     pub refused_by: Option<Arc<Backend>>,
     /// The client gets such a refusal now: it has waited for as long as it may.
     pub takes_refusal: bool,
