@@ -230,7 +230,13 @@ fn read_character_sets(tokens: &[Token], sql: &[u8]) -> Option<Assignment> {
         return None;
     }
     let length = if word(first, sql, "CHARACTER") || word(first, sql, "CHAR") { 2 } else { 1 };
-    let words = tokens.get(length..).unwrap_or_default();
+    let words = match tokens.get(length..).unwrap_or_default() {
+        // MariaDB's: the collation that the character set has by default, as where none is named.
+        [charset, collate, collation] if names && word(collate, sql, "COLLATE") && word(collation, sql, "DEFAULT") => {
+            std::slice::from_ref(charset)
+        }
+        words => words,
+    };
     let unquoted = |t: &Token| String::from_utf8_lossy(t.text(sql)).trim_matches(['\'', '"']).to_ascii_lowercase();
     match words {
         [charset] if is_constant(charset) && !word(charset, sql, "DEFAULT") => {
@@ -279,6 +285,9 @@ mod tests {
             ("SET @@global.a=1, @@persist.b=2", &[Assignment::Global, Assignment::Global]),
             ("SET @a=1, autocommit=0", &[Assignment::UserVariable, session("autocommit", Constant)]),
             ("SET NAMES utf8mb4 COLLATE utf8mb4_bin", &[sets(Some("utf8mb4_bin"))]),
+            ("SET NAMES latin1 COLLATE DEFAULT", &[sets(None)]),
+            ("SET NAMES DEFAULT COLLATE DEFAULT", &[session("character_set_client", Default)]),
+            ("SET NAMES latin1 COLLATE 'default'", &[sets(Some("default"))]),
             ("SET NAMES 'latin1', x=1", &[sets(None), session("x", Constant)]),
             ("SET CHARACTER SET utf8", &[sets(None)]),
             ("SET NAMES DEFAULT", &[session("character_set_client", Default)]),
