@@ -25,6 +25,7 @@ pub mod control;
 mod definitions;
 mod feed;
 pub mod gate;
+mod heartbeats;
 mod http;
 mod metrics;
 pub mod reloads;

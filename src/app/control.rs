@@ -8,6 +8,7 @@
 use super::definitions::{self, Learner};
 use super::feed::Seen;
 use super::gate::Gate;
+use super::heartbeats;
 use super::setup::snapshot;
 use super::{Ending, Router, Setup, StartError, publish, supervisor};
 use crate::admin;
@@ -86,6 +87,8 @@ pub fn run(loaded: Loaded, paths: Vec<PathBuf>, ready: impl FnOnce(&Router)) -> 
     let control = Control { published, versions, gate: router.gate(), retired, learner };
     let end = runtime.block_on(async {
         tokio::task::spawn_local(check_backends(Arc::clone(&control.published)));
+        let heartbeats = heartbeats::keep_all(Arc::clone(&control.published), control.gate.started);
+        tokio::task::spawn_local(heartbeats);
         tokio::task::spawn_local(supervisor::feed_watchdog(router.view()));
         if paths.is_empty() {
             control.until_ended(None, None, inbox).await

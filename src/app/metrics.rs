@@ -6,6 +6,7 @@
 
 use super::view::{Then, View};
 use crate::backend::health::State;
+use crate::backend::heartbeat::watermarks::Freshness;
 use crate::backend::lag::Reading;
 use crate::session::state::pins::Pins;
 use crate::session::statement::tally::REASON_NAMES;
@@ -77,7 +78,7 @@ impl std::fmt::Debug for Page {
 type Labels = Vec<(&'static str, String)>;
 
 /// Counters of the workers that need no label.
-const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 19] = [
+const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 21] = [
     ("sign_ins", "Clients that signed in", |c| &c.sign_ins),
     ("sign_in_failures", "Clients that were turned away", |c| &c.sign_in_failures),
     ("statements", "Statements, executions and other commands received", |c| &c.statements),
@@ -91,6 +92,8 @@ const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 19] = [
     ("pool_timeouts", "Statements that waited for room in vain", |c| &c.pool_timeouts),
     ("writer_waits", "Statements that waited for a server while none served", |c| &c.writer_waits),
     ("writer_wait_timeouts", "Statements that waited for a server in vain", |c| &c.writer_wait_timeouts),
+    ("freshness_waits", "Reads that waited until a reader had a write that they were to see", |c| &c.freshness_waits),
+    ("freshness_wait_timeouts", "Reads that waited for that in vain", |c| &c.freshness_wait_timeouts),
     ("plan_text_hits", "Plans found by exact text", |c| &c.plan_text_hits),
     ("plan_digest_hits", "Plans found by digest", |c| &c.plan_digest_hits),
     ("plan_misses", "Statements planned anew", |c| &c.plan_misses),
@@ -231,6 +234,40 @@ impl Page {
         gauges(out, "backend_lagging", "1 while a reader takes no new reads for its lag", lagging)
     }
 
+    /// What heartbeats say.
+    fn freshness(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let snapshot = self.view.snapshot();
+        if snapshot.heartbeat.is_none() {
+            return Ok(());
+        }
+        let now = u64::try_from(self.view.uptime().as_millis()).unwrap_or(u64::MAX);
+        let (mut written, mut states, mut behind, mut distorted) = (vec![], vec![], vec![], vec![]);
+        for backend in snapshot.topology.backends() {
+            if snapshot.writers().any(|writer| writer.id == backend.id) {
+                written.push((vec![("backend", backend.name.to_string())], backend.beats.seen().written));
+            }
+            for seen in backend.watermarks.seen() {
+                let labels = || vec![("backend", backend.name.to_string()), ("writer", seen.writer.to_string())];
+                let freshness = seen.freshness(now);
+                for state in Freshness::NAMES {
+                    let mut labels = labels();
+                    labels.push(("state", state.to_owned()));
+                    states.push((labels, flag(freshness.name() == state)));
+                }
+                if let Freshness::Fresh | Freshness::Behind(_) = freshness {
+                    let lacks = seen.lacks_since.map_or(0, |since| now.saturating_sub(since));
+                    behind.push((labels(), lacks as f64 / 1e3));
+                }
+                distorted.push((labels(), flag(seen.distortion.is_some())));
+            }
+        }
+        counters(out, "heartbeats", "Heartbeats that this router has written", written)?;
+        gauges(out, "backend_freshness", "1 for how fresh a backend is with a writer's writes", states)?;
+        let help = "Age of the oldest heartbeat of a writer that a backend lacks";
+        gauges(out, "backend_freshness_lag_seconds", help, behind)?;
+        gauges(out, "backend_distorted", "1 while a feed changes values on their way to a backend", distorted)
+    }
+
     fn backends(&self, out: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let snapshot = self.view.snapshot();
         let (mut states, mut statements, mut sent, mut received, mut time) = (vec![], vec![], vec![], vec![], vec![]);
@@ -265,6 +302,7 @@ impl Page {
         gauges(out, "backend_max_connections", "The most that may be open", each(&|b| b.max_connections().into()))?;
         gauges(out, "backend_waiting_sessions", "Sessions that wait for room", each(&|b| b.waiting().into()))?;
         self.lag(out)?;
+        self.freshness(out)?;
         let changes = backends.iter().map(|b| (vec![("backend", b.name.to_string())], b.health.changes()));
         counters(out, "backend_state_changes", "Changes of a backend's state", changes.collect::<Vec<_>>())
     }

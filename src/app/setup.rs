@@ -7,13 +7,16 @@
 use crate::auth::{Accounts, Credentials, Plugin, Secret};
 use crate::backend::check::Checks;
 use crate::backend::health::{Health, State, Thresholds};
+use crate::backend::heartbeat;
 use crate::backend::hostgroup::{Balance, Member};
 use crate::backend::lag::Limits;
 use crate::backend::server::BackendId;
 use crate::backend::{Backend, Hostgroup, Topology};
 use crate::config::Loaded;
 use crate::config::admin::AdminSettings;
-use crate::config::backends::{AdminStatus, BackendSettings, HostgroupSettings, Policy, UnknownCatalogue, UnknownLag};
+use crate::config::backends::{
+    AdminStatus, BackendSettings, HeartbeatSettings, HostgroupSettings, Policy, UnknownCatalogue, UnknownLag,
+};
 use crate::rules::CacheLimits;
 use crate::session::worker::snapshot::{Frontend, Snapshot};
 use std::collections::HashMap;
@@ -95,6 +98,7 @@ pub fn snapshot(loaded: &Loaded, previous: Option<&Snapshot>) -> Result<Snapshot
         settings: loaded.session.clone(),
         frontend,
         checks: checks(loaded),
+        heartbeat: heartbeat_settings(loaded),
         catalogue_interval: loaded.health.timing.catalogue_interval,
         ready: loaded.process.ready.clone(),
     })
@@ -115,6 +119,21 @@ fn checks(loaded: &Loaded) -> Checks {
     }
 }
 
+/// True if a server stands in a writer hostgroup.
+fn is_writer(loaded: &Loaded, name: &str) -> bool {
+    let mut same = loaded.backends.iter().filter(|b| b.target.address.to_string() == name);
+    same.any(|b| loaded.hostgroups.iter().any(|h| h.writer && b.hostgroups.contains(&h.id)))
+}
+
+/// How heartbeats are written and read: by the account that they name, or by that of the checks. None: there are none.
+pub fn heartbeat_settings(loaded: &Loaded) -> Option<heartbeat::Settings> {
+    let HeartbeatSettings { schema, interval, create, required, username, password, .. } = loaded.heartbeat.clone()?;
+    let own = username.map(|name| Credentials::new(name, password.unwrap_or_else(|| Secret::from(Vec::new()))));
+    let checks = checks(loaded);
+    let credentials = own.or(checks.credentials)?;
+    Some(heartbeat::Settings { schema, interval, create, required, timeout: checks.timeout, credentials })
+}
+
 fn topology(loaded: &Loaded, previous: Option<&Topology>) -> Topology {
     let thresholds = Thresholds { failures: loaded.health.timing.fall, successes: loaded.health.timing.rise };
     let mut known: HashMap<Box<str>, Arc<Backend>> =
@@ -124,6 +143,8 @@ fn topology(loaded: &Loaded, previous: Option<&Topology>) -> Topology {
         let backend = backend(settings, thresholds, &mut known);
         backend.lag.reconfigure(lag_limits(loaded, &backend.name));
         backend.read_only.reconfigure(is_asked_for_read_only(loaded, &backend.name));
+        let heartbeat = loaded.heartbeat.as_ref().filter(|_| is_writer(loaded, &backend.name));
+        backend.beats.reconfigure(heartbeat.is_some(), heartbeat.is_some_and(|heartbeat| heartbeat.required));
         backend.catalogue.reconfigure(loaded.health.unknown_catalogue == UnknownCatalogue::Trust);
         for hostgroup in &settings.hostgroups {
             let member = Member { backend: Arc::clone(&backend), weight: settings.weight };
@@ -141,6 +162,7 @@ fn topology(loaded: &Loaded, previous: Option<&Topology>) -> Topology {
             Policy::RoundRobin => Balance::RoundRobin,
         },
         attributes: settings.attributes.clone(),
+        feed: settings.feed,
         throttle: previous.and_then(|p| p.hostgroup(settings.id)).map(|h| Arc::clone(&h.throttle)).unwrap_or_default(),
     }))
 }

@@ -313,7 +313,7 @@ mod tests {
         let next = Accounts::build([spec("anna", "y"), spec("ben", "x")], Some(&first)).unwrap();
         let writes = first.get("anna").unwrap().writes();
         writes.begin();
-        let recent = |name| next.get(name).unwrap().writes().are_recent(|| 0, std::time::Duration::from_secs(1));
+        let recent = |name| next.get(name).unwrap().writes().latest(|| 0, std::time::Duration::from_secs(1)).is_some();
         assert_eq!((recent("anna"), recent("ben")), (true, false));
     }
 

@@ -33,16 +33,16 @@ impl Writes {
         self.answering.fetch_sub(1, Release);
     }
 
-    /// True while a write is answered, and for `window` after the latest. The clock is asked only where there was one.
-    pub fn are_recent(&self, now: impl FnOnce() -> u64, window: Duration) -> bool {
+    /// When the latest was done, if that was within `window`; now, while one is answered. The clock is asked only where there was one.
+    pub fn latest(&self, now: impl FnOnce() -> u64, window: Duration) -> Option<u64> {
         if window.is_zero() {
-            return false;
+            return None;
         }
         if self.answering.load(Acquire) > 0 {
-            return true;
+            return Some(now());
         }
         let done = self.done.load(Relaxed);
-        done > 0 && u128::from(now().saturating_sub(done)) < window.as_millis()
+        (done > 0 && u128::from(now().saturating_sub(done)) < window.as_millis()).then_some(done)
     }
 }
 
@@ -55,14 +55,14 @@ mod tests {
     #[test]
     fn from_before_an_answer_until_the_window_is_over() {
         let writes = Writes::default();
-        assert!(!writes.are_recent(|| unreachable!("nobody wrote: no clock"), WINDOW));
+        assert_eq!(writes.latest(|| unreachable!("nobody wrote: no clock"), WINDOW), None);
         writes.begin();
-        assert!(writes.are_recent(|| 9_000_000, WINDOW), "it is answered, however long that takes");
+        assert_eq!(writes.latest(|| 9_000_000, WINDOW), Some(9_000_000), "it is answered, however long that takes");
         writes.end(Some(10_000));
         for (now, recent) in [(9_999, true), (10_000, true), (11_999, true), (12_000, false)] {
-            assert_eq!(writes.are_recent(|| now, WINDOW), recent, "{now}");
+            assert_eq!(writes.latest(|| now, WINDOW), recent.then_some(10_000), "{now}");
         }
-        assert!(!writes.are_recent(|| 10_000, Duration::ZERO), "it is turned off");
+        assert_eq!(writes.latest(|| 10_000, Duration::ZERO), None, "it is turned off");
     }
 
     #[test]
@@ -71,13 +71,13 @@ mod tests {
         writes.begin();
         writes.begin();
         writes.end(Some(10_000));
-        assert!(writes.are_recent(|| 20_000, WINDOW), "the other one is answered");
+        assert_eq!(writes.latest(|| 20_000, WINDOW), Some(20_000), "the other one is answered");
         writes.end(None);
-        assert!(!writes.are_recent(|| 20_000, WINDOW), "it left nothing");
+        assert_eq!(writes.latest(|| 20_000, WINDOW), None, "it left nothing");
         // A worker that noted its write late does not take back another's.
         writes.begin();
         writes.end(Some(9_000));
-        assert!(writes.are_recent(|| 11_500, WINDOW));
+        assert_eq!(writes.latest(|| 11_500, WINDOW), Some(10_000));
     }
 
     #[test]
@@ -85,6 +85,6 @@ mod tests {
         let writes = Writes::default();
         writes.begin();
         writes.end(Some(0));
-        assert!(writes.are_recent(|| 0, WINDOW));
+        assert!(writes.latest(|| 0, WINDOW).is_some());
     }
 }

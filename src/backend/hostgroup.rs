@@ -1,11 +1,12 @@
 //! Hostgroups as the traffic sees them: interchangeable backends under one number, and the choice of one of them for a
 //! statement.
 //!
-//! The choice looks at health, lag, `read_only`, weights and the statements under way ([`super::server`]). It opens no
-//! connection and tries nothing twice: the session goes to the next backend or hostgroup. Roles and horizons for the
+//! The choice looks at health, lag, `read_only`, watermarks where a read must see a write ([`Needs`]), weights and the statements under
+//! way ([`super::server`]). It opens no connection and tries nothing twice: the session goes to the next backend or hostgroup. Roles and horizons for the
 //! routing decision are in `rules::hostgroup`.
 
 use super::attributes::{Attributes, Throttle};
+use super::heartbeat::Feed;
 use super::server::{Backend, BackendId};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -30,6 +31,49 @@ pub struct Member {
     pub weight: u32,
 }
 
+/// What a read must find on the server that answers it: all writes of a hostgroup that were answered up to a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Needs<'a> {
+    /// Milliseconds of the router's clock.
+    after: u64,
+    /// Who took the writes; none: nothing is needed.
+    writers: Option<&'a Hostgroup>,
+}
+
+impl<'a> Needs<'a> {
+    /// Any server will do.
+    pub const NOTHING: Needs<'static> = Needs { after: 0, writers: None };
+
+    /// The writes of this hostgroup that were answered up to `after`, in milliseconds of the router's clock.
+    pub fn writes_until(after: u64, writers: &'a Hostgroup) -> Self {
+        Self { after, writers: Some(writers) }
+    }
+
+    /// True if this server is known to have them.
+    #[inline]
+    pub fn are_met_by(&self, backend: &Backend) -> bool {
+        self.writers.is_none_or(|writers| self.missing_at(backend, writers).is_none())
+    }
+
+    /// The writer whose writes this server is not known to have.
+    pub fn missing_writer(&self, backend: &Backend) -> Option<&'a Backend> {
+        self.writers.and_then(|writers| self.missing_at(backend, writers))
+    }
+
+    /// What a writer that serves has, nobody needs from one that does not: it has taken the other's place. Where none serves, all count
+    /// that are not known to be read-only.
+    fn missing_at(&self, backend: &Backend, writers: &'a Hostgroup) -> Option<&'a Backend> {
+        let is_missing =
+            |writer: &&Backend| writer.id != backend.id && backend.watermarks.to(writer.beats.epoch()) <= self.after;
+        let members = || writers.members.iter().map(|member| &*member.backend);
+        if members().any(|writer| writers.could(writer)) {
+            members().filter(|writer| writers.could(writer)).find(is_missing)
+        } else {
+            members().filter(|writer| !writer.read_only.is_on()).find(is_missing)
+        }
+    }
+}
+
 /// Interchangeable backends.
 #[derive(Clone, Debug)]
 pub struct Hostgroup {
@@ -47,6 +91,8 @@ pub struct Hostgroup {
     pub balance: Balance,
     /// What its connections are held to.
     pub attributes: Attributes,
+    /// What brings a writer's rows to its members.
+    pub feed: Feed,
     /// What was opened for it lately.
     pub throttle: Arc<Throttle>,
 }
@@ -103,11 +149,18 @@ impl Hostgroup {
         self.attributes.connects_per_second.is_none_or(|limit| self.throttle.take(limit))
     }
 
-    /// The backend for the next statement: usable, not among `tried`, and by the hostgroup's balance the best.
+    /// True if watermarks say where the writes of its members are; otherwise a window of time does.
+    pub fn has_heartbeats(&self) -> bool {
+        self.members.iter().any(|member| member.backend.beats.are_on())
+    }
+
+    /// The backend for the next statement: usable, not among `tried`, with what the statement needs, and by the hostgroup's balance the
+    /// best.
     ///
     /// `turn` is the worker's own counter, so that workers do not move in step.
-    pub fn pick(&self, tried: &[BackendId], turn: &Cell<u32>) -> Option<&Arc<Backend>> {
-        let usable = |m: &&Member| self.takes(&m.backend) && !tried.contains(&m.backend.id);
+    pub fn pick(&self, tried: &[BackendId], needs: Needs<'_>, turn: &Cell<u32>) -> Option<&Arc<Backend>> {
+        let usable =
+            |m: &&Member| self.takes(&m.backend) && !tried.contains(&m.backend.id) && needs.are_met_by(&m.backend);
         if let [only] = self.members.as_slice() {
             return Some(only).filter(usable).map(|m| &m.backend);
         }

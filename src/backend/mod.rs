@@ -9,6 +9,7 @@ pub mod check;
 pub mod connect;
 pub mod discovery;
 pub mod health;
+pub mod heartbeat;
 pub mod hostgroup;
 pub mod lag;
 pub mod pool;

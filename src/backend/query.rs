@@ -1,13 +1,13 @@
 //! A query over the connection of the health checks, and its answer, read whole and within bounds.
 //!
 //! Values are texts, as the text protocol has them. What the answers mean is for those who ask: [`super::replica`],
-//! [`super::discovery`], [`super::catalogue`]. It refuses to wait: the caller sets the time.
+//! [`super::discovery`], [`super::catalogue`], [`super::heartbeat`]. It refuses to wait: the caller sets the time.
 
 use super::connect::Connected;
 use crate::net::frame;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::codec::{Reader, Truncated};
-use crate::protocol::response::ErrPacket;
+use crate::protocol::response::{ErrPacket, OkPacket};
 use std::io;
 
 /// What a server answers to a question.
@@ -83,6 +83,36 @@ pub(super) async fn rows(connected: &mut Connected, question: &str, bounds: Boun
                 rows.push(std::mem::take(&mut packet));
             }
         }
+    }
+}
+
+/// What a server says to a statement that returns no rows.
+pub(super) enum Done {
+    /// It has run.
+    Well { affected_rows: u64, insert_id: u64 },
+    /// An error of the server's.
+    Refused { text: String },
+}
+
+/// Has a statement run that returns no rows. After an error the connection is of no more use.
+///
+/// # Errors
+/// Those of the connection, and `InvalidData` for what is no answer. Not cancel safe.
+pub(super) async fn execute(connected: &mut Connected, statement: &str) -> io::Result<Done> {
+    let stream = &mut connected.stream;
+    frame::write_packet(stream, &[&[0x03], statement.as_bytes()].concat(), 0).await?;
+    let mut packet = Vec::new();
+    frame::read_packet(stream, &mut packet, SMALL.packet).await?;
+    match packet.first() {
+        Some(0x00) => {
+            let ok = OkPacket::decode(&packet, connected.capabilities).map_err(|_| strange())?;
+            Ok(Done::Well { affected_rows: ok.affected_rows, insert_id: ok.last_insert_id })
+        }
+        Some(0xff) => {
+            let error = ErrPacket::decode(&packet).map_err(|_: Truncated| strange())?;
+            Ok(Done::Refused { text: error.text().into_owned() })
+        }
+        _ => Err(strange()),
     }
 }
 

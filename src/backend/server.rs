@@ -6,6 +6,7 @@ use super::catalogue::Catalogue;
 use super::connect::{ServerInfo, Target};
 use super::discovery::{ReadOnly, Refusals};
 use super::health::{Cause, Health, State};
+use super::heartbeat::{Beats, Watermarks};
 use super::lag::Lag;
 use super::record::Record;
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -48,6 +49,10 @@ pub struct Backend {
     pub health: Health,
     /// How far behind its master it is, where its configuration asks.
     pub lag: Lag,
+    /// Its heartbeats, where it is a writer.
+    pub beats: Beats,
+    /// Up to where it has other writers' writes.
+    pub watermarks: Watermarks,
     /// Whether it takes writes, where its configuration asks.
     pub read_only: ReadOnly,
     /// Whose writes it refuses, whatever it says of itself.
@@ -85,6 +90,8 @@ impl Backend {
             max_connections: AtomicU32::new(max_connections),
             health,
             lag: Lag::default(),
+            beats: Beats::default(),
+            watermarks: Watermarks::default(),
             read_only: ReadOnly::default(),
             refusals: Refusals::default(),
             catalogue: Catalogue::default(),

@@ -13,6 +13,7 @@ mod completions;
 #[cfg(feature = "demo")]
 pub mod demo;
 mod explain;
+mod heartbeat;
 mod man;
 mod ping;
 mod run;
@@ -60,6 +61,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Make a running router read its configuration again
     Reload(run::ReloadArgs),
+    /// The table by which routers know how fresh readers are
+    Heartbeat(heartbeat::HeartbeatArgs),
     /// Is a server there, and does it greet? For health checks
     Ping(ping::PingArgs),
     /// Show the router at work: real servers, real traffic, a server that goes and comes back
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Reload(args) => run::reload(&args),
+        Command::Heartbeat(args) => heartbeat::heartbeat(&args),
         Command::Ping(args) => ping::ping(&args),
         #[cfg(feature = "demo")]
         Command::Demo(args) => demo::demo(&args),

@@ -6,6 +6,7 @@
 use crate::auth::Secret;
 use crate::backend::attributes::Attributes;
 use crate::backend::connect::Target;
+use crate::backend::heartbeat::Feed;
 use std::time::Duration;
 
 /// How a backend of a hostgroup is chosen.
@@ -42,6 +43,8 @@ pub struct HostgroupSettings {
     pub policy: Policy,
     /// What its connections are held to.
     pub attributes: Attributes,
+    /// What brings a writer's rows to its servers.
+    pub feed: Feed,
 }
 
 /// Whether the configuration lets a backend be used.
@@ -134,6 +137,39 @@ pub struct HealthCheck {
     pub unknown_lag: UnknownLag,
     /// What is made of statements at a server whose definitions are not known.
     pub unknown_catalogue: UnknownCatalogue,
+}
+
+/// How heartbeats are written and read, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeartbeatSettings {
+    /// They are.
+    pub enabled: bool,
+    /// The schema of their table.
+    pub schema: Box<str>,
+    /// Time between two.
+    pub interval: Duration,
+    /// The table is made where it is missing.
+    pub create: bool,
+    /// Until a writer has one, reads that must see a write stay on the writer; otherwise the window counts until then.
+    pub required: bool,
+    /// Who signs in; none: whoever checks.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Option<Secret>,
+}
+
+impl Default for HeartbeatSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            schema: "switchboard".into(),
+            interval: Duration::from_millis(250),
+            create: false,
+            required: true,
+            username: None,
+            password: None,
+        }
+    }
 }
 
 /// When health checks are made, and what they bring about.

@@ -154,6 +154,13 @@ fn file(flags: &Flags, writer: &Url, readers: &[Url]) -> String {
         let _ = writeln!(out, "\n[[admin.user]]\nrole = \"admin\"");
         out.push_str(&account(writer));
     }
+    if !readers.is_empty() {
+        out.push_str(
+            "\n# So that a session finds its writes on the readers; where this account may not make the table, it reads them on the\n\
+             # writer for read_your_writes (2 s).\n[heartbeat]\ncreate = true\nrequired = false\n",
+        );
+        out.push_str(&account(writer));
+    }
     out.push_str("\n[[hostgroup]]\nid = 10\nname = \"writer\"\nrole = \"writer\"\n");
     if !readers.is_empty() {
         out.push_str("\n[[hostgroup]]\nid = 20\nname = \"readers\"\nrole = \"reader\"\n");

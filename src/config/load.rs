@@ -5,7 +5,7 @@
 
 mod whole;
 
-use super::backends::{BackendSettings, HealthCheck, HostgroupSettings};
+use super::backends::{BackendSettings, HealthCheck, HeartbeatSettings, HostgroupSettings};
 use super::fault::{Fault, Sink, Source};
 use super::listen::FrontendSettings;
 use super::process::ProcessSettings;
@@ -38,6 +38,8 @@ pub struct Loaded {
     pub cache: CacheLimits,
     /// Health checks.
     pub health: HealthCheck,
+    /// Heartbeats; none: there are none.
+    pub heartbeat: Option<HeartbeatSettings>,
     /// Hostgroups, as backends see them.
     pub hostgroups: Vec<HostgroupSettings>,
     /// Backends.
@@ -303,6 +305,12 @@ fn read(sources: &[Source], shared: &Shared<'_>) -> Result<Loaded, Vec<Fault>> {
             section.warn("max_replication_lag", "nobody can ask for the lag: [health] has no username");
         }
     }
+    let has_heartbeats = server.heartbeat.as_ref().filter(|heartbeat| heartbeat.enabled);
+    if has_heartbeats.is_some_and(|heartbeat| heartbeat.username.is_none() && server.health.username.is_none()) {
+        let file = sources.first().map(|source| source.path.as_path()).unwrap_or(Path::new(""));
+        let reason = "[heartbeat]: nobody can write heartbeats: give it a username, or one to [health]";
+        sink.fault(Fault::whole(file, reason));
+    }
     lists.put_server_tls();
     let built = lists.build(&server, sink);
     let files: Vec<PathBuf> = sources.iter().map(|s| s.path.clone()).collect();
@@ -317,6 +325,7 @@ fn read(sources: &[Source], shared: &Shared<'_>) -> Result<Loaded, Vec<Fault>> {
             session: server.session,
             cache: server.cache,
             health: server.health,
+            heartbeat: server.heartbeat.filter(|heartbeat| heartbeat.enabled),
             hostgroups: lists.hostgroup_settings,
             backends: lists.backends.into_iter().map(|(b, _)| b).collect(),
             users: lists.users.into_iter().map(|(u, _)| u).collect(),

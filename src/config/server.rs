@@ -1,7 +1,7 @@
-//! The parts of the configuration that stand once: `[listen]`, `[limits]`, `[timeouts]`, `[cache]`, `[health]` and what is
-//! above all tables.
+//! The parts of the configuration that stand once: `[listen]`, `[limits]`, `[timeouts]`, `[cache]`, `[health]`,
+//! `[heartbeat]` and what is above all tables.
 
-use super::backends::{HealthCheck, UnknownCatalogue, UnknownLag};
+use super::backends::{HealthCheck, HeartbeatSettings, UnknownCatalogue, UnknownLag};
 use super::listen::{FrontendSettings, socket_address};
 use super::process::ProcessSettings;
 use super::reader::Section;
@@ -22,6 +22,7 @@ pub(super) struct Server {
     pub session: SessionSettings,
     pub cache: CacheLimits,
     pub health: HealthCheck,
+    pub heartbeat: Option<HeartbeatSettings>,
     pub ignore_hints: bool,
     pub safe_functions: Vec<Box<str>>,
 }
@@ -56,6 +57,7 @@ impl Server {
         set(&mut self.listen.server_version, root.parsed("server_version", server_version).map(Some));
         set(&mut self.listen.server_collation, root.small("server_collation", 1..=255).map(|n| u8::try_from(n).ok()));
         set(&mut self.session.read_your_writes, root.duration("read_your_writes"));
+        set(&mut self.session.read_your_writes_wait, root.duration("read_your_writes_wait"));
         set(&mut self.session.read_your_writes_scope, root.choice("read_your_writes_scope", &Scope::NAMES));
         set(&mut self.session.time_zone, root.parsed("time_zone", time_zone));
         if let Some(section) = root.section("admin") {
@@ -88,6 +90,9 @@ impl Server {
         }
         if let Some(section) = root.section("health") {
             self.health(&section);
+        }
+        if let Some(section) = root.section("heartbeat") {
+            heartbeat(&section, self.heartbeat.get_or_insert_default());
         }
         if let Some(section) = root.section("routing") {
             set(&mut self.ignore_hints, section.flag("hints").map(|on| !on));
@@ -220,6 +225,29 @@ impl Server {
         }
         section.finish(&[]);
     }
+}
+
+fn heartbeat(section: &Section<'_>, heartbeat: &mut HeartbeatSettings) {
+    set(&mut heartbeat.enabled, section.flag("enabled"));
+    set(&mut heartbeat.schema, section.parsed("schema", schema));
+    set(&mut heartbeat.interval, section.duration("interval"));
+    set(&mut heartbeat.create, section.flag("create"));
+    set(&mut heartbeat.required, section.flag("required"));
+    set(&mut heartbeat.username, section.text("username").map(Some));
+    set(&mut heartbeat.password, super::users::password_of(section).map(Some));
+    if !(Duration::from_millis(50)..=Duration::from_secs(10)).contains(&heartbeat.interval) {
+        section.fault("interval", "50ms is the least, and 10s the most");
+    }
+    if heartbeat.password.is_some() && heartbeat.username.is_none() {
+        section.fault("", "a password is given, but no username");
+    }
+    section.finish(&[]);
+}
+
+/// A schema's name.
+fn schema(text: &str) -> Result<Box<str>, String> {
+    let fits = (1..=64).contains(&text.chars().count()) && !text.contains(['\0', '/', '\\']) && !text.ends_with(' ');
+    if fits { Ok(text.into()) } else { Err(format!("`{text}` is no name of a schema")) }
 }
 
 /// An IANA name, or an offset as MySQL writes it.

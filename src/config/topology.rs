@@ -9,6 +9,7 @@ use crate::auth::RsaPublicKey;
 use crate::auth::client::ServerKey;
 use crate::backend::attributes::Attributes;
 use crate::backend::connect::{Address, Target};
+use crate::backend::heartbeat::Feed;
 use crate::net::tls::{ClientIdentity, TlsMode, client_config};
 use crate::rules::{Hostgroup, Role};
 use crate::sql::LexMode;
@@ -35,6 +36,7 @@ pub(super) fn hostgroup(section: &Section<'_>) -> Option<(Hostgroup, HostgroupSe
     let horizon = section.horizon("horizon");
     let writer = section.small("writer", 0..=u32::MAX);
     let check_read_only = section.flag("check_read_only");
+    let feed = section.choice("feed", &Feed::NAMES);
     let attributes = section.section("attributes").map(|table| attributes(&table)).unwrap_or_default();
     section.kept();
     section.finish(&[]);
@@ -46,8 +48,12 @@ pub(super) fn hostgroup(section: &Section<'_>) -> Option<(Hostgroup, HostgroupSe
     if role == Role::Reader && check_read_only.is_some() {
         section.fault("check_read_only", "is for writers: a reader that is read-only is as it should be");
     }
-    let writes = role == Role::Writer;
-    let settings = HostgroupSettings { id, name: name.clone(), writer: writes, check_read_only, policy, attributes };
+    if role == Role::Writer && feed.is_some() {
+        section.fault("feed", "is for readers: what brings the writer's rows to them");
+    }
+    let (writes, feed) = (role == Role::Writer, feed.unwrap_or_default());
+    let settings =
+        HostgroupSettings { id, name: name.clone(), writer: writes, check_read_only, policy, attributes, feed };
     Some((Hostgroup { id, name, role, horizon, writer }, settings))
 }
 

@@ -3,6 +3,7 @@
 //! A link that is kept just for what the client may ask next goes back with the next statement that does not ask, or after
 //! `hold_results`; its `LAST_INSERT_ID()` is remembered first. Which pins a statement leaves is said in [`crate::session::statement::settle`].
 
+use crate::backend::hostgroup::Needs;
 use crate::backend::server::Backend;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::command::Command;
@@ -14,7 +15,7 @@ use crate::session::parts::Session;
 use crate::session::parts::left::ASK_FOUND_ROWS;
 use crate::session::state::State;
 use crate::session::state::pins::Pins;
-use crate::session::supply::{Cleaning, TAKE_INSERT_ID, Tried};
+use crate::session::supply::{Cleaning, Supply, TAKE_INSERT_ID, Tried};
 use crate::session::worker::registry::Activity;
 use crate::session::worker::snapshot::Snapshot;
 use crate::sql::effects::Effects;
@@ -147,10 +148,22 @@ impl Session {
         snapshot: &Snapshot,
         tried: &mut Tried,
     ) -> Result<Box<Link>, StatementError> {
+        self.obtain_from(state, tiers, Needs::NOTHING, snapshot, tried).await
+    }
+
+    /// The same from a server that has what is needed.
+    pub(super) async fn obtain_from(
+        &mut self,
+        state: &Rc<State>,
+        tiers: &[u32],
+        needs: Needs<'_>,
+        snapshot: &Snapshot,
+        tried: &mut Tried,
+    ) -> Result<Box<Link>, StatementError> {
         if self.holdings.for_a_while().is_some_and(|link| self.is_all_in_use(link.backend(), tiers, snapshot)) {
             self.let_go().await;
         }
-        self.supply().obtain(state, tiers, snapshot, tried).await
+        Supply { needs, ..self.supply() }.obtain(state, tiers, snapshot, tried).await
     }
 
     /// True if one of these hostgroups has this backend, which has no room, and no link that is idle.

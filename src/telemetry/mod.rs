@@ -84,6 +84,10 @@ pub struct WorkerCounters {
     pub writer_waits: Counter,
     /// Statements that waited for one in vain.
     pub writer_wait_timeouts: Counter,
+    /// Reads that waited until a reader had a write that they were to see.
+    pub freshness_waits: Counter,
+    /// Reads that waited for that in vain.
+    pub freshness_wait_timeouts: Counter,
     /// Backend connections that are idle in the pool now.
     pub pool_idle: Counter,
     /// Plans found by exact text; as of the last second, like those that follow.

@@ -95,7 +95,7 @@ impl Side<'_> {
             op => client.perform(op, sent.as_deref().unwrap_or_default(), &schemas, collation).await,
         };
         if replies.iter().any(|reply| matches!(reply, Reply::Broken(_))) {
-            self.sessions.remove(&session);
+            self.leave(session, false).await;
         }
         replies
     }

@@ -151,6 +151,9 @@ pub const VARIABLES: &[Variable] = &[
     fixed("mysql-threads", &["workers"], Form::Count, workers),
     fixed("mysql-have_ssl", &[], Form::Shown, |l| flag(l.listen.tls.is_some())),
     live("switchboard-read_your_writes", &["read_your_writes"], Form::Millis, |l| ms(l.session.read_your_writes)),
+    live("switchboard-read_your_writes_wait", &["read_your_writes_wait"], Form::Millis, |l| {
+        ms(l.session.read_your_writes_wait)
+    }),
     live("switchboard-read_your_writes_scope", &["read_your_writes_scope"], Form::Text, |l| {
         l.session.read_your_writes_scope.name().to_owned()
     }),

@@ -120,7 +120,7 @@ pub const TABLES: &[Table] = &[
                first_seen INT, \
                last_seen INT",
     },
-    // Ours: how far behind servers are, as the router knows it.
+    // Ours: how far behind servers are, as the router knows it: by their replication, and by heartbeats.
     Table {
         name: "switchboard_freshness",
         body: "hostgroup INT, \
@@ -135,7 +135,15 @@ pub const TABLES: &[Table] = &[
                asked_ms_ago INT, \
                readable INT, \
                why VARCHAR, \
-               read_your_writes_ms INT",
+               read_your_writes_ms INT, \
+               feed VARCHAR, \
+               freshness VARCHAR, \
+               behind_ms INT, \
+               watermark_ms_ago INT, \
+               heartbeat INT, \
+               heartbeat_ms INT, \
+               freshness_why VARCHAR, \
+               distortion VARCHAR",
     },
     Table {
         name: "stats_memory_metrics",

@@ -7,6 +7,9 @@
 use crate::admin::tables::servers::place_of;
 use crate::admin::tables::values::{Hash, Row, row};
 use crate::app::view::View;
+use crate::backend::heartbeat::beats::{BeatsSeen, By};
+use crate::backend::heartbeat::watermarks::Freshness;
+use crate::backend::{Backend, Hostgroup};
 use crate::rules::{HostgroupId, Role};
 use crate::session::statement::tally::REASON_NAMES;
 use crate::session::worker::snapshot::Snapshot;
@@ -138,10 +141,48 @@ pub fn freshness(view: &View) -> Vec<Row> {
             let own_writes = (!hostgroup.writer).then(|| millis(snapshot.settings.read_your_writes));
             let mut row = row![hostgroup.id, host, port, role(hostgroup.writer), signal, seen.seconds, seen.limit];
             row.extend(row![position, gtid, asked_ms_ago, hostgroup.takes(backend), why, own_writes]);
+            row.extend(by_heartbeat(&snapshot, hostgroup, backend, millis(view.uptime())));
             rows.push(row);
         }
     }
     rows
+}
+
+/// What heartbeats say of a server in a hostgroup at a moment: of a writer, its own; of a reader, with which of its writers' it is
+/// the least far. Nothing where there are none.
+fn by_heartbeat(snapshot: &Snapshot, hostgroup: &Hostgroup, backend: &Backend, now: u64) -> Row {
+    let (word, number) = (None::<&str>, None::<u64>);
+    if snapshot.heartbeat.is_none() {
+        return row![word, word, number, number, number, number, word, word];
+    }
+    let ago = |moment: u64| now.saturating_sub(moment);
+    if hostgroup.writer {
+        let BeatsSeen { latest, by, trouble, .. } = backend.beats.seen();
+        let state = if trouble.is_some() || latest.is_none() { "no_heartbeat" } else { "writer" };
+        let by = by.map(|by| if by == By::Us { "written by this router" } else { "written by another router" });
+        let (seq, at) = latest.unzip();
+        let mut row = row![word, state, number, at.map(ago), seq, number];
+        row.extend(row![trouble.or(by.map(str::to_owned)), word]);
+        return row;
+    }
+    let writer = snapshot.rules.hostgroups().writer_for(&[hostgroup.id], None);
+    let writers: Vec<u64> = snapshot.topology.members_of(&[writer]).map(|m| m.backend.beats.epoch()).collect();
+    let seen = backend.watermarks.seen().into_iter().filter(|seen| writers.contains(&seen.epoch));
+    let Some(seen) = seen.min_by_key(|seen| seen.to) else {
+        let mut row = row![hostgroup.feed.name(), "unknown", number, number, number, number];
+        row.extend(row!["its writer has no heartbeat yet", word]);
+        return row;
+    };
+    let freshness = seen.freshness(now);
+    let (behind, why) = match &freshness {
+        Freshness::Fresh => (Some(0), None),
+        Freshness::Behind(ms) => (Some(*ms), None),
+        Freshness::Unknown(why) => (None, Some(why.clone())),
+    };
+    let watermark = Some(seen.to).filter(|to| *to > 0).map(ago);
+    let mut row = row![hostgroup.feed.name(), freshness.name(), behind, watermark, seen.seq, seen.took];
+    row.extend(row![why, seen.distortion]);
+    row
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::session::parts::left::has_own;
 use crate::session::parts::request::{Delivered, Failed, Request};
 use crate::session::parts::statements::Statement;
 use crate::session::state::pins::Pins;
-use crate::session::supply::Tried;
+use crate::session::supply::{Supply, Tried};
 use crate::session::worker::Current;
 use crate::sql::effects::{Effects, Verb};
 use std::collections::BTreeMap;
@@ -152,19 +152,19 @@ impl Session {
         snapshot: &Rc<Current>,
         tried: &mut Tried,
     ) -> Result<Box<Link>, StatementError> {
-        if tried.backends.is_empty()
-            && let Some(link) = self.supply().ready(&self.state, &route.tiers, snapshot)
-        {
-            return Ok(link);
-        }
-        let needs_writer = route.tiers.contains(&route.writer);
         let mut snapshot = Rc::clone(snapshot);
         loop {
-            match self.obtain_for(effects, &route.tiers, &snapshot, tried).await {
+            // What the session has made a moment ago may not be on a reader yet.
+            let (tiers, needs) = self.where_to_prepare(route, &snapshot);
+            if tried.backends.is_empty()
+                && let Some(link) = (Supply { needs, ..self.supply() }).ready(&self.state, tiers, &snapshot)
+            {
+                return Ok(link);
+            }
+            let needs_writer = tiers.contains(&route.writer);
+            match self.obtain_with(effects, tiers, needs, &snapshot, tried).await {
                 Err(error)
-                    if needs_writer
-                        && error.may_pass()
-                        && self.supply().wait_out(&route.tiers, &snapshot, tried).await =>
+                    if needs_writer && error.may_pass() && self.supply().wait_out(tiers, &snapshot, tried).await =>
                 {
                     snapshot = self.worker.snapshot();
                 }

@@ -21,7 +21,7 @@ use crate::session::parts::previous::{Keeps, Kept};
 use crate::sql::effects::{Effects, Verb};
 
 /// Asks for the number of rows found, which is 1 from then on.
-pub const ASK_FOUND_ROWS: &str = "SELECT FOUND_ROWS()";
+pub const ASK_FOUND_ROWS: &str = "SELECT FOUND_ROWS() LIMIT 1";
 
 /// What the last answer left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -411,7 +411,8 @@ fn rows_of(rows: u64, without_tables: u64) -> String {
     match rows {
         0 => "SELECT 1 LIMIT 0".to_owned(),
         rows if rows <= without_tables => {
-            vec!["SELECT 1"; usize::try_from(rows).unwrap_or_default()].join(" UNION ALL ")
+            let rows = vec!["SELECT 1"; usize::try_from(rows).unwrap_or_default()];
+            format!("{} LIMIT {}", rows.join(" UNION ALL "), rows.len())
         }
         rows => format!("SELECT 1 FROM {TEN} a,{TEN} b,{TEN} c,{TEN} d LIMIT {rows}"),
     }

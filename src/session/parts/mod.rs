@@ -36,6 +36,7 @@ use super::worker::Worker;
 use super::worker::registry::Ticket;
 use super::worker::snapshot::Snapshot;
 use crate::auth::{Account, Scramble, Seat};
+use crate::backend::hostgroup::Needs;
 use crate::net::Stream;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::status::Status;
@@ -96,6 +97,8 @@ pub struct Session {
     pub(super) left: Left,
     /// When the session last wrote (router's milliseconds), while that matters.
     pub(super) wrote_at: Option<u64>,
+    /// The write for which a read has waited in vain until it was on a reader: none waits for it again.
+    pub(super) vain_wait: Option<u64>,
     /// A connection that it had may have something unknown of the session's on it ([`crate::session::link::Link::is_doubtful`]).
     pub(super) leaves_doubt: bool,
     /// The open transaction has written.
@@ -161,6 +164,7 @@ impl Session {
             previous: Previous::default(),
             left: Left::default(),
             wrote_at: None,
+            vain_wait: None,
             leaves_doubt: false,
             transaction_wrote: false,
             status: Status::AUTOCOMMIT,
@@ -184,6 +188,7 @@ impl Session {
             collation: self.collation,
             shape: self.capabilities & Capabilities::SHAPE,
             user: self.serial,
+            needs: Needs::NOTHING,
         }
     }
 

@@ -8,6 +8,9 @@
 pub enum Place {
     /// The route's hostgroups, in order.
     Route,
+    /// The route's hostgroups, in order, but only servers that have the write that the statement must see
+    /// ([`crate::session::statement::follow`]); where none has it, the route's writer.
+    Fresh,
     /// The route's writer.
     Writer,
     /// The home connection.

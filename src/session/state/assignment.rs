@@ -56,9 +56,14 @@ impl Assignment {
 
     /// True if the same text does the same again, in the same state on the same server.
     pub fn is_repeatable(&self) -> bool {
-        // What DEFAULT or a variable gives may be something else by then.
-        self.is_repeatable_at_once()
-            && !matches!(self, Assignment::Session { to: Given::Default | Given::Variable, .. })
+        let may_differ = match self {
+            // What DEFAULT or a variable gives may be something else by then, and the next transaction is another one.
+            Assignment::Session { name, to, bare } => {
+                matches!(to, Given::Default | Given::Variable) || *bare && name.starts_with("transaction_")
+            }
+            _ => false,
+        };
+        self.is_repeatable_at_once() && !may_differ
     }
 
     /// True if a SET of these, run again at once on the same connection, leaves all as it is.
@@ -70,10 +75,7 @@ impl Assignment {
 
     fn is_repeatable_at_once(&self) -> bool {
         match self {
-            Assignment::Session { name, to, bare } => {
-                let of_transactions = name.starts_with("transaction_");
-                *to != Given::Computed && !super::variable::is_one_shot(name) && !(*bare && of_transactions)
-            }
+            Assignment::Session { name, to, .. } => *to != Given::Computed && !super::variable::is_one_shot(name),
             Assignment::CharacterSets { .. } => true,
             _ => false,
         }

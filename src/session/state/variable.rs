@@ -266,7 +266,8 @@ impl Opening {
         for (_, name) in &asked {
             ask.push_str(&format!(",IFNULL(@@session.{name},'')"));
         }
-        ask.push(')');
+        // A session may have set sql_select_limit to 0.
+        ask.push_str(") LIMIT 1");
         let asked = asked.into_iter().map(|(name, _)| name).collect();
         Self { track: track.into(), ask: ask.into(), asked, has_init_connect: false }
     }
@@ -358,7 +359,7 @@ mod tests {
     fn a_server_is_told_and_asked_what_it_has() {
         let opening = Opening::new(Engine::MariaDb, |name| ["sql_mode", "tx_isolation"].contains(&name));
         assert_eq!(&*opening.asked, ["sql_mode", "transaction_isolation"]);
-        assert!(opening.ask.ends_with("IFNULL(@@session.sql_mode,''),IFNULL(@@session.tx_isolation,''))"));
+        assert!(opening.ask.ends_with("IFNULL(@@session.sql_mode,''),IFNULL(@@session.tx_isolation,'')) LIMIT 1"));
         assert!(opening.track.starts_with("SET session_track_system_variables='sql_mode,tx_isolation',"));
         let mysql = Opening::new(Engine::MySql, |_| true);
         assert!(mysql.asked.contains(&"max_execution_time") && !mysql.asked.contains(&"max_statement_time"));

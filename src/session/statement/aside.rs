@@ -100,7 +100,7 @@ impl Session {
     ) -> Result<(String, Vec<Box<str>>), TalkError> {
         let asked: Vec<String> =
             names.iter().map(|name| format!("{name},HEX({name}),CHARSET({name}),COLLATION({name})")).collect();
-        let reply = self.worker.talk().query(link, &format!("SELECT {}", asked.join(","))).await?;
+        let reply = self.worker.talk().query(link, &format!("SELECT {} LIMIT 1", asked.join(","))).await?;
         let (types, row) = (reply.column_types(), reply.text_rows().pop().unwrap_or_default());
         let mut values = row.chunks_exact(4).zip(types.chunks_exact(4));
         let mut set = Vec::new();

@@ -90,7 +90,7 @@ impl Session {
 
     /// The number that an expression gives: a server says it, the one that has the session's user variables.
     async fn number_of(&mut self, expression: &[u8]) -> Result<u64, SessionEnd> {
-        let text = [b"SELECT CAST((", expression, b") AS SIGNED)"].concat();
+        let text = [b"SELECT CAST((", expression, b") AS SIGNED) LIMIT 1"].concat();
         let snapshot = self.worker.snapshot();
         let (plan, route) = self.plan(&snapshot, &text);
         if !COMPUTES.contains(plan.facts.effects) {

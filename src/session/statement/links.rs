@@ -4,6 +4,7 @@
 //! pool or a new one is [`crate::session::supply`]'s.
 
 use crate::backend::Engine;
+use crate::backend::hostgroup::Needs;
 use crate::rules::{Holds, Plan, Route};
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::holdings::Hold;
@@ -43,6 +44,9 @@ impl Session {
             Place::Route if !effects.intersects(ONE_ENGINE) && !effects.is_about_counters() => {
                 self.supply().ready(&self.state, &route.tiers, snapshot).map(Hold::pooled)
             }
+            Place::Fresh if !effects.intersects(ONE_ENGINE) && !effects.is_about_counters() => {
+                self.following_link_at_hand(route, effects, snapshot)
+            }
             Place::Writer if !needs_talk => {
                 self.supply().ready(&self.state, &[route.writer], snapshot).map(Hold::pooled)
             }
@@ -59,20 +63,13 @@ impl Session {
     pub(super) async fn link_for(&mut self, planned: &Planned, tried: &mut Tried) -> Result<Hold, SessionEnd> {
         let Planned { snapshot, plan, route, .. } = planned;
         match planned.placed.0 {
-            Place::Route | Place::Writer
+            Place::Route | Place::Fresh | Place::Writer
                 if planned.request.effects.is_about_counters()
                     && let Some(hold) = self.link_of_counters() =>
             {
                 Ok(self.brought_up(hold).await?)
             }
-            Place::Home => {
-                let lacks_insert_id = self.home_lacks_insert_id(plan.facts.effects);
-                let mut home = self.holdings.take_home().ok_or(StatementError::ResultGone("its state"))?;
-                if lacks_insert_id {
-                    home = self.with_remembered_insert_id(home).await?;
-                }
-                Ok(self.made_to_answer(plan.facts.effects, home).await?)
-            }
+            Place::Home => self.home_link(plan.facts.effects).await,
             Place::Last => {
                 let last = self.holdings.take_last().ok_or_else(|| gone(plan.facts.effects))?;
                 Ok(self.made_to_answer(plan.facts.effects, last).await?)
@@ -92,6 +89,15 @@ impl Session {
             Place::Writer => {
                 let link = self.obtain_for(plan.facts.effects, &[route.writer], snapshot, tried).await?;
                 Ok(self.with_insert_id(plan.facts.effects, Hold::pooled(link)).await?)
+            }
+            Place::Fresh => {
+                let effects = plan.facts.effects;
+                let tiers = effects.intersects(ONE_ENGINE).then(|| speakers(effects, route, snapshot, tried));
+                let tiers = tiers.as_deref().unwrap_or(&route.tiers);
+                match self.following_link(planned, tiers, tried).await {
+                    Err(SessionEnd::Statement(error)) => Err(explain_refusal(error, route, snapshot).into()),
+                    link => link,
+                }
             }
             Place::Route if plan.facts.effects.intersects(ONE_ENGINE) => {
                 let tiers = speakers(plan.facts.effects, route, snapshot, tried);
@@ -123,6 +129,16 @@ impl Session {
         }
     }
 
+    /// The home connection, ready for a statement with these effects.
+    pub(super) async fn home_link(&mut self, effects: Effects) -> Result<Hold, SessionEnd> {
+        let lacks_insert_id = self.home_lacks_insert_id(effects);
+        let mut home = self.holdings.take_home().ok_or(StatementError::ResultGone("its state"))?;
+        if lacks_insert_id {
+            home = self.with_remembered_insert_id(home).await?;
+        }
+        Ok(self.made_to_answer(effects, home).await?)
+    }
+
     /// A link for a statement with these effects, in the session's state. Where the session's default schema is gone, what needs none goes
     /// on.
     pub(in crate::session) async fn obtain_for(
@@ -132,10 +148,22 @@ impl Session {
         snapshot: &Snapshot,
         tried: &mut Tried,
     ) -> Result<Box<Link>, StatementError> {
-        match self.obtain(&Rc::clone(&self.state), tiers, snapshot, tried).await {
+        self.obtain_with(effects, tiers, Needs::NOTHING, snapshot, tried).await
+    }
+
+    /// The same from a server that has what is needed.
+    pub(in crate::session) async fn obtain_with(
+        &mut self,
+        effects: Effects,
+        tiers: &[u32],
+        needs: Needs<'_>,
+        snapshot: &Snapshot,
+        tried: &mut Tried,
+    ) -> Result<Box<Link>, StatementError> {
+        match self.obtain_from(&Rc::clone(&self.state), tiers, needs, snapshot, tried).await {
             Err(StatementError::State { code: UNKNOWN_SCHEMA, .. }) if !effects.intersects(NAMES_TABLES) => {
                 let adrift = self.worker.states.intern(self.state.values.in_schema(None));
-                self.obtain(&adrift, tiers, snapshot, &mut Tried::default()).await
+                self.obtain_from(&adrift, tiers, needs, snapshot, &mut Tried::default()).await
             }
             obtained => obtained,
         }

@@ -92,7 +92,8 @@ struct Said {
 
 /// Looks for the marker. To look changes both counts, so they are asked first. Whose the link's diagnostics are is known from then on.
 async fn look(talk: Talk<'_>, link: &mut Link) -> Result<Said, TalkError> {
-    let counts = talk.query(link, "SELECT ROW_COUNT(), FOUND_ROWS()").await?.text_rows().pop().unwrap_or_default();
+    let counts =
+        talk.query(link, "SELECT ROW_COUNT(), FOUND_ROWS() LIMIT 1").await?.text_rows().pop().unwrap_or_default();
     let count = |at: usize| counts.get(at).cloned().flatten();
     let warnings = talk.query(link, "SHOW WARNINGS").await?.text_rows();
     let has_marker = warnings.iter().any(|row| row.get(2).is_some_and(|message| message.as_deref() == Some(TEXT)));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`plan`], [`execution`] | the plan of a statement as text, and of an execution |
 //! | [`place`] | where it goes once the session's state has its say: one pure function |
+//! | [`follow`] | which server has the write that a read must see |
 //! | [`flight`] | the short way, which most take: no wait but that for the answer |
 //! | [`long`] | the long way: a wait for a link, a second try elsewhere |
 //! | [`outage`] | what waits while no server takes it |
@@ -24,6 +25,7 @@ mod executed;
 mod execution;
 pub mod explain;
 pub(super) mod flight;
+pub(super) mod follow;
 mod hearing;
 pub(super) mod kill;
 mod links;

@@ -1,7 +1,7 @@
 //! Where a statement goes, once the rules have spoken and the session's own state has its say.
 //!
-//! One pure function, so that all of it can be tested as a table, and so that watermarks can later take the place of the
-//! read-your-writes window in one spot.
+//! One pure function, so that all of it can be tested as a table. That a read must see a write is settled here; which server has that
+//! write is [`super::follow`]'s to say, where there are heartbeats.
 
 use crate::rules::{Holds, Route};
 use crate::session::parts::place::{Place, Why};
@@ -30,6 +30,8 @@ pub struct Standing {
     pub previous_at_home: bool,
     /// Who wrote a moment ago.
     pub wrote_lately: Wrote,
+    /// Watermarks say where that write is; otherwise it is taken to be nowhere but on the writer.
+    pub by_watermark: bool,
     /// `autocommit` is off: whatever uses a table opens a transaction.
     pub autocommit_off: bool,
 }
@@ -54,7 +56,7 @@ impl Wrote {
     /// lookup by id) follows the session's own write: the row that was just written is what it is likely to be after. Behind
     /// a user that writes all the time it would never find an old row again, so it follows no other session's write.
     /// One that is proven to need purged rows goes where they are. See docs/adr/0007 and 0013.
-    fn takes_read(self, writer_holds: Holds) -> bool {
+    pub(super) fn takes_read(self, writer_holds: Holds) -> bool {
         match self {
             Wrote::Nobody => false,
             Wrote::User { .. } => writer_holds == Holds::Yes,
@@ -63,7 +65,7 @@ impl Wrote {
     }
 
     /// True if a READ ONLY transaction that a rule sends to a reader follows it: it is full of reads, nobody knows which.
-    fn takes_transaction(self) -> bool {
+    pub(super) fn takes_transaction(self) -> bool {
         matches!(self, Wrote::Itself | Wrote::User { writer_is_whole: true })
     }
 
@@ -122,9 +124,14 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
         }
     }
     let wrote = standing.wrote_lately;
+    let by_watermark = standing.by_watermark && wrote != Wrote::Nobody && route.tiers.first() != Some(&route.writer);
     if !route.reader_safe {
-        let late = effects.contains(Effects::BEGIN_READ_ONLY) && wrote.takes_transaction();
-        return if late { (Place::Writer, wrote.why()) } else { (Place::Route, Why::Route) };
+        let begins = effects.contains(Effects::BEGIN_READ_ONLY);
+        return match begins && wrote.takes_transaction() {
+            _ if begins && by_watermark => (Place::Fresh, wrote.why()),
+            true => (Place::Writer, wrote.why()),
+            false => (Place::Route, Why::Route),
+        };
     }
     if standing.autocommit_off {
         // Its transaction lives on the writer; rows that are not there cannot be read in it.
@@ -136,6 +143,9 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
             _ => Place::Writer,
         };
         return (place, Why::OpensTransaction);
+    }
+    if by_watermark {
+        return (Place::Fresh, wrote.why());
     }
     if wrote.takes_read(route.writer_holds) && route.tiers.first() != Some(&route.writer) {
         return match standing.home {

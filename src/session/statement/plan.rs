@@ -71,6 +71,7 @@ impl Session {
             last: self.holdings.last().filter(is_asked).map(held),
             previous_at_home: self.holdings.home().is_some_and(|home| is_asked(&home)),
             wrote_lately: self.wrote_lately(snapshot, route.writer),
+            by_watermark: self.by_watermark(snapshot, route.writer),
             autocommit_off: !self.state.autocommit,
         }
     }

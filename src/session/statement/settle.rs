@@ -228,9 +228,13 @@ impl Session {
             self.transaction_wrote = false;
             self.wrote_at = Some(self.worker.now_ms());
         } else if self.wrote_at.is_some() && !effects.intersects(MAY_WRITE) && outcome.error.is_none() {
-            let window = self.worker.snapshot().settings.read_your_writes.as_millis();
+            let snapshot = self.worker.snapshot();
+            let window = snapshot.settings.read_your_writes.as_millis();
             let now = self.worker.ms_at(self.began);
-            if self.wrote_at.is_some_and(|at| u128::from(now.saturating_sub(at)) >= window) {
+            // With heartbeats it counts until it is known to be where a read goes, which may be any reader.
+            let is_over = snapshot.heartbeat.is_none()
+                && self.wrote_at.is_some_and(|at| u128::from(now.saturating_sub(at)) >= window);
+            if is_over {
                 self.wrote_at = None;
             }
         }

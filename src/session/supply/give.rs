@@ -20,7 +20,7 @@ pub(in crate::session) enum Cleaning {
 }
 
 /// Reads the insert id, and then sets it to none.
-pub(in crate::session) const TAKE_INSERT_ID: &str = "SELECT LAST_INSERT_ID(),LAST_INSERT_ID(0)";
+pub(in crate::session) const TAKE_INSERT_ID: &str = "SELECT LAST_INSERT_ID(),LAST_INSERT_ID(0) LIMIT 1";
 
 /// How long a connection's cleaning may take before it is closed instead.
 const PATIENCE: Duration = Duration::from_secs(5);

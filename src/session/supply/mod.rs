@@ -25,6 +25,7 @@ use wait::InLine;
 use crate::auth::Account;
 use crate::backend::Hostgroup;
 use crate::backend::health::Cause;
+use crate::backend::hostgroup::Needs;
 use crate::backend::pool::Key;
 use crate::backend::server::Backend;
 use crate::protocol::capabilities::Capabilities;
@@ -71,6 +72,8 @@ pub(super) struct Supply<'a> {
     pub shape: Capabilities,
     /// The number of whoever uses the link.
     pub user: u64,
+    /// What a server must have.
+    pub needs: Needs<'a>,
 }
 
 impl Supply<'_> {
@@ -82,7 +85,7 @@ impl Supply<'_> {
     #[inline]
     pub(super) fn ready(&self, state: &Rc<State>, tiers: &[u32], snapshot: &Snapshot) -> Option<Box<Link>> {
         let hostgroup = snapshot.topology.hostgroup(*tiers.first()?)?;
-        let backend = hostgroup.pick(&[], &self.worker.turn)?;
+        let backend = hostgroup.pick(&[], self.needs, &self.worker.turn)?;
         let key = self.key(backend);
         let mut pool = self.worker.pool.borrow_mut();
         let is_ready = |link: &Link| Rc::ptr_eq(&link.state, state) && link.is_clean_for(self.user);
@@ -95,7 +98,7 @@ impl Supply<'_> {
     pub(super) fn any_idle(&self, snapshot: &Snapshot, tiers: &[u32]) -> Option<Box<Link>> {
         tiers.iter().find_map(|tier| {
             let hostgroup = snapshot.topology.hostgroup(*tier)?;
-            let backend = hostgroup.pick(&[], &self.worker.turn)?;
+            let backend = hostgroup.pick(&[], self.needs, &self.worker.turn)?;
             let key = self.key(backend);
             let link = self.worker.pool.borrow_mut().take(&key, |link| (!link.is_disturbed()).then_some(0))?;
             Some(self.begin(link, hostgroup))
@@ -125,7 +128,7 @@ impl Supply<'_> {
         let mut timeout = None;
         for tier in tiers {
             let Some(hostgroup) = snapshot.topology.hostgroup(*tier) else { continue };
-            while let Some(backend) = hostgroup.pick(&tried.backends, &self.worker.turn).cloned() {
+            while let Some(backend) = hostgroup.pick(&tried.backends, self.needs, &self.worker.turn).cloned() {
                 if let Some(Refusal { code, sqlstate, message, .. }) = state.refused_by(backend.id, self.worker.ticks())
                 {
                     tried.backends.push(backend.id);

@@ -32,6 +32,8 @@ impl Scope {
 pub struct SessionSettings {
     /// After a write, a session's reads stay on the writer for this long. 0 turns it off.
     pub read_your_writes: Duration,
+    /// How long a read that must see a write waits until a reader has that write, where watermarks tell. 0: not at all.
+    pub read_your_writes_wait: Duration,
     /// Whose writes those are.
     pub read_your_writes_scope: Scope,
     /// How long a statement waits for a connection before it is answered with an error.
@@ -73,6 +75,7 @@ impl Default for SessionSettings {
     fn default() -> Self {
         Self {
             read_your_writes: Duration::from_secs(2),
+            read_your_writes_wait: Duration::from_millis(100),
             read_your_writes_scope: Scope::Session,
             pool_wait: Duration::from_secs(10),
             writer_wait: Duration::from_secs(10),

@@ -7,6 +7,7 @@ use super::settings::SessionSettings;
 use crate::auth::{Accounts, GuessLimits, Plugin, RsaKey};
 use crate::backend::Topology;
 use crate::backend::check::Checks;
+use crate::backend::heartbeat;
 use crate::backend::server::{Backend, Greeted};
 use crate::rules::RuleSet;
 use crate::rules::coverage::Needs;
@@ -30,6 +31,8 @@ pub struct Snapshot {
     pub frontend: Frontend,
     /// How the backends are checked.
     pub checks: Checks,
+    /// How heartbeats are written and read; none: there are none.
+    pub heartbeat: Option<heartbeat::Settings>,
     /// Time after which the backends' definitions are read again.
     pub catalogue_interval: Duration,
     /// The routes that must have somebody for the router to be called ready.

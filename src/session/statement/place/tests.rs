@@ -99,6 +99,28 @@ fn reads_follow_a_write_unless_their_rows_are_elsewhere() {
     assert_eq!(place(&goes_there_anyway, READ, &wrote).0, Place::Route);
 }
 
+/// With heartbeats it is not settled here who has the write.
+#[test]
+fn by_watermark_a_read_goes_to_who_has_the_write() {
+    let user = |whole| Wrote::User { writer_is_whole: whole };
+    for wrote in [Wrote::Itself, user(true), user(false)] {
+        let wrote = Standing { wrote_lately: wrote, by_watermark: true, ..Standing::default() };
+        for holds in [Holds::Yes, Holds::Unknown, Holds::No] {
+            assert_eq!(place(&route(&[20], true, holds), READ, &wrote).0, Place::Fresh, "{holds:?}");
+        }
+        let begin = route(&[20], false, Holds::Yes);
+        assert_eq!(place(&begin, Effects::BEGIN_READ_ONLY, &wrote).0, Place::Fresh);
+        assert_eq!(place(&write(), Effects::WRITE, &wrote).0, Place::Route);
+        let goes_there_anyway = route(&[10], true, Holds::Yes);
+        assert_eq!(place(&goes_there_anyway, READ, &wrote).0, Place::Route);
+    }
+    let nobody = Standing { by_watermark: true, ..Standing::default() };
+    assert_eq!(place(&read(), READ, &nobody).0, Place::Route);
+    // What holds everything holds such a read, too.
+    let held = Standing { home: writer(Pins::TRANSACTION), wrote_lately: Wrote::Itself, ..nobody };
+    assert_eq!(place(&read(), READ, &held), (Place::Home, Why::Pinned));
+}
+
 #[test]
 fn results_are_asked_for_where_they_are() {
     let ask = |effects| READ | effects;
