@@ -218,6 +218,50 @@ async fn of_two_routers_one_writes() {
     }
 }
 
+/// A web request follows its user: what one connection wrote is found by another, of another user and through another router.
+#[tokio::test]
+async fn a_token_carries_a_write_to_another_connection() {
+    let estate = Estate::new("read_your_writes_wait = \"0s\"\n", |text| text);
+    let mut writer = estate.connect().await;
+    estate.wait_for("fresh").await;
+    assert_eq!(value(&mut writer, "SELECT @@switchboard_token").await, "", "it has not written");
+    estate.replica.sql("STOP SLAVE SQL_THREAD").unwrap();
+    let marked = write(&mut writer).await;
+    let token = value(&mut writer, "SELECT @@switchboard_token AS t").await;
+    assert!(token.contains('-'), "{token}");
+    let text = config(estate.master.port(), estate.replica.port(), TOP);
+    let second = Router::with_config(&text, &[]);
+    let mut others = [estate.connect().await, Conn::new(options(&second, Some("s"))).await.unwrap()];
+    for (place, other) in others.iter_mut().enumerate() {
+        assert!(!finds(other, &marked).await, "{place}: without the token");
+        other.query_drop(format!("SET @@session.switchboard_token = '{token}'")).await.unwrap();
+        assert!(finds(other, &marked).await, "{place}: with it");
+        assert_eq!(value(other, "SELECT @@switchboard_token").await, token, "it is handed on");
+        assert!(finds(other, &marked).await);
+    }
+    estate.replica.sql("START SLAVE SQL_THREAD").unwrap();
+    for other in &mut others {
+        let from = Instant::now();
+        while estate.reads_from(other).await != "replica" {
+            assert!(from.elapsed() < WAIT, "{}", estate.router.log());
+            assert!(finds(other, &marked).await);
+        }
+        assert!(finds(other, &marked).await);
+    }
+    // What nobody knows is nowhere but on the writer; nothing is asked for any more after DEFAULT.
+    let [other, _] = &mut others;
+    other.query_drop("SET switchboard_token = '1-ff'").await.unwrap();
+    assert_eq!(estate.reads_from(other).await, "master");
+    other.query_drop("SET switchboard_token = DEFAULT").await.unwrap();
+    assert_eq!(estate.reads_from(other).await, "replica");
+    for (sql, code) in [("SET switchboard_token = 'x'", 1231), ("SELECT @@switchboard_token, 1", 1193)] {
+        match other.query_drop(sql).await.unwrap_err() {
+            mysql_async::Error::Server(error) => assert_eq!(error.code, code, "{sql}: {error}"),
+            error => panic!("{sql}: {error}"),
+        }
+    }
+}
+
 /// A feed that changes values on their way is seen within a second.
 #[tokio::test]
 async fn a_feed_that_changes_values_is_seen() {

@@ -7,6 +7,7 @@
 
 use super::attributes::{Attributes, Throttle};
 use super::heartbeat::Feed;
+use super::heartbeat::marks::Beat;
 use super::server::{Backend, BackendId};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -31,22 +32,25 @@ pub struct Member {
     pub weight: u32,
 }
 
-/// What a read must find on the server that answers it: all writes of a hostgroup that were answered up to a moment.
+/// What a read must find on the server that answers it: all writes of a hostgroup that were answered up to a moment, and those that
+/// precede some heartbeats.
 #[derive(Clone, Copy, Debug)]
 pub struct Needs<'a> {
-    /// Milliseconds of the router's clock.
-    after: u64,
+    /// Milliseconds of the router's clock; none: there are none of the router's own.
+    after: Option<u64>,
+    /// What a client has carried here from another connection.
+    token: &'a [Beat],
     /// Who took the writes; none: nothing is needed.
     writers: Option<&'a Hostgroup>,
 }
 
 impl<'a> Needs<'a> {
     /// Any server will do.
-    pub const NOTHING: Needs<'static> = Needs { after: 0, writers: None };
+    pub const NOTHING: Needs<'static> = Needs { after: None, token: &[], writers: None };
 
-    /// The writes of this hostgroup that were answered up to `after`, in milliseconds of the router's clock.
-    pub fn writes_until(after: u64, writers: &'a Hostgroup) -> Self {
-        Self { after, writers: Some(writers) }
+    /// The writes of this hostgroup that were answered up to `after`, in milliseconds of the router's clock, and those of a token.
+    pub fn writes_of(writers: &'a Hostgroup, after: Option<u64>, token: &'a [Beat]) -> Self {
+        Self { after, token, writers: Some(writers) }
     }
 
     /// True if this server is known to have them.
@@ -63,14 +67,28 @@ impl<'a> Needs<'a> {
     /// What a writer that serves has, nobody needs from one that does not: it has taken the other's place. Where none serves, all count
     /// that are not known to be read-only.
     fn missing_at(&self, backend: &Backend, writers: &'a Hostgroup) -> Option<&'a Backend> {
-        let is_missing =
-            |writer: &&Backend| writer.id != backend.id && backend.watermarks.to(writer.beats.epoch()) <= self.after;
         let members = || writers.members.iter().map(|member| &*member.backend);
+        if !self.has_token(backend, writers) {
+            return members().find(|writer| writer.id != backend.id);
+        }
+        let after = self.after?;
+        let is_missing =
+            |writer: &&Backend| writer.id != backend.id && backend.watermarks.to(writer.beats.epoch()) <= after;
         if members().any(|writer| writers.could(writer)) {
             members().filter(|writer| writers.could(writer)).find(is_missing)
         } else {
             members().filter(|writer| !writer.read_only.is_on()).find(is_missing)
         }
+    }
+}
+
+impl Needs<'_> {
+    /// True if this server is known to have what the token asks for. A writer has what was written there; a heartbeat of which nobody
+    /// here knows is nowhere else.
+    fn has_token(&self, backend: &Backend, writers: &Hostgroup) -> bool {
+        let is_writer = || writers.members.iter().any(|member| member.backend.id == backend.id);
+        let has = |beat: &Beat| backend.watermarks.have(*beat) || backend.beats.epoch() == beat.epoch;
+        self.token.iter().all(has) || is_writer()
     }
 }
 

@@ -79,6 +79,17 @@ pub enum StatementError {
     /// A statement id that the session never had, or has closed.
     #[error("Unknown prepared statement handler ({0}) given to {1}")]
     UnknownStatement(u32, &'static str),
+    /// A variable of the router's own cannot have that value (ER_WRONG_VALUE_FOR_VAR, as servers word it).
+    #[error("Variable '{name}' can't be set to the value of '{value}'")]
+    WrongValue {
+        /// The variable.
+        name: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// No heartbeat has been written after the session's latest write.
+    #[error("Switchboard: there is no token yet: no heartbeat has been written on {0} since")]
+    NoToken(String),
     /// A command that the router does not carry.
     #[error("Unknown command")]
     UnknownCommand,
@@ -115,9 +126,11 @@ impl StatementError {
             StatementError::NoBackend { .. } | StatementError::PoolTimeout { .. } => (9001, *b"HY000"),
             StatementError::Lost { .. } => (2013, *b"HY000"),
             StatementError::State { code, sqlstate, .. } => (*code, *sqlstate),
-            StatementError::ResultGone(_) | StatementError::ResultLost(_) | StatementError::Pinned { .. } => {
-                (1105, *b"HY000")
-            }
+            StatementError::ResultGone(_)
+            | StatementError::ResultLost(_)
+            | StatementError::Pinned { .. }
+            | StatementError::NoToken(_) => (1105, *b"HY000"),
+            StatementError::WrongValue { .. } => (1231, *b"42000"),
             StatementError::ReadOnlyTransaction(_) => (1792, *b"25006"),
             StatementError::UnknownStatement(..) => (1243, *b"HY000"),
             StatementError::UnknownCommand => (1047, *b"08S01"),

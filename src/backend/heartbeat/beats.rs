@@ -17,7 +17,7 @@ pub struct Beats {
     epoch: AtomicU64,
     /// Those that want the next one soon.
     pub wants: Wants,
-    /// A server has come further with them.
+    /// There is a mark more, or a server has come further with them.
     pub moved: Notify,
     /// Cold: touched by the heartbeats' tasks and by those who look.
     kept: Mutex<Kept>,
@@ -83,6 +83,8 @@ impl Beats {
         kept.trouble = None;
         kept.written += u64::from(by == By::Us);
         self.epoch.store(kept.marks.epoch(), Relaxed);
+        drop(kept);
+        self.moved.notify_waiters();
         goes_on
     }
 
@@ -92,6 +94,11 @@ impl Beats {
         let is_news = kept.trouble.as_ref() != Some(&why);
         kept.trouble = Some(why);
         is_news
+    }
+
+    /// The first heartbeat that every write precedes which was answered up to this moment ([`Marks::first_after`]).
+    pub fn first_after(&self, moment: u64) -> Option<Beat> {
+        self.kept().marks.first_after(moment)
     }
 
     /// Up to where a server is whose latest heartbeat is this ([`Marks::reached`]), and the moment of that very heartbeat.

@@ -68,6 +68,12 @@ impl Marks {
         self.marks.back().copied()
     }
 
+    /// The first heartbeat that every write precedes which was answered up to this moment.
+    pub fn first_after(&self, moment: u64) -> Option<Beat> {
+        let place = self.marks.partition_point(|(_, at)| *at <= moment);
+        self.marks.get(place).map(|(seq, _)| Beat { epoch: self.epoch, seq: *seq })
+    }
+
     /// The moment of this very heartbeat, if there is a mark of it.
     pub fn moment_of(&self, seq: u64) -> Option<u64> {
         let place = self.marks.binary_search_by_key(&seq, |(seq, _)| *seq).ok()?;
@@ -112,6 +118,9 @@ mod tests {
             assert_eq!(marks.reached(beat(seq)), Some(Reached { to, lacks_since }), "{seq}");
         }
         assert_eq!(marks.reached(Beat { epoch: 8, seq: 9 }), None, "of another row");
+        for (moment, first) in [(99, Some(5)), (100, Some(6)), (599, Some(9)), (600, None)] {
+            assert_eq!(marks.first_after(moment), first.map(beat), "{moment}");
+        }
         assert_eq!((marks.moment_of(6), marks.moment_of(7), marks.latest()), (Some(350), None, Some((9, 600))));
     }
 

@@ -17,6 +17,7 @@
 //! | [`marks`] | which moment belongs to which heartbeat of a writer |
 //! | [`beats`] | what is known of a writer's heartbeats |
 //! | [`watermarks`] | up to which moment a server has each writer's writes |
+//! | [`token`] | what a client carries from one connection to another |
 //! | [`table`] | the table's statements and rows, and whether a row came as it was written |
 //! | [`task`] | the task that writes and reads the row on a server |
 //!
@@ -28,6 +29,7 @@ pub mod beats;
 pub mod marks;
 pub mod table;
 pub mod task;
+pub mod token;
 pub mod watermarks;
 
 pub use beats::Beats;

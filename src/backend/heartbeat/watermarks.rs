@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A server's watermarks.
 #[derive(Debug)]
 pub struct Watermarks {
-    /// What the statement path reads: rows' epochs and moments.
-    to: ArcSwap<Vec<(u64, u64)>>,
+    /// What the statement path reads.
+    to: ArcSwap<Vec<Watermark>>,
     /// Those that want to know soon whether they have moved.
     pub wants: Wants,
     /// Cold: touched by the server's task and by those who look.
@@ -28,6 +28,17 @@ impl Default for Watermarks {
     fn default() -> Self {
         Self { to: ArcSwap::from_pointee(Vec::new()), wants: Wants::default(), seen: Mutex::default() }
     }
+}
+
+/// A watermark, as the statement path reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Watermark {
+    /// The writer's row.
+    epoch: u64,
+    /// The server has the writes that were answered before this moment.
+    to: u64,
+    /// It has the writes that precede this heartbeat.
+    seq: u64,
 }
 
 /// How far a server is with the writes of one writer.
@@ -131,6 +142,11 @@ impl Seen {
         (self.to, self.seq, self.before, self.took) = (0, None, None, None);
     }
 
+    /// The heartbeat that counts: of one whose batch may not be whole, the one before.
+    fn counts(&self, feed: Feed) -> Option<u64> {
+        if feed.is_in_batches() { self.before } else { self.seq }
+    }
+
     /// Takes a heartbeat that was found there by a look that began at `now`.
     fn take(&mut self, row: &Row, beats: &Beats, feed: Feed, now: u64) {
         let Some(seq) = row.beat.as_ref().map(|beat| beat.seq) else { return };
@@ -145,8 +161,7 @@ impl Seen {
         }
         let moved = self.seq != Some(seq);
         self.seq = Some(seq);
-        let counts = if feed.is_in_batches() { self.before } else { Some(seq) };
-        let Some((reached, _)) = counts.and_then(|seq| beats.reached(Beat { epoch: self.epoch, seq })) else {
+        let Some((reached, _)) = self.counts(feed).and_then(|seq| beats.reached(Beat { epoch: self.epoch, seq })) else {
             self.lacks_since.get_or_insert(now);
             return;
         };
@@ -163,7 +178,13 @@ impl Watermarks {
     /// The watermark for the writes of the writer with this row, a moment; 0: nothing is known to be here.
     #[inline]
     pub fn to(&self, epoch: u64) -> u64 {
-        self.to.load().iter().find(|(of, _)| *of == epoch).map_or(0, |(_, to)| *to)
+        self.to.load().iter().find(|of| of.epoch == epoch).map_or(0, |of| of.to)
+    }
+
+    /// True if the writes are known to be here that precede this heartbeat.
+    #[inline]
+    pub fn have(&self, beat: Beat) -> bool {
+        self.to.load().iter().any(|of| of.epoch == beat.epoch && of.seq >= beat.seq)
     }
 
     /// Takes what a look that began at `now` has found: the rows, or why there are none. `writers`: the writers' names and their heartbeats.
@@ -183,7 +204,7 @@ impl Watermarks {
             }
             let known = all.iter().position(|seen| seen.epoch == epoch);
             let mut seen = known.map_or_else(|| Seen::new(epoch, name), |place| all.swap_remove(place));
-            let before = seen.to;
+            let before = seen.seq;
             match found {
                 Ok(rows) => match rows.iter().find(|row| row.beat.as_ref().is_some_and(|beat| beat.epoch == epoch)) {
                     Some(row) => seen.take(row, beats, feed, now),
@@ -193,10 +214,15 @@ impl Watermarks {
             }
             kept.push((seen, (beats, before)));
         }
-        let to = kept.iter().map(|(seen, _)| (seen.epoch, seen.to)).collect();
+        let to = kept.iter().map(|(seen, _)| Watermark {
+            epoch: seen.epoch,
+            to: seen.to,
+            seq: seen.counts(feed).unwrap_or_default(),
+        });
+        let to = to.collect();
         self.to.store(Arc::new(to));
         for (seen, (beats, before)) in &kept {
-            if seen.to > *before {
+            if seen.seq != *before {
                 beats.moved.notify_waiters();
             }
         }
@@ -250,6 +276,8 @@ mod tests {
         assert_eq!(look(2, 3_200), (2_000, Freshness::Fresh));
         assert_eq!(look(3, 9_000), (3_000, Freshness::Fresh), "the writer has stopped: nothing is lacking");
         assert_eq!(marks.to(8), 0, "another row's");
+        let has = |epoch, seq| marks.have(Beat { epoch, seq });
+        assert!(has(EPOCH, 3) && has(EPOCH, 1) && !has(EPOCH, 4) && !has(8, 1));
     }
 
     #[test]

@@ -250,6 +250,7 @@ impl Session {
         self.left.began_anew();
         self.holdings = Holdings::default();
         self.wrote_at = None;
+        self.token = None;
         self.transaction_wrote = false;
         self.enter(state);
         self.status = Status::AUTOCOMMIT;

@@ -155,7 +155,8 @@ impl Session {
         let mut snapshot = Rc::clone(snapshot);
         loop {
             // What the session has made a moment ago may not be on a reader yet.
-            let (tiers, needs) = self.where_to_prepare(route, &snapshot);
+            let token = self.token.clone();
+            let (tiers, needs) = self.where_to_prepare(route, token.as_deref(), &snapshot);
             if tried.backends.is_empty()
                 && let Some(link) = (Supply { needs, ..self.supply() }).ready(&self.state, tiers, &snapshot)
             {

@@ -36,6 +36,7 @@ use super::worker::Worker;
 use super::worker::registry::Ticket;
 use super::worker::snapshot::Snapshot;
 use crate::auth::{Account, Scramble, Seat};
+use crate::backend::heartbeat::token::Token;
 use crate::backend::hostgroup::Needs;
 use crate::net::Stream;
 use crate::protocol::capabilities::Capabilities;
@@ -97,6 +98,8 @@ pub struct Session {
     pub(super) left: Left,
     /// When the session last wrote (router's milliseconds), while that matters.
     pub(super) wrote_at: Option<u64>,
+    /// What its client has carried here from another connection.
+    pub(super) token: Option<Rc<Token>>,
     /// The write for which a read has waited in vain until it was on a reader: none waits for it again.
     pub(super) vain_wait: Option<u64>,
     /// A connection that it had may have something unknown of the session's on it ([`crate::session::link::Link::is_doubtful`]).
@@ -164,6 +167,7 @@ impl Session {
             previous: Previous::default(),
             left: Left::default(),
             wrote_at: None,
+            token: None,
             vain_wait: None,
             leaves_doubt: false,
             transaction_wrote: false,

@@ -92,7 +92,8 @@ impl Session {
         if !self.holdings.is_free() && !effects.intersects(Effects::NEEDS_PREVIOUS) {
             self.lose_closed();
         }
-        let stands_alone = self.holdings.is_free() && self.wrote_at.is_none() && self.state.autocommit;
+        let has_written = self.wrote_at.is_some() || self.token.is_some();
+        let stands_alone = self.holdings.is_free() && !has_written && self.state.autocommit;
         planned.placed = if stands_alone && planned.snapshot.settings.read_your_writes_scope == Scope::Session {
             simple_place(effects)
         } else {

@@ -10,6 +10,7 @@
 //! A write counts however long it takes to come: there is no window. Who is known to have it is said by watermarks
 //! ([`crate::backend::heartbeat`]). [`super::place`] settles that a read must see a write at all.
 
+use crate::backend::heartbeat::token::Token;
 use crate::backend::hostgroup::Needs;
 use crate::backend::{Backend, Hostgroup};
 use crate::rules::Route;
@@ -39,19 +40,28 @@ pub(super) enum Follows<'a> {
     Route,
 }
 
+/// What a client has carried here from another connection.
+type Carried<'a> = Option<&'a Token>;
+
 impl Session {
     /// Where a statement of [`super::place::Place::Fresh`] goes now.
-    pub(super) fn follows<'a>(&self, route: &Route, effects: Effects, snapshot: &'a Snapshot) -> Follows<'a> {
+    pub(super) fn follows<'a>(
+        &self,
+        route: &Route,
+        effects: Effects,
+        token: Carried<'a>,
+        snapshot: &'a Snapshot,
+    ) -> Follows<'a> {
         let (after, wrote) = self.latest_write(snapshot, route.writer);
         let Some(writers) = snapshot.topology.hostgroup(route.writer).filter(|_| wrote != Wrote::Nobody) else {
             return Follows::Route;
         };
-        let needs = Needs::writes_until(after, writers);
+        let needs = Needs::writes_of(writers, after, token.map_or(&[], Token::beats));
         if readers(route, snapshot).any(|backend| needs.are_met_by(backend)) {
             return Follows::Readers(needs);
         }
         let patience = snapshot.settings.read_your_writes_wait;
-        let waits = !patience.is_zero() && self.vain_wait != Some(after);
+        let waits = !patience.is_zero() && self.vain_wait != Some(after.unwrap_or_default());
         if waits && readers(route, snapshot).any(|backend| may_come_within(patience, backend, needs)) {
             return Follows::Soon(needs);
         }
@@ -63,13 +73,14 @@ impl Session {
     pub(in crate::session) fn where_to_prepare<'a>(
         &self,
         route: &'a Route,
+        token: Carried<'a>,
         snapshot: &'a Snapshot,
     ) -> (&'a [u32], Needs<'a>) {
         let wrote = self.wrote_lately(snapshot, route.writer);
         let is_late = route.reader_safe && wrote != Wrote::Nobody && route.tiers.first() != Some(&route.writer);
         let follows = match self.by_watermark(snapshot, route.writer) {
             _ if !is_late => Follows::Route,
-            true => self.follows(route, Effects::empty(), snapshot),
+            true => self.follows(route, Effects::empty(), token, snapshot),
             false => Follows::Writer,
         };
         match follows {
@@ -89,7 +100,8 @@ impl Session {
         effects: Effects,
         snapshot: &Snapshot,
     ) -> Option<Hold> {
-        match self.follows(route, effects, snapshot) {
+        let token = self.token.clone();
+        match self.follows(route, effects, token.as_deref(), snapshot) {
             Follows::Readers(needs) => {
                 Supply { needs, ..self.supply() }.ready(&self.state, &route.tiers, snapshot).map(Hold::pooled)
             }
@@ -109,10 +121,11 @@ impl Session {
     ) -> Result<Hold, SessionEnd> {
         let Planned { snapshot, plan, route, request, .. } = planned;
         let effects = plan.facts.effects;
-        let mut follows = self.follows(route, request.effects, snapshot);
+        let token = self.token.clone();
+        let mut follows = self.follows(route, request.effects, token.as_deref(), snapshot);
         if let Follows::Soon(needs) = follows {
             self.wait_until_fresh(needs, route, snapshot).await;
-            follows = self.follows(route, request.effects, snapshot);
+            follows = self.follows(route, request.effects, token.as_deref(), snapshot);
         }
         if let Follows::Readers(needs) = follows {
             match self.obtain_with(effects, tiers, needs, snapshot, tried).await {
@@ -164,7 +177,7 @@ impl Session {
             }
         }
         self.worker.stats.counters.freshness_wait_timeouts.inc();
-        self.vain_wait = Some(self.latest_write(snapshot, route.writer).0);
+        self.vain_wait = Some(self.latest_write(snapshot, route.writer).0.unwrap_or_default());
     }
 }
 

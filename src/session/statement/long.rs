@@ -38,6 +38,14 @@ impl Session {
                 return Box::pin(self.answered_by_rule(&planned.plan, &planned.route)).await;
             }
             let facts = &planned.plan.facts;
+            let names_variable = facts.verb == Verb::Set || facts.effects.contains(Effects::SERVER_BOUND);
+            if planned.executing.is_none()
+                && names_variable
+                && let Some(answered) = Box::pin(self.answer_token()).await
+            {
+                self.tally_answered(&planned.plan, &planned.route);
+                return answered;
+            }
             if planned.executing.is_none() && facts.verb == Verb::Kill {
                 return Box::pin(self.kill()).await;
             }

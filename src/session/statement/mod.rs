@@ -15,6 +15,7 @@
 //! | [`settle`] | what an answer changed: pins, state, who keeps the link |
 //! | [`aside`] | user variables that were set where the statement before ran, carried home |
 //! | [`writing`] | whose writes a session's reads must see |
+//! | [`token`] | what a client carries to another connection |
 //! | [`tally`] | what is counted of it |
 //! | [`explain`], [`kill`] | `EXPLAIN ROUTE` and `KILL`, which the router answers |
 //!
@@ -37,4 +38,5 @@ mod plan;
 mod previous;
 pub mod settle;
 pub mod tally;
+pub(super) mod token;
 pub(super) mod writing;

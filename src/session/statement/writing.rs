@@ -28,12 +28,14 @@ impl Session {
         snapshot.heartbeat.is_some() && snapshot.topology.hostgroup(writer).is_some_and(Hostgroup::has_heartbeats)
     }
 
-    /// The moment of the latest write that the session's reads must see, and whose it was.
-    pub(super) fn latest_write(&self, snapshot: &Snapshot, writer: u32) -> (u64, Wrote) {
+    /// The moment of the latest write that the session's reads must see, if it went through this router, and whose it was.
+    pub(super) fn latest_write(&self, snapshot: &Snapshot, writer: u32) -> (Option<u64>, Wrote) {
         let settings = &snapshot.settings;
         let reads_others = settings.read_your_writes_scope == Scope::User;
-        if self.wrote_at.is_none() && !reads_others || settings.read_your_writes.is_zero() {
-            return (0, Wrote::Nobody);
+        let has_token = self.token.is_some() && self.by_watermark(snapshot, writer);
+        let has_written = self.wrote_at.is_some() || has_token;
+        if !has_written && !reads_others || settings.read_your_writes.is_zero() {
+            return (None, Wrote::Nobody);
         }
         // As the statement began: the clock has been looked at for that, and the window is a little longer for it, never shorter.
         let now = || self.worker.ms_at(self.began);
@@ -47,9 +49,10 @@ impl Session {
             Wrote::User { writer_is_whole: writer.is_none_or(|hostgroup| hostgroup.horizon.is_none()) }
         };
         match (own, others) {
-            (Some(own), others) => (others.map_or(own, |at| at.max(own)), Wrote::Itself),
-            (None, Some(at)) => (at, by_user()),
-            (None, None) => (0, Wrote::Nobody),
+            (Some(own), others) => (others.max(Some(own)), Wrote::Itself),
+            (None, others) if has_token => (others, Wrote::Itself),
+            (None, Some(at)) => (Some(at), by_user()),
+            (None, None) => (None, Wrote::Nobody),
         }
     }
 
