@@ -247,7 +247,10 @@ struct Draft {
 /// What each effect that keeps a statement from readers is called, most telling first.
 const WHY: [(Effects, &str); 31] = [
     (Effects::WRITE, "it writes rows"),
-    (Effects::DDL.union(Effects::STORED_DEFINITION).union(Effects::FED_BY_QUERY), "it changes definitions"),
+    (
+        Effects::DDL.union(Effects::STORED_DEFINITION).union(Effects::SCHEMA_DEFINITION).union(Effects::FED_BY_QUERY),
+        "it changes definitions",
+    ),
     (Effects::LOCK_ROWS, "it locks rows"),
     (Effects::LOCK_TABLES, "it locks tables"),
     (Effects::UNLOCK_TABLES, "it unlocks tables"),

@@ -133,6 +133,8 @@ bitflags! {
         const FINDS_NO_ROWS = 1 << 54;
         /// A query feeds it (`INSERT … SELECT`, `CREATE TABLE … SELECT`): `FOUND_ROWS()` counts that query's rows.
         const FED_BY_QUERY = 1 << 55;
+        /// Makes, alters or drops a whole schema; [`Effects::DDL`] stands beside it. MariaDB's diagnostics outlast it.
+        const SCHEMA_DEFINITION = 1 << 56;
         /// The classifier does not know the statement, or the text is broken. Goes to the writer, counted. Where the
         /// statement may have left something on its connection, [`Effects::UNTRACKED_STATE`] stands beside it.
         const UNPROVEN = 1 << 63;

@@ -161,7 +161,8 @@ impl Seen {
         }
         let moved = self.seq != Some(seq);
         self.seq = Some(seq);
-        let Some((reached, _)) = self.counts(feed).and_then(|seq| beats.reached(Beat { epoch: self.epoch, seq })) else {
+        let Some((reached, _)) = self.counts(feed).and_then(|seq| beats.reached(Beat { epoch: self.epoch, seq }))
+        else {
             self.lacks_since.get_or_insert(now);
             return;
         };

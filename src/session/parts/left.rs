@@ -10,8 +10,8 @@ mod servers;
 pub use servers::clears_diagnostics;
 
 use self::servers::{
-    BEFORE_IT_RUNS, CUT_SHORT, UNCLEAR, USES_TABLES, certainly_uses_tables, finds_nothing, finds_unsaid,
-    is_only_a_question, is_tableless, leaves_more,
+    BEFORE_IT_RUNS, CUT_SHORT, UNCLEAR, certainly_uses_tables, finds_nothing, finds_unsaid, is_only_a_question,
+    is_tableless, leaves_more, uses_tables,
 };
 use crate::backend::Engine;
 use crate::protocol::command::Command;
@@ -133,7 +133,7 @@ impl Left {
             return Kept::No;
         }
         // MariaDB has found none, where no table was to be gone through.
-        let is_none = is_cut && is_select && !is_mysql && !effects.intersects(USES_TABLES);
+        let is_none = is_cut && is_select && !is_mysql && !uses_tables(effects);
         // The rows of a cursor come later.
         let has_rows = outcome.ended_by_rows && !outcome.cursor;
         let is_said = is_none || has_rows && !finds_nothing(verb, effects);
@@ -241,7 +241,7 @@ impl Left {
 
     /// A statement with these effects was prepared: MySQL's diagnostics are gone with that, and MariaDB's if it uses tables.
     pub fn prepared(&mut self, effects: Effects) {
-        if !self.are_of_mariadb || effects.intersects(USES_TABLES) {
+        if !self.are_of_mariadb || uses_tables(effects) {
             (self.diagnostics, self.told, self.is_least) = (Diagnostics::None, 0, false);
             self.are_of_mariadb = false;
         }

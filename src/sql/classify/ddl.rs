@@ -109,8 +109,11 @@ impl Scan<'_> {
                     self.effects |= Effects::ADMIN | Effects::MYSQL_ONLY;
                     return self.skip();
                 }
-                DATABASE | SCHEMA | USER | ROLE | SERVER | TABLESPACE | LOGFILE | RESOURCE | SPATIAL | CATALOG
-                | UNDO
+                DATABASE | SCHEMA => {
+                    self.effects |= Effects::SCHEMA_DEFINITION;
+                    return self.skip();
+                }
+                USER | ROLE | SERVER | TABLESPACE | LOGFILE | RESOURCE | SPATIAL | CATALOG | UNDO
                     if !(item.kw == SPATIAL && self.cur.kw_at(0) == INDEX) =>
                 {
                     return self.skip();

@@ -52,12 +52,15 @@ const OF_SETS: Effects = Effects::SERVER_BOUND
     .union(Effects::SET_GLOBAL)
     .union(Effects::ADMIN);
 
+/// What a statement does that makes, alters or drops a schema.
+const OF_SCHEMAS: Effects = Effects::SCHEMA_DEFINITION.union(Effects::DDL).union(Effects::IMPLICIT_COMMIT);
+
 /// What a SHOW of what is in no table may do beside.
 const SHOWN_WITHOUT_TABLE: Effects =
     Effects::SERVER_BOUND.union(Effects::METADATA).union(Effects::SHOWS_NO_TABLE).union(Effects::FINDS_NO_ROWS);
 
-/// Effects of statements that use tables, and so clear MariaDB's diagnostics.
-pub(super) const USES_TABLES: Effects =
+/// Effects of statements that use tables.
+const USES_TABLES: Effects =
     Effects::READ_TABLE.union(Effects::WRITE).union(Effects::DDL).union(Effects::HANDLER).union(Effects::LOCK_TABLES);
 
 /// True for SHOW WARNINGS and its kin, and GET DIAGNOSTICS.
@@ -116,10 +119,16 @@ pub(super) fn finds_unsaid(engine: Engine, verb: Verb, effects: Effects, warning
     }
 }
 
-/// True for a text that says so, whatever else it does: it clears MariaDB's diagnostics.
+/// True for a statement that uses tables, and so clears MariaDB's diagnostics. What is done to a whole schema uses none.
+#[inline]
+pub(super) fn uses_tables(effects: Effects) -> bool {
+    effects.intersects(USES_TABLES) && !effects.contains(Effects::SCHEMA_DEFINITION)
+}
+
+/// True for a text that says so, whatever else it does.
 #[inline]
 pub(super) fn certainly_uses_tables(effects: Effects) -> bool {
-    effects.intersects(USES_TABLES) && !effects.contains(Effects::UNPROVEN)
+    uses_tables(effects) && !effects.contains(Effects::UNPROVEN)
 }
 
 /// True for a statement that MariaDB's diagnostics outlast.
@@ -132,6 +141,7 @@ pub(super) fn is_tableless(verb: Verb, effects: Effects) -> bool {
         Verb::Show if !effects.contains(Effects::SHOWS_NO_TABLE) => return false,
         Verb::Show => SHOWN_WITHOUT_TABLE,
         Verb::Set => OF_SETS,
+        Verb::Create | Verb::Alter | Verb::Drop if effects.contains(Effects::SCHEMA_DEFINITION) => OF_SCHEMAS,
         Verb::Flush => Effects::ADMIN.union(Effects::IMPLICIT_COMMIT).union(Effects::UNTRACKED_STATE),
         Verb::Prepare | Verb::Deallocate => Effects::TEXT_PREPARE.union(Effects::HIDDEN_STATE),
         _ => Effects::empty(),
@@ -144,6 +154,6 @@ pub(super) fn is_tableless(verb: Verb, effects: Effects) -> bool {
 pub fn clears_diagnostics(engine: Engine, effects: Effects) -> bool {
     match engine {
         Engine::MySql => !effects.contains(Effects::NEEDS_WARNINGS),
-        _ => effects.intersects(USES_TABLES),
+        _ => uses_tables(effects),
     }
 }
