@@ -212,6 +212,7 @@ async fn work(
         if !down.is_empty() {
             reception.registry.cut_running(|backend| down.contains(&backend));
         }
+        worker.move_reads(&reception.registry);
         if ticks.is_multiple_of(TICKS_A_SECOND) {
             worker.housekeep();
             let limit = worker.snapshot().settings.wait_timeout.as_secs();

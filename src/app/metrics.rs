@@ -78,7 +78,7 @@ impl std::fmt::Debug for Page {
 type Labels = Vec<(&'static str, String)>;
 
 /// Counters of the workers that need no label.
-const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 21] = [
+const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 22] = [
     ("sign_ins", "Clients that signed in", |c| &c.sign_ins),
     ("sign_in_failures", "Clients that were turned away", |c| &c.sign_in_failures),
     ("statements", "Statements, executions and other commands received", |c| &c.statements),
@@ -92,6 +92,7 @@ const PLAIN: [(&str, &str, fn(&WorkerCounters) -> &Counter); 21] = [
     ("pool_timeouts", "Statements that waited for room in vain", |c| &c.pool_timeouts),
     ("writer_waits", "Statements that waited for a server while none served", |c| &c.writer_waits),
     ("writer_wait_timeouts", "Statements that waited for a server in vain", |c| &c.writer_wait_timeouts),
+    ("moved_reads", "Reads that were given up at a silent server, and run elsewhere", |c| &c.moved_reads),
     ("freshness_waits", "Reads that waited until a reader had a write that they were to see", |c| &c.freshness_waits),
     ("freshness_wait_timeouts", "Reads that waited for that in vain", |c| &c.freshness_wait_timeouts),
     ("plan_text_hits", "Plans found by exact text", |c| &c.plan_text_hits),

@@ -115,6 +115,7 @@ fn checks(loaded: &Loaded) -> Checks {
         interval: timing.interval,
         retry_interval: timing.retry_interval,
         timeout: timing.timeout,
+        silence: timing.silence,
         credentials: named,
     }
 }

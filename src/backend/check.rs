@@ -29,6 +29,8 @@ pub struct Checks {
     pub retry_interval: Duration,
     /// Time in which a check must be answered.
     pub timeout: Duration,
+    /// A server that does not answer for this long is silent: reads go elsewhere. 0: that is not looked for.
+    pub silence: Duration,
     /// Who signs in for checks; none: the backend is only connected to, and its greeting read.
     pub credentials: Option<Credentials>,
 }
@@ -45,6 +47,7 @@ impl Default for Checks {
             interval: Duration::from_secs(2),
             retry_interval: Duration::from_millis(500),
             timeout: Duration::from_secs(1),
+            silence: Duration::from_millis(500),
             credentials: None,
         }
     }
@@ -72,7 +75,16 @@ pub async fn check(backend: Arc<Backend>, checks: Checks) {
     let mut reported_credentials = false;
     loop {
         let (at, began, connects) = (SystemTime::now(), Instant::now(), connection.is_none());
-        let found = timeout(checks.timeout, ask(&backend, &checks, &mut connection)).await;
+        let found = {
+            let mut asking = std::pin::pin!(timeout(checks.timeout, ask(&backend, &checks, &mut connection)));
+            match timeout(checks.silence, &mut asking).await {
+                Ok(found) => found,
+                Err(_) => {
+                    note_silence(&backend, &checks);
+                    asking.await
+                }
+            }
+        };
         let error = match &found {
             Ok(Ok(())) => None,
             Ok(Err(Trouble::Credentials(error))) => Some(error.clone()),
@@ -101,11 +113,13 @@ pub async fn check(backend: Arc<Backend>, checks: Checks) {
         }
         match found {
             Ok(Ok(())) => {
+                hear(&backend);
                 backend.health.check_succeeded(&backend.name);
                 reported_credentials = false;
             }
             Ok(Err(Trouble::Credentials(error))) => {
                 // The server is there and answers; that the checks' account is wrong is the operator's to know, once.
+                hear(&backend);
                 backend.health.check_succeeded(&backend.name);
                 if !std::mem::replace(&mut reported_credentials, true) {
                     tracing::warn!(backend = &*backend.name, error, "the health checks cannot sign in");
@@ -129,7 +143,51 @@ pub async fn check(backend: Arc<Backend>, checks: Checks) {
             (false, true) => checks.retry_interval.min(WHILE_WANTED),
         };
         // Somebody may ask for a check before its time.
-        let _ = timeout(wait, backend.is_looked_for()).await;
+        let _ = timeout(wait, listen(&backend, &checks, &mut connection)).await;
+    }
+}
+
+/// Between two checks: asks a server that the traffic has connections to whether it still answers, several times a second. Ends when
+/// somebody asks for a check, or when the server is silent.
+async fn listen(backend: &Backend, checks: &Checks, kept: &mut Option<Connected>) {
+    let pace = checks.silence / 2;
+    loop {
+        // A check that signs in for nobody has no connection to ask on.
+        let is_used = !checks.silence.is_zero() && kept.is_some() && backend.open() > 0;
+        match timeout(pace, backend.is_looked_for()).await {
+            Ok(()) => return,
+            Err(_) if !is_used => continue,
+            Err(_) => {}
+        }
+        match timeout(checks.silence, ask(backend, checks, kept)).await {
+            Ok(Ok(())) => {}
+            // The next check looks at it anew, on another connection.
+            Ok(Err(_)) => {
+                *kept = None;
+                return;
+            }
+            Err(_) => {
+                *kept = None;
+                return note_silence(backend, checks);
+            }
+        }
+    }
+}
+
+/// A server has not answered for as long as it may be silent.
+fn note_silence(backend: &Backend, checks: &Checks) {
+    if checks.silence.is_zero() || backend.is_silent() {
+        return;
+    }
+    tracing::warn!(backend = &*backend.name, silence_ms = as_ms(checks.silence), "silent: reads are run elsewhere, where they can");
+    backend.fall_silent(true);
+}
+
+/// It has answered.
+fn hear(backend: &Backend) {
+    if backend.is_silent() {
+        tracing::info!(backend = &*backend.name, "it answers again");
+        backend.fall_silent(false);
     }
 }
 

@@ -42,15 +42,23 @@ pub struct Needs<'a> {
     token: &'a [Beat],
     /// Who took the writes; none: nothing is needed.
     writers: Option<&'a Hostgroup>,
+    /// A reader that is silent will do, too.
+    may_be_silent: bool,
 }
 
 impl<'a> Needs<'a> {
     /// Any server will do.
-    pub const NOTHING: Needs<'static> = Needs { after: None, token: &[], writers: None };
+    pub const NOTHING: Needs<'static> = Needs { after: None, token: &[], writers: None, may_be_silent: false };
 
     /// The writes of this hostgroup that were answered up to `after`, in milliseconds of the router's clock, and those of a token.
     pub fn writes_of(writers: &'a Hostgroup, after: Option<u64>, token: &'a [Beat]) -> Self {
-        Self { after, token, writers: Some(writers) }
+        Self { after, token, writers: Some(writers), may_be_silent: false }
+    }
+
+    /// The same from a reader that is silent, too: for where no other can be had.
+    #[must_use]
+    pub fn or_silent(self) -> Self {
+        Self { may_be_silent: true, ..self }
     }
 
     /// True if this server is known to have them.
@@ -177,8 +185,12 @@ impl Hostgroup {
     ///
     /// `turn` is the worker's own counter, so that workers do not move in step.
     pub fn pick(&self, tried: &[BackendId], needs: Needs<'_>, turn: &Cell<u32>) -> Option<&Arc<Backend>> {
-        let usable =
-            |m: &&Member| self.takes(&m.backend) && !tried.contains(&m.backend.id) && needs.are_met_by(&m.backend);
+        let usable = |m: &&Member| {
+            self.takes(&m.backend)
+                && !tried.contains(&m.backend.id)
+                && (self.writer || needs.may_be_silent || !m.backend.is_silent())
+                && needs.are_met_by(&m.backend)
+        };
         if let [only] = self.members.as_slice() {
             return Some(only).filter(usable).map(|m| &m.backend);
         }

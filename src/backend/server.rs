@@ -11,7 +11,7 @@ use super::lag::Lag;
 use super::record::Record;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Which of the two engines a server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +75,8 @@ pub struct Backend {
     wanted: AtomicU32,
     /// Wakes its check before its time.
     looked_for: tokio::sync::Notify,
+    /// A check has not been answered for as long as a server may be silent.
+    silent: AtomicBool,
     statements: AtomicU64,
     /// What was found of it, for those who look.
     pub record: Record,
@@ -103,6 +105,7 @@ impl Backend {
             waiting: AtomicU32::new(0),
             wanted: AtomicU32::new(0),
             looked_for: tokio::sync::Notify::new(),
+            silent: AtomicBool::new(false),
             statements: AtomicU64::new(0),
             record: Record::default(),
         }
@@ -236,6 +239,17 @@ impl Backend {
     /// Cancel safe.
     pub async fn is_looked_for(&self) {
         self.looked_for.notified().await;
+    }
+
+    /// A check has not been answered for as long as a server may be silent, or one has been answered.
+    pub fn fall_silent(&self, is_silent: bool) {
+        self.silent.store(is_silent, Relaxed);
+    }
+
+    /// True while it is silent: reads go elsewhere, if they can.
+    #[inline]
+    pub fn is_silent(&self) -> bool {
+        self.silent.load(Relaxed)
     }
 
     /// True if new statements may go there.

@@ -181,6 +181,8 @@ pub struct HealthSettings {
     pub retry_interval: Duration,
     /// How long one check may take.
     pub timeout: Duration,
+    /// How long a server may leave a check unanswered before its reads are run elsewhere; 0: that is not looked for.
+    pub silence: Duration,
     /// Time after which a server's definitions are read again.
     pub catalogue_interval: Duration,
     /// Checks that fail one after the other before a backend is taken for down.
@@ -195,6 +197,7 @@ impl Default for HealthSettings {
             interval: Duration::from_secs(2),
             retry_interval: Duration::from_millis(500),
             timeout: Duration::from_secs(1),
+            silence: Duration::from_millis(500),
             catalogue_interval: Duration::from_secs(30),
             fall: 3,
             rise: 2,

@@ -202,6 +202,11 @@ impl Server {
         set(&mut health.timing.interval, section.duration("interval"));
         set(&mut health.timing.retry_interval, section.duration("retry_interval"));
         set(&mut health.timing.timeout, section.duration("timeout"));
+        set(&mut health.timing.silence, section.duration("silence"));
+        if !health.timing.silence.is_zero() && health.timing.silence < Duration::from_millis(50) {
+            section.fault("silence", "50ms is the least; 0 turns it off");
+        }
+        set(&mut self.session.moved_reads, section.small("moved_reads", 0..=100));
         set(&mut health.timing.catalogue_interval, section.duration("catalogue_interval"));
         set(&mut health.timing.fall, section.small("fall", 1..=1_000));
         set(&mut health.timing.rise, section.small("rise", 1..=1_000));

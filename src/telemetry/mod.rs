@@ -84,6 +84,8 @@ pub struct WorkerCounters {
     pub writer_waits: Counter,
     /// Statements that waited for one in vain.
     pub writer_wait_timeouts: Counter,
+    /// Reads that were given up at a silent server, and run elsewhere.
+    pub moved_reads: Counter,
     /// Reads that waited until a reader had a write that they were to see.
     pub freshness_waits: Counter,
     /// Reads that waited for that in vain.

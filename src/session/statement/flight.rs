@@ -16,7 +16,7 @@ use crate::protocol::command::Command;
 use crate::rules::Route;
 use crate::session::error::SessionEnd;
 use crate::session::exchange::{Broken, Ends};
-use crate::session::holdings::Hold;
+use crate::session::holdings::{From, Hold};
 use crate::session::link::relay::Outcome;
 use crate::session::parts::Session;
 use crate::session::parts::flight::{Departure, Flight, Planned};
@@ -29,7 +29,7 @@ use crate::session::supply::Tried;
 use crate::session::worker::drain::is_too_late;
 use crate::session::worker::settings::Scope;
 use crate::sql::effects::{Effects, Verb};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 impl Session {
     /// Takes a command as far as it goes without a wait. True if its answer is all that is to be waited for.
@@ -129,6 +129,9 @@ impl Session {
     #[inline]
     pub(in crate::session) fn take_off(&mut self, mut hold: Hold, planned: Planned, may_wait: bool) -> Flight {
         self.launch(&mut hold.link, &planned.request);
+        if may_move(&hold, &planned) {
+            self.ticket.may_move(true);
+        }
         if may_wait && !planned.route.reader_safe && self.outlasts_refusal(&hold, &planned) {
             hold.link.relay.keep_refusal();
         }
@@ -142,14 +145,16 @@ impl Session {
             return Poll::Ready(Ok(()));
         };
         let Flight { hold, planned, writing } = flight;
-        match ready!(Ends { inbox, client, buffers: &worker.buffers }.poll(
-            cx,
-            &mut hold.link,
-            &planned.request,
-            writing
-        )) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(error) => Poll::Ready(Err(self.flight_failed(error))),
+        let ends = Ends { inbox, client, buffers: &worker.buffers };
+        match ends.poll(cx, &mut hold.link, &planned.request, writing) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.flight_failed(error))),
+            Poll::Pending => {
+                if hold.link.relay.sent() > 0 {
+                    self.ticket.may_move(false);
+                }
+                Poll::Pending
+            }
         }
     }
 
@@ -268,6 +273,18 @@ impl Session {
         };
         is_too_late(self.ticket.pins(), asks, self.worker.drains_for())
     }
+}
+
+/// True for a read that another server of its route could take as well, from a connection that the session holds for nothing.
+#[inline]
+fn may_move(hold: &Hold, planned: &Planned) -> bool {
+    let Planned { route, snapshot, placed, .. } = planned;
+    let others = || {
+        route.tiers.len() > 1
+            || placed.0 == Place::Fresh
+            || snapshot.topology.hostgroup(hold.link.hostgroup).is_some_and(|hostgroup| hostgroup.members.len() > 1)
+    };
+    route.reader_safe && !hold.link.writer && hold.from() == From::Pool && others()
 }
 
 /// [`place`] for a session that holds nothing and has not written: two outcomes, no state to gather.

@@ -190,13 +190,13 @@ fn without_readers<'a>(wrote: Wrote, route: &Route, effects: Effects) -> Follows
     if at_writer { Follows::Writer } else { Follows::Route }
 }
 
-/// The servers of a route that take statements, those of its writer left out.
+/// The servers of a route that take statements and are not silent, those of its writer left out.
 fn readers<'a>(route: &'a Route, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Backend> {
     let tiers = route.tiers.iter().filter(|tier| **tier != route.writer);
     let hostgroups = tiers.filter_map(|tier| snapshot.topology.hostgroup(*tier));
     hostgroups.flat_map(|hostgroup: &Hostgroup| {
         let members = hostgroup.members.iter().map(|member| &*member.backend);
-        members.filter(move |backend| hostgroup.takes(backend))
+        members.filter(move |backend| hostgroup.takes(backend) && !backend.is_silent())
     })
 }
 

@@ -7,7 +7,7 @@ use crate::protocol::tracker::Expect;
 use crate::rules::Route;
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::holdings::{From, Hold};
-use crate::session::link::Link;
+use crate::session::link::{Fate, Link};
 use crate::session::link::relay::Outcome;
 use crate::session::parts::flight::{Flight, Planned, UNPLACED};
 use crate::session::parts::request::{Delivered, Failure, Request, Unready};
@@ -186,7 +186,12 @@ impl Session {
             return Ok(());
         }
         let backend = Arc::clone(hold.link.backend());
-        backend.failed(Cause::Connection(failure.why.clone()));
+        if backend.is_silent() && route.reader_safe {
+            // It was given up there. Once the server hears again, it is told to end it.
+            hold.link.fate.set(Fate::Killed);
+        } else {
+            backend.failed(Cause::Connection(failure.why.clone()));
+        }
         let from = hold.from();
         let lost = self.lose(hold).told(&failure.why);
         if failure.delivered == Delivered::Part {

@@ -126,9 +126,11 @@ impl Supply<'_> {
         tried: &mut Tried,
     ) -> Result<Box<Link>, StatementError> {
         let mut timeout = None;
-        for tier in tiers {
+        // Readers that are silent come last.
+        let rounds = [self.needs, self.needs.or_silent()];
+        for (needs, tier) in rounds.into_iter().flat_map(|needs| tiers.iter().map(move |tier| (needs, tier))) {
             let Some(hostgroup) = snapshot.topology.hostgroup(*tier) else { continue };
-            while let Some(backend) = hostgroup.pick(&tried.backends, self.needs, &self.worker.turn).cloned() {
+            while let Some(backend) = hostgroup.pick(&tried.backends, needs, &self.worker.turn).cloned() {
                 if let Some(Refusal { code, sqlstate, message, .. }) = state.refused_by(backend.id, self.worker.ticks())
                 {
                     tried.backends.push(backend.id);
@@ -136,7 +138,17 @@ impl Supply<'_> {
                     tried.refusal = Some(StatementError::State { code, sqlstate, message });
                     continue;
                 }
-                match self.obtain_from(state, &backend, hostgroup, snapshot).await {
+                let may_give_up = !hostgroup.writer && !backend.is_silent();
+                let obtained = tokio::select! {
+                    biased;
+                    obtained = self.obtain_from(state, &backend, hostgroup, snapshot) => obtained,
+                    () = falls_silent(&backend), if may_give_up => {
+                        // It may be tried again, after all others.
+                        tried.why = format!("{} is silent", backend.name);
+                        break;
+                    }
+                };
+                match obtained {
                     Ok(link) => return Ok(self.begin(link, hostgroup)),
                     Err(no_link) => {
                         tried.backends.push(backend.id);
@@ -243,6 +255,16 @@ impl Supply<'_> {
         NoLink::Refused(StatementError::State { code, sqlstate, message })
     }
 }
+
+/// Ready once a backend is silent.
+async fn falls_silent(backend: &Backend) {
+    while !backend.is_silent() {
+        tokio::time::sleep(LOOK_FOR_SILENCE).await;
+    }
+}
+
+/// How often somebody who waits for a link looks whether its backend has fallen silent.
+const LOOK_FOR_SILENCE: Duration = Duration::from_millis(50);
 
 fn no_backend(tiers: &[u32], tried: &Tried, snapshot: &Snapshot) -> StatementError {
     let mut hostgroups = tiers.iter().filter_map(|id| snapshot.topology.hostgroup(*id));

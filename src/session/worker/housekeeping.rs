@@ -5,6 +5,7 @@
 //! give it back themselves.
 
 use super::Worker;
+use super::registry::Registry;
 use super::snapshot::Snapshot;
 use crate::backend::Hostgroup;
 use crate::backend::health::State as HealthState;
@@ -32,6 +33,30 @@ impl Worker {
         let snapshot = self.snapshot();
         let backends = snapshot.topology.hostgroups().flat_map(|h| &h.members).map(|m| &m.backend);
         backends.filter(|b| b.health.state() == HealthState::Down).map(|b| b.id).collect()
+    }
+
+    /// Backends that are silent.
+    pub fn backends_silent(&self) -> Vec<BackendId> {
+        let snapshot = self.snapshot();
+        let backends = snapshot.topology.hostgroups().flat_map(|h| &h.members).map(|m| &m.backend);
+        backends.filter(|b| b.is_silent()).map(|b| b.id).collect()
+    }
+
+    /// Gives up reads at backends that are silent, as many as may be run a second time; they are run elsewhere.
+    pub fn move_reads(&self, registry: &Registry) {
+        let counters = &self.stats.counters;
+        let mut moves = self.moves.borrow_mut();
+        let most = moves.earned(counters.statements.get(), self.snapshot.borrow().settings.moved_reads);
+        let silent = self.backends_silent();
+        if silent.is_empty() {
+            return;
+        }
+        let (moved, left) = registry.cut_reads(|backend| silent.contains(&backend), most);
+        moves.spend(moved);
+        counters.moved_reads.add(moved as u64);
+        if left > 0 && moves.is_news() {
+            tracing::warn!(left, "reads wait for a silent server: more than moved_reads allows would be run a second time");
+        }
     }
 
     /// Once a second: counts the tick, and closes idle links that are dead, too old, or not wanted any more.

@@ -27,6 +27,7 @@ pub mod kill;
 mod killer;
 mod lives;
 pub mod memory;
+mod moves;
 pub mod numbers;
 pub mod outage;
 pub mod registry;
@@ -145,6 +146,8 @@ pub struct Worker {
     pub recorder: RefCell<Recorder>,
     /// For turns among equals.
     pub turn: Cell<u32>,
+    /// How many reads may be run a second time.
+    moves: RefCell<moves::Moves>,
     /// How to reach the sessions of the other workers.
     pub board: Arc<KillBoard>,
     /// The key for passwords over plain TCP.
@@ -201,6 +204,7 @@ impl Worker {
             guesses,
             memory,
             turn: Cell::new(0),
+            moves: RefCell::default(),
             published: RefCell::new(arc_swap::Cache::new(Arc::clone(published))),
             snapshot: RefCell::new(Rc::new(Current(published.load_full()))),
             started,

@@ -11,7 +11,7 @@ use slab::Slab;
 use std::cell::RefCell;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::AbortHandle;
 
@@ -42,6 +42,8 @@ pub struct Card {
     thread: AtomicU64,
     /// The descriptor of that connection's socket, while something runs.
     socket: AtomicI32,
+    /// What runs is a read that may be given up, and run elsewhere: no byte of its answer has come.
+    may_move: AtomicBool,
     /// The hostgroup and one more; 0 for none yet.
     hostgroup: AtomicU64,
     pins: AtomicU32,
@@ -154,12 +156,19 @@ impl Card {
         (thread != 0).then(|| (BackendId(self.backend.load(Relaxed)), thread))
     }
 
-    /// Its statement runs there now.
+    /// Its statement runs there now, and is not to be given up unless [`Card::may_move`] says so.
     pub fn runs(&self, backend: BackendId, thread: u64, hostgroup: u32, socket: i32) {
+        self.may_move.store(false, Relaxed);
         self.socket.store(socket, Relaxed);
         self.backend.store(backend.0, Relaxed);
         self.hostgroup.store(u64::from(hostgroup) + 1, Relaxed);
         self.thread.store(thread, Relaxed);
+    }
+
+    /// Whether its statement may be given up, and run elsewhere.
+    #[inline]
+    pub fn may_move(&self, may: bool) {
+        self.may_move.store(may, Relaxed);
     }
 
     /// Its statement has been answered.
@@ -289,6 +298,23 @@ impl Registry {
             let _ = shutdown(*socket, Shutdown::Both);
         }
         sockets.len()
+    }
+
+    /// The same for `most` reads of which no byte has come, at backends for which `is_silent` holds. Gives how many were cut, and how
+    /// many were left.
+    pub fn cut_reads(&self, is_silent: impl Fn(BackendId) -> bool, most: usize) -> (usize, usize) {
+        let entries = self.entries.borrow();
+        let is_meant = |card: &Card| {
+            card.may_move.load(Relaxed) && card.running().is_some_and(|(backend, _)| is_silent(backend))
+        };
+        let mut waiting: Vec<_> = entries.iter().map(|(_, e)| &e.card).filter(|card| is_meant(card)).collect();
+        let left = waiting.len().saturating_sub(most);
+        waiting.truncate(most);
+        for card in &waiting {
+            card.may_move(false);
+            let _ = shutdown(card.socket.load(Relaxed), Shutdown::Both);
+        }
+        (waiting.len(), left)
     }
 
     /// Sessions that live.

@@ -42,6 +42,8 @@ pub struct SessionSettings {
     pub writer_wait: Duration,
     /// How many statements of all clients may wait so at once.
     pub max_waiting_for_writer: usize,
+    /// Reads at a silent server that may be run a second time elsewhere, in per cent of all statements. 0: none.
+    pub moved_reads: u32,
     /// Idle connections are closed after this long. To be kept below the servers' `wait_timeout`.
     pub pool_idle: Duration,
     /// Connections are closed once they are this old, as soon as they are idle.
@@ -80,6 +82,7 @@ impl Default for SessionSettings {
             pool_wait: Duration::from_secs(10),
             writer_wait: Duration::from_secs(10),
             max_waiting_for_writer: 10_000,
+            moved_reads: 10,
             pool_idle: Duration::from_secs(60),
             pool_lifetime: Duration::from_secs(3600),
             connect_timeout: Duration::from_secs(3),
