@@ -27,8 +27,8 @@ pub enum Assignment {
     },
     /// The characteristics of the next transaction.
     NextTransaction,
-    /// A user variable: the classifier reports it.
-    UserVariable,
+    /// A user variable: the classifier reports it. True if its value is written out.
+    UserVariable(bool),
     /// A global, or something that touches no session.
     Global,
     /// Not understood.
@@ -61,6 +61,8 @@ impl Assignment {
             Assignment::Session { name, to, bare } => {
                 matches!(to, Given::Default | Given::Variable) || *bare && name.starts_with("transaction_")
             }
+            // It is a thing of the connection's, and no part of the state.
+            Assignment::UserVariable(_) => true,
             _ => false,
         };
         self.is_repeatable_at_once() && !may_differ
@@ -77,6 +79,7 @@ impl Assignment {
         match self {
             Assignment::Session { name, to, .. } => *to != Given::Computed && !super::variable::is_one_shot(name),
             Assignment::CharacterSets { .. } => true,
+            Assignment::UserVariable(is_constant) => *is_constant,
             _ => false,
         }
     }
@@ -173,7 +176,13 @@ fn read_assignment(mut tokens: &[Token], sql: &[u8]) -> Assignment {
     }
     let Some(first) = tokens.first() else { return Assignment::Opaque };
     if first.kind == TokenKind::UserVariable {
-        return Assignment::UserVariable;
+        // A word may be CURRENT_TIMESTAMP.
+        let is_literal = |token: &Token| {
+            matches!(token.kind, TokenKind::String | TokenKind::Number)
+                || ["NULL", "TRUE", "FALSE"].iter().any(|name| word(token, sql, name))
+        };
+        let is_constant = is_sign(tokens.get(1), sql) && matches!(tokens.get(2..), Some([only]) if is_literal(only));
+        return Assignment::UserVariable(is_constant);
     }
     let mut name = String::from_utf8_lossy(first.text(sql)).to_ascii_lowercase();
     let mut bare = false;
@@ -285,7 +294,7 @@ mod tests {
             ("SET sql_mode=CONCAT(@@sql_mode, ',ANSI'), x=1", &[session("sql_mode", Computed), session("x", Constant)]),
             ("SET GLOBAL a=1", &[Assignment::Global]),
             ("SET @@global.a=1, @@persist.b=2", &[Assignment::Global, Assignment::Global]),
-            ("SET @a=1, autocommit=0", &[Assignment::UserVariable, session("autocommit", Constant)]),
+            ("SET @a=1, autocommit=0", &[Assignment::UserVariable(true), session("autocommit", Constant)]),
             ("SET NAMES utf8mb4 COLLATE utf8mb4_bin", &[sets(Some("utf8mb4_bin"))]),
             ("SET NAMES latin1 COLLATE DEFAULT", &[sets(None)]),
             ("SET NAMES DEFAULT COLLATE DEFAULT", &[session("character_set_client", Default)]),
@@ -314,7 +323,7 @@ mod tests {
         let read = |sql: &str| read_sets(sql.as_bytes(), LexMode::default());
         assert_eq!(
             read("SELECT 1; SET time_zone=';'; SET a=1, @b=';'"),
-            [session("time_zone", Given::Constant), session("a", Given::Constant), Assignment::UserVariable]
+            [session("time_zone", Given::Constant), session("a", Given::Constant), Assignment::UserVariable(true)]
         );
         assert_eq!(read("SELECT 'SET a=1; SET b=1'; /* ; SET c=1; */"), []);
         assert_eq!(
@@ -353,6 +362,11 @@ mod tests {
             ("SET x=@@y+1", false),
             ("SET x=@y", false),
             ("SET insert_id=@@y", false),
+            ("SET x=1, @y=2", true),
+            ("SET x=1, @y='a', @z:=NULL", true),
+            ("SET @y=@y+1", false),
+            ("SET x=1, @y=CURRENT_TIMESTAMP", false),
+            ("SET @@transaction_isolation='SERIALIZABLE'", true),
         ] {
             assert_eq!(Assignment::are_repeatable_at_once(&set(sql)), want, "{sql}");
         }

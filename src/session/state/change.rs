@@ -51,7 +51,7 @@ pub fn apply(values: &mut Values, assignments: &[Assignment], report: Report<'_>
             // A variable that the server was not told to report.
             Assignment::Session { .. } | Assignment::Opaque => Pins::UNTRACKED_STATE,
             Assignment::NextTransaction => Pins::NEXT_TRANSACTION,
-            Assignment::CharacterSets { .. } | Assignment::UserVariable | Assignment::Global => Pins::empty(),
+            Assignment::CharacterSets { .. } | Assignment::UserVariable(_) | Assignment::Global => Pins::empty(),
         }
     }
     pins
