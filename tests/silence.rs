@@ -31,7 +31,9 @@ impl Estate {
     fn new(health: &str) -> Self {
         let master = MariaDb::master();
         let replica = MariaDb::replica_of(&master);
-        master.sql("CREATE DATABASE s; CREATE TABLE s.t (id INT PRIMARY KEY, v INT); INSERT INTO s.t VALUES (1, 1)").unwrap();
+        master
+            .sql("CREATE DATABASE s; CREATE TABLE s.t (id INT PRIMARY KEY, v INT); INSERT INTO s.t VALUES (1, 1)")
+            .unwrap();
         replica.wait_for(&master).unwrap();
         let text = config(master.port(), replica.port(), &format!("{TOP}{health}"));
         Self { master, replica, router: Router::with_config(&text, &[]) }
@@ -104,7 +106,7 @@ async fn reads_at_a_frozen_reader_take_a_second_at_most_and_none_fails() {
 }
 
 /// What takes long on a server that answers is run once.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_that_only_takes_long_is_left_alone() {
     let estate = Estate::new("silence = \"100ms\"\n");
     let mut conn = estate.connect().await;
@@ -118,15 +120,16 @@ async fn a_read_that_only_takes_long_is_left_alone() {
 }
 
 /// What was given up is ended on its server, once that hears again; where the budget is nothing, nothing is given up.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_given_up_is_ended_and_the_budget_holds() {
     for budget in [10, 0] {
-        let estate = Estate::new(&format!("silence = \"100ms\"\nmoved_reads = {budget}\nfall = 100\n"));
+        let estate = Estate::new(&format!("silence = \"300ms\"\nmoved_reads = {budget}\nfall = 100\n"));
         let mut conn = estate.connect().await;
         let locker = lock(&estate.replica).await;
         let from = Instant::now();
         let reading = tokio::spawn(async move { (value(&mut conn, "SELECT 'given up' FROM t").await, from.elapsed()) });
-        wait_until("it waits for the lock", WAIT, || waits(&estate.replica));
+        wait_until("it waits for the lock", WAIT, || waits(&estate.replica) || reading.is_finished());
+        assert!(!reading.is_finished(), "{}", estate.router.log());
         estate.replica.pause().unwrap();
         tokio::time::sleep(Duration::from_millis(1_500)).await;
         assert_eq!(reading.is_finished(), budget > 0, "{}", estate.router.log());

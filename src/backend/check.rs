@@ -179,7 +179,11 @@ fn note_silence(backend: &Backend, checks: &Checks) {
     if checks.silence.is_zero() || backend.is_silent() {
         return;
     }
-    tracing::warn!(backend = &*backend.name, silence_ms = as_ms(checks.silence), "silent: reads are run elsewhere, where they can");
+    tracing::warn!(
+        backend = &*backend.name,
+        silence_ms = as_ms(checks.silence),
+        "silent: reads are run elsewhere, where they can"
+    );
     backend.fall_silent(true);
 }
 

@@ -3,7 +3,6 @@
 //! Preparing runs nothing, so that it is tried again elsewhere where a backend fails. What is done with the statement is in
 //! [`crate::session::prepared`].
 
-use crate::backend::health::Cause;
 use crate::protocol::command::Command;
 use crate::protocol::tracker::Expect;
 use crate::rules::{Plan, Route};
@@ -17,6 +16,8 @@ use crate::session::parts::left::has_own;
 use crate::session::parts::request::{Delivered, Failed, Request};
 use crate::session::parts::statements::Statement;
 use crate::session::state::pins::Pins;
+use crate::session::statement::flight::has_others;
+use crate::session::statement::long::note_broken;
 use crate::session::supply::{Supply, Tried};
 use crate::session::worker::Current;
 use crate::sql::effects::{Effects, Verb};
@@ -86,11 +87,12 @@ impl Session {
                 }
                 None => Hold::pooled(self.link_to_prepare((route, effects), snapshot, &mut tried).await?),
             };
+            let may_move = has_others(route, snapshot, &hold);
             let link = &mut *hold.link;
             self.make_room(link, number, limit).await;
             self.worker.stats.counters.behind.prepare.inc();
             self.put_own(&plan.facts, Command::Prepare, &text, &mut request, link);
-            match self.exchange(link, &request).await {
+            match self.exchange(link, &request, may_move).await {
                 Ok(outcome) => {
                     let has_own = has_own(&outcome);
                     if has_own {
@@ -115,7 +117,7 @@ impl Session {
                 }
                 Err(Failed::Backend(failure)) => {
                     let (backend, at_home) = (Arc::clone(hold.link.backend()), hold.is_home());
-                    backend.failed(Cause::Connection(failure.why.clone()));
+                    note_broken(&hold, &failure.why, !at_home);
                     let lost = self.lose(hold).told(&failure.why);
                     if failure.delivered != Delivered::Nothing {
                         return Err(SessionEnd::HalfAnswered { backend: backend.name.to_string(), why: failure.why });

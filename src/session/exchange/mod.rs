@@ -56,6 +56,12 @@ impl Session {
         let tracker = Tracker::new(request.expect, link.deprecate_eof, request.sequence);
         let client_tracks = self.capabilities.contains(Capabilities::SESSION_TRACK);
         link.relay.begin(tracker, Manner { client_tracks, statement_id: request.statement_id, ..Manner::default() });
+        self.runs_on(link);
+    }
+
+    /// Shows that something runs for the session over this link.
+    #[inline]
+    pub(super) fn runs_on(&self, link: &Link) {
         self.ticket.runs(link.backend().id, link.thread_id, link.hostgroup, link.stream.descriptor());
     }
 
@@ -104,9 +110,15 @@ impl Session {
         outcome
     }
 
-    /// An exchange from its beginning to its end.
-    pub(super) async fn exchange(&mut self, link: &mut Link, request: &Request) -> Result<Outcome, Failed> {
+    /// An exchange from its beginning to its end. At a silent server it may be given up, if `may_move`: then it has failed.
+    pub(super) async fn exchange(
+        &mut self,
+        link: &mut Link,
+        request: &Request,
+        may_move: bool,
+    ) -> Result<Outcome, Failed> {
         self.launch(link, request);
+        self.ticket.may_move(may_move);
         self.see_through(link, request, &mut None).await?;
         Ok(self.outcome(link))
     }

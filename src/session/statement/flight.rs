@@ -28,6 +28,7 @@ use crate::session::statement::tally::Decided;
 use crate::session::supply::Tried;
 use crate::session::worker::drain::is_too_late;
 use crate::session::worker::settings::Scope;
+use crate::session::worker::snapshot::Snapshot;
 use crate::sql::effects::{Effects, Verb};
 use std::task::{Context, Poll};
 
@@ -277,14 +278,18 @@ impl Session {
 
 /// True for a read that another server of its route could take as well, from a connection that the session holds for nothing.
 #[inline]
-fn may_move(hold: &Hold, planned: &Planned) -> bool {
+pub(super) fn may_move(hold: &Hold, planned: &Planned) -> bool {
     let Planned { route, snapshot, placed, .. } = planned;
-    let others = || {
-        route.tiers.len() > 1
-            || placed.0 == Place::Fresh
-            || snapshot.topology.hostgroup(hold.link.hostgroup).is_some_and(|hostgroup| hostgroup.members.len() > 1)
-    };
-    route.reader_safe && !hold.link.writer && hold.from() == From::Pool && others()
+    let may_follow = || placed.0 == Place::Fresh && !hold.link.writer && hold.from() == From::Pool;
+    route.reader_safe && (has_others(route, snapshot, hold) || may_follow())
+}
+
+/// True if a connection from the pool leads to a reader, and others can serve its route.
+#[inline]
+pub(in crate::session) fn has_others(route: &Route, snapshot: &Snapshot, hold: &Hold) -> bool {
+    let link = &hold.link;
+    let has_siblings = || snapshot.topology.hostgroup(link.hostgroup).is_some_and(|h| h.members.len() > 1);
+    !link.writer && hold.from() == From::Pool && (route.tiers.len() > 1 || has_siblings())
 }
 
 /// [`place`] for a session that holds nothing and has not written: two outcomes, no state to gather.

@@ -7,13 +7,14 @@ use crate::protocol::tracker::Expect;
 use crate::rules::Route;
 use crate::session::error::{SessionEnd, StatementError};
 use crate::session::holdings::{From, Hold};
-use crate::session::link::{Fate, Link};
 use crate::session::link::relay::Outcome;
+use crate::session::link::{Fate, Link};
 use crate::session::parts::flight::{Flight, Planned, UNPLACED};
 use crate::session::parts::request::{Delivered, Failure, Request, Unready};
 use crate::session::parts::statements::Executing;
 use crate::session::parts::{Session, micros_since};
 use crate::session::prepared::FLAGS;
+use crate::session::statement::flight::may_move;
 use crate::session::supply::Tried;
 use crate::sql::effects::{Effects, Verb};
 use std::sync::Arc;
@@ -134,7 +135,13 @@ impl Session {
             if self.is_ready(&mut hold.link, &executing, &mut planned.request) {
                 return Ok(self.take_off(hold, planned, !tried.takes_refusal));
             }
-            match self.ready_timed(&mut hold.link, &executing, &mut planned.request).await {
+            if may_move(&hold, &planned) {
+                self.runs_on(&hold.link);
+                self.ticket.may_move(true);
+            }
+            let made_ready = self.ready_timed(&mut hold.link, &executing, &mut planned.request).await;
+            self.ticket.rests();
+            match made_ready {
                 Ok(()) => return Ok(self.take_off(hold, planned, !tried.takes_refusal)),
                 // Nothing of the execution has left: a link that broke while it was made ready is no verdict on it.
                 Err(Unready::Broken(why)) => {
@@ -186,12 +193,7 @@ impl Session {
             return Ok(());
         }
         let backend = Arc::clone(hold.link.backend());
-        if backend.is_silent() && route.reader_safe {
-            // It was given up there. Once the server hears again, it is told to end it.
-            hold.link.fate.set(Fate::Killed);
-        } else {
-            backend.failed(Cause::Connection(failure.why.clone()));
-        }
+        note_broken(&hold, &failure.why, route.reader_safe);
         let from = hold.from();
         let lost = self.lose(hold).told(&failure.why);
         if failure.delivered == Delivered::Part {
@@ -208,6 +210,17 @@ impl Session {
             return Ok(());
         }
         Err(self.tally_unserved(route, lost.into()))
+    }
+}
+
+/// A connection has broken under what was sent over it. If that was `repeatable`, and its server is silent, it was given up there: once the
+/// server hears again, it is told to end it.
+pub(in crate::session) fn note_broken(hold: &Hold, why: &str, repeatable: bool) {
+    let backend = hold.link.backend();
+    if repeatable && backend.is_silent() {
+        hold.link.fate.set(Fate::Killed);
+    } else {
+        backend.failed(Cause::Connection(why.to_owned()));
     }
 }
 

@@ -55,7 +55,10 @@ impl Worker {
         moves.spend(moved);
         counters.moved_reads.add(moved as u64);
         if left > 0 && moves.is_news() {
-            tracing::warn!(left, "reads wait for a silent server: more than moved_reads allows would be run a second time");
+            tracing::warn!(
+                left,
+                "reads wait for a silent server: more than moved_reads allows would be run a second time"
+            );
         }
     }
 

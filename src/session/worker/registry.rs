@@ -304,9 +304,8 @@ impl Registry {
     /// many were left.
     pub fn cut_reads(&self, is_silent: impl Fn(BackendId) -> bool, most: usize) -> (usize, usize) {
         let entries = self.entries.borrow();
-        let is_meant = |card: &Card| {
-            card.may_move.load(Relaxed) && card.running().is_some_and(|(backend, _)| is_silent(backend))
-        };
+        let is_meant =
+            |card: &Card| card.may_move.load(Relaxed) && card.running().is_some_and(|(backend, _)| is_silent(backend));
         let mut waiting: Vec<_> = entries.iter().map(|(_, e)| &e.card).filter(|card| is_meant(card)).collect();
         let left = waiting.len().saturating_sub(most);
         waiting.truncate(most);
