@@ -42,6 +42,8 @@ pub struct Left {
     is_least: bool,
     /// The last request was several statements, or ran what its text does not show.
     is_unclear: bool,
+    /// It was several at once.
+    was_several: bool,
     /// A command that is no statement and came after it, which changes what `ROW_COUNT()` says, and which the router has answered.
     since: Option<Command>,
 }
@@ -117,7 +119,10 @@ impl Left {
             _ => Diagnostics::None,
         };
         self.are_of_mariadb = self.diagnostics != Diagnostics::None && engine == Engine::MariaDb;
-        self.is_unclear = is_out_of_sight;
+        // The last of several statements says by its rows, or its error, that it has counted none.
+        self.was_several = effects.contains(Effects::MULTI);
+        let is_said = self.was_several && self.counts_nothing && !effects.intersects(Effects::OUT_OF_SIGHT);
+        self.is_unclear = is_out_of_sight && !is_said;
         Keeps { found: self.note_found(engine, verb, effects, outcome, is_out_of_sight), diagnostics }
     }
 
@@ -307,7 +312,8 @@ impl Left {
     pub fn recreation(&self, asks: Effects, engine: Option<Engine>) -> Option<Again> {
         let are_none = self.diagnostics == Diagnostics::None;
         let asks_counts = asks.intersects(Effects::NEEDS_PREVIOUS.difference(Effects::NEEDS_WARNINGS));
-        if self.is_unclear && asks_counts || !are_none && asks.contains(Effects::NEEDS_WARNINGS) {
+        let is_unclear = self.is_unclear || self.was_several && asks.contains(Effects::NEEDS_INSERT_ID);
+        if is_unclear && asks_counts || !are_none && asks.contains(Effects::NEEDS_WARNINGS) {
             return None;
         }
         let (counts, finds) = (asks.contains(Effects::NEEDS_ROW_COUNT), asks.contains(Effects::NEEDS_FOUND_ROWS));
