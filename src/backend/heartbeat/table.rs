@@ -138,7 +138,7 @@ impl Row {
             beat: Some(beat),
             instant: format!("{seconds}.{micros:06}"),
             wall: format!("{}.{micros:06}", wall.unwrap_or_default()),
-            letter: if seq % 2 == 0 { even } else { odd }.to_owned(),
+            letter: if seq.is_multiple_of(2) { even } else { odd }.to_owned(),
             amount: format!("{}.{:06}", amount / 1_000_000, amount % 1_000_000),
         }
     }
