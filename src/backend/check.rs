@@ -159,17 +159,13 @@ async fn listen(backend: &Backend, checks: &Checks, kept: &mut Option<Connected>
             Err(_) if !is_used => continue,
             Err(_) => {}
         }
-        match timeout(checks.silence, ask(backend, checks, kept)).await {
-            Ok(Ok(())) => {}
+        // Who is not heard out has no connection afterwards: its answer would be taken for that to the next question.
+        let mut asked = kept.take();
+        match timeout(checks.silence, ask(backend, checks, &mut asked)).await {
+            Ok(Ok(())) => *kept = asked,
             // The next check looks at it anew, on another connection.
-            Ok(Err(_)) => {
-                *kept = None;
-                return;
-            }
-            Err(_) => {
-                *kept = None;
-                return note_silence(backend, checks);
-            }
+            Ok(Err(_)) => return,
+            Err(_) => return note_silence(backend, checks),
         }
     }
 }

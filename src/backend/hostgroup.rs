@@ -38,6 +38,8 @@ pub struct Member {
 pub struct Needs<'a> {
     /// Milliseconds of the router's clock; none: there are none of the router's own.
     after: Option<u64>,
+    /// Who took the session's own write, if that is known.
+    wrote_on: Option<BackendId>,
     /// What a client has carried here from another connection.
     token: &'a [Beat],
     /// Who took the writes; none: nothing is needed.
@@ -48,11 +50,18 @@ pub struct Needs<'a> {
 
 impl<'a> Needs<'a> {
     /// Any server will do.
-    pub const NOTHING: Needs<'static> = Needs { after: None, token: &[], writers: None, may_be_silent: false };
+    pub const NOTHING: Needs<'static> =
+        Needs { after: None, wrote_on: None, token: &[], writers: None, may_be_silent: false };
 
     /// The writes of this hostgroup that were answered up to `after`, in milliseconds of the router's clock, and those of a token.
     pub fn writes_of(writers: &'a Hostgroup, after: Option<u64>, token: &'a [Beat]) -> Self {
-        Self { after, token, writers: Some(writers), may_be_silent: false }
+        Self { after, wrote_on: None, token, writers: Some(writers), may_be_silent: false }
+    }
+
+    /// The same, where it is known who took the latest write.
+    #[must_use]
+    pub fn of_write_on(self, wrote_on: Option<BackendId>) -> Self {
+        Self { wrote_on, ..self }
     }
 
     /// The same from a reader that is silent, too: for where no other can be had.
@@ -72,31 +81,34 @@ impl<'a> Needs<'a> {
         self.writers.and_then(|writers| self.missing_at(backend, writers))
     }
 
-    /// What a writer that serves has, nobody needs from one that does not: it has taken the other's place. Where none serves, all count
-    /// that are not known to be read-only.
+    /// A writer that serves has taken the place of those that do not, but for the one that took the session's own write: that may have
+    /// more than the other, until it is known to be read-only. Where none serves, all count that ever had a heartbeat.
     fn missing_at(&self, backend: &Backend, writers: &'a Hostgroup) -> Option<&'a Backend> {
         let members = || writers.members.iter().map(|member| &*member.backend);
-        if !self.has_token(backend, writers) {
-            return members().find(|writer| writer.id != backend.id);
+        let others = || members().filter(|writer| writer.id != backend.id);
+        if !self.has_token(backend) {
+            return others().next();
         }
         let after = self.after?;
-        let is_missing =
-            |writer: &&Backend| writer.id != backend.id && backend.watermarks.to(writer.beats.epoch()) <= after;
+        let is_missing = |writer: &&Backend| backend.watermarks.to(writer.beats.epoch()) <= after;
         if members().any(|writer| writers.could(writer)) {
-            members().filter(|writer| writers.could(writer)).find(is_missing)
+            let counts = |writer: &&Backend| {
+                writers.could(writer) || self.wrote_on == Some(writer.id) && !writer.read_only.is_on()
+            };
+            others().filter(counts).find(is_missing)
+        } else if members().any(|writer| writer.beats.epoch() != 0) {
+            others().filter(|writer| writer.beats.epoch() != 0).find(is_missing)
         } else {
-            members().filter(|writer| !writer.read_only.is_on()).find(is_missing)
+            others().next()
         }
     }
-}
 
-impl Needs<'_> {
-    /// True if this server is known to have what the token asks for. A writer has what was written there; a heartbeat of which nobody
-    /// here knows is nowhere else.
-    fn has_token(&self, backend: &Backend, writers: &Hostgroup) -> bool {
-        let is_writer = || writers.members.iter().any(|member| member.backend.id == backend.id);
-        let has = |beat: &Beat| backend.watermarks.have(*beat) || backend.beats.epoch() == beat.epoch;
-        self.token.iter().all(has) || is_writer()
+    /// True if this server is known to have what the token asks for: by its watermark, or because it was written there. A heartbeat of
+    /// which nobody here knows is nowhere.
+    fn has_token(&self, backend: &Backend) -> bool {
+        let has =
+            |beat: &Beat| beat.epoch != 0 && (backend.watermarks.have(*beat) || backend.beats.epoch() == beat.epoch);
+        self.token.iter().all(has)
     }
 }
 
@@ -173,6 +185,11 @@ impl Hostgroup {
     /// True if a connection may be opened now; it is counted then.
     pub fn may_open(&self) -> bool {
         self.attributes.connects_per_second.is_none_or(|limit| self.throttle.take(limit))
+    }
+
+    /// True if one of its members takes statements.
+    pub fn has_taker(&self) -> bool {
+        self.members.iter().any(|member| self.takes(&member.backend))
     }
 
     /// True if watermarks say where the writes of its members are; otherwise a window of time does.
@@ -280,7 +297,10 @@ impl Topology {
 mod tests {
     use super::*;
     use crate::backend::connect::Target;
+    use crate::backend::discovery;
     use crate::backend::health::{Health, State, Thresholds};
+    use crate::backend::heartbeat::beats::By;
+    use crate::backend::heartbeat::table::Row;
 
     fn member(id: u32, weight: u32) -> Member {
         let health = Health::new(Thresholds::default(), State::Up);
@@ -306,5 +326,81 @@ mod tests {
         assert_eq!(turn(0, [0, 0]), None, "none at the first look");
         assert_eq!(turn(3, [3, 0]), None, "none at the second");
         assert_eq!(turn(3, [3, 1]), Some(1), "whose turn it was is gone: one that is there has it");
+    }
+
+    const NOW: u64 = 1_000;
+
+    /// Two servers that are writers and readers both: the first has a heartbeat of epoch 1, and what it had until 900 is on the second.
+    fn pair() -> Hostgroup {
+        let members = vec![member(1, 1), member(2, 1)];
+        let [one, other] = [&members[0].backend, &members[1].backend];
+        one.read_only.reconfigure(true);
+        other.read_only.reconfigure(true);
+        let beat = Beat { epoch: 1, seq: 7 };
+        one.beats.note(beat, 900, By::Us);
+        let rows = [Row::as_written(beat)];
+        other.watermarks.observe(Ok(&rows), std::iter::once(("one", &one.beats)), Feed::Replication, NOW);
+        Hostgroup {
+            id: 10,
+            name: "w".into(),
+            writer: true,
+            checks_read_only: true,
+            members,
+            balance: Balance::default(),
+            attributes: Attributes::default(),
+            feed: Feed::default(),
+            throttle: Arc::default(),
+        }
+    }
+
+    fn read_only(backend: &Backend) {
+        backend.read_only.observe(discovery::Reading::ReadOnly("read_only"));
+    }
+
+    #[test]
+    fn a_server_has_a_write_if_its_watermark_says_so() {
+        let pair = pair();
+        let [one, other] = [&*pair.members[0].backend, &*pair.members[1].backend];
+        read_only(other);
+        let met = |after, backend| Needs::writes_of(&pair, Some(after), &[]).are_met_by(backend);
+        assert!(met(899, other) && !met(900, other), "its watermark is 900");
+        assert!(met(900, one), "it was written there");
+        assert!(Needs::NOTHING.are_met_by(other));
+    }
+
+    #[test]
+    fn while_no_writer_serves_what_they_had_is_needed_all_the_same() {
+        let pair = pair();
+        let [one, other] = [&*pair.members[0].backend, &*pair.members[1].backend];
+        read_only(one);
+        read_only(other);
+        let met = |after| Needs::writes_of(&pair, Some(after), &[]).are_met_by(other);
+        assert!(met(899) && !met(900));
+        one.health.set("one", State::Disabled, "for the test");
+        assert!(met(899) && !met(900));
+    }
+
+    #[test]
+    fn who_took_the_sessions_write_counts_though_another_serves() {
+        let pair = pair();
+        let [one, other] = [&*pair.members[0].backend, &*pair.members[1].backend];
+        one.health.set("one", State::Disabled, "for the test");
+        let needs = Needs::writes_of(&pair, Some(900), &[]);
+        assert!(needs.are_met_by(other), "another has taken its place");
+        assert!(!needs.of_write_on(Some(one.id)).are_met_by(other), "it may have more than that");
+        read_only(one);
+        assert!(needs.of_write_on(Some(one.id)).are_met_by(other), "it has been demoted");
+    }
+
+    #[test]
+    fn a_token_is_found_where_its_heartbeats_are_and_nowhere_else() {
+        let pair = pair();
+        let [one, other] = [&*pair.members[0].backend, &*pair.members[1].backend];
+        read_only(other);
+        let met = |epoch, seq, backend| Needs::writes_of(&pair, None, &[Beat { epoch, seq }]).are_met_by(backend);
+        assert!(met(1, 7, other) && met(1, 8, one), "it is there; it was written there");
+        assert!(!met(1, 8, other), "a member of the writers' hostgroup, and a replica");
+        assert!(!met(9, 1, other) && !met(9, 1, one), "nobody knows it");
+        assert!(!met(0, 0, other) && !met(0, 0, one), "nobody's");
     }
 }

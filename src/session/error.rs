@@ -87,9 +87,6 @@ pub enum StatementError {
         /// The value.
         value: String,
     },
-    /// No heartbeat has been written after the session's latest write.
-    #[error("Switchboard: there is no token yet: no heartbeat has been written on {0} since")]
-    NoToken(String),
     /// A command that the router does not carry.
     #[error("Unknown command")]
     UnknownCommand,
@@ -126,10 +123,9 @@ impl StatementError {
             StatementError::NoBackend { .. } | StatementError::PoolTimeout { .. } => (9001, *b"HY000"),
             StatementError::Lost { .. } => (2013, *b"HY000"),
             StatementError::State { code, sqlstate, .. } => (*code, *sqlstate),
-            StatementError::ResultGone(_)
-            | StatementError::ResultLost(_)
-            | StatementError::Pinned { .. }
-            | StatementError::NoToken(_) => (1105, *b"HY000"),
+            StatementError::ResultGone(_) | StatementError::ResultLost(_) | StatementError::Pinned { .. } => {
+                (1105, *b"HY000")
+            }
             StatementError::WrongValue { .. } => (1231, *b"42000"),
             StatementError::ReadOnlyTransaction(_) => (1792, *b"25006"),
             StatementError::UnknownStatement(..) => (1243, *b"HY000"),

@@ -127,7 +127,7 @@ impl Row {
     }
 
     /// What a heartbeat's row has where it came as it was written.
-    pub(super) fn as_written(beat: Beat) -> Self {
+    pub(in crate::backend) fn as_written(beat: Beat) -> Self {
         let seq = beat.seq;
         let (seconds, micros) = (FIRST_INSTANT + seq % 500_000_000, seq % 999_999 + 1);
         let wall = i64::try_from(seconds).ok().and_then(|s| jiff::Timestamp::from_second(s).ok());

@@ -172,8 +172,7 @@ impl Task<'_> {
         let is_first = self.backend.beats.epoch() == 0;
         if seq <= known.seq || !self.backend.beats.note(beat, at, By::Us) {
             // Somebody has put the row back: what readers have of it may look newer than it is.
-            execute(&mut pen.connected, &self.table.renew(&pen.source, (known.epoch, drawn()))).await?;
-            pen.row = None;
+            self.renew(pen, known.epoch).await?;
             return Ok(Ok(()));
         }
         if is_first {
@@ -186,6 +185,13 @@ impl Task<'_> {
         }
         pen.row = Some((beat, Instant::now()));
         Ok(Ok(()))
+    }
+
+    /// Gives a row that was put back another epoch.
+    async fn renew(&self, pen: &mut Pen, epoch: u64) -> std::io::Result<()> {
+        execute(&mut pen.connected, &self.table.renew(&pen.source, (epoch, drawn()))).await?;
+        pen.row = None;
+        Ok(())
     }
 
     /// Looks at the writer's row, and takes the lock if nobody has it. True if there is a row.
@@ -227,7 +233,10 @@ impl Task<'_> {
         }
         if !pen.holds_lock {
             // Whoever writes the next one has not committed it yet.
-            self.backend.beats.note(Beat { seq: beat.seq + 1, ..beat }, at, By::Another);
+            let next = Beat { seq: beat.seq + 1, ..beat };
+            if !self.backend.beats.note(next, at, By::Another) {
+                self.renew(pen, beat.epoch).await?;
+            }
         }
         Ok(Ok(true))
     }

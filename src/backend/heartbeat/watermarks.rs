@@ -39,6 +39,8 @@ struct Watermark {
     to: u64,
     /// It has the writes that precede this heartbeat.
     seq: u64,
+    /// What the latest heartbeat took at least to come, in milliseconds.
+    took: Option<u64>,
 }
 
 /// How far a server is with the writes of one writer.
@@ -219,6 +221,7 @@ impl Watermarks {
             epoch: seen.epoch,
             to: seen.to,
             seq: seen.counts(feed).unwrap_or_default(),
+            took: seen.took,
         });
         let to = to.collect();
         self.to.store(Arc::new(to));
@@ -237,7 +240,7 @@ impl Watermarks {
 
     /// What the latest heartbeat of that row took at least to come here, in milliseconds.
     pub fn took(&self, epoch: u64) -> Option<u64> {
-        self.lock().iter().find(|seen| seen.epoch == epoch).and_then(|seen| seen.took)
+        self.to.load().iter().find(|of| of.epoch == epoch).and_then(|of| of.took)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Seen>> {

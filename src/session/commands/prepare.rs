@@ -17,7 +17,6 @@ use crate::session::parts::request::{Delivered, Failed, Request};
 use crate::session::parts::statements::Statement;
 use crate::session::state::pins::Pins;
 use crate::session::statement::flight::has_others;
-use crate::session::statement::long::note_broken;
 use crate::session::supply::{Supply, Tried};
 use crate::session::worker::Current;
 use crate::sql::effects::{Effects, Verb};
@@ -117,7 +116,7 @@ impl Session {
                 }
                 Err(Failed::Backend(failure)) => {
                     let (backend, at_home) = (Arc::clone(hold.link.backend()), hold.is_home());
-                    note_broken(&hold, &failure.why, !at_home);
+                    self.note_broken(&hold, &failure.why);
                     let lost = self.lose(hold).told(&failure.why);
                     if failure.delivered != Delivered::Nothing {
                         return Err(SessionEnd::HalfAnswered { backend: backend.name.to_string(), why: failure.why });

@@ -73,9 +73,15 @@ impl Session {
         writing: &mut Option<Writing>,
     ) -> Poll<Result<(), Failed>> {
         let ends = Ends { inbox: &self.inbox, client: &mut self.client, buffers: &self.worker.buffers };
-        match ready!(ends.poll(cx, link, request, writing)) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(error) => Poll::Ready(Err(self.failed(link, error))),
+        match ends.poll(cx, link, request, writing) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(link, error))),
+            Poll::Pending => {
+                if link.relay.sent() > 0 {
+                    self.ticket.may_move(false);
+                }
+                Poll::Pending
+            }
         }
     }
 

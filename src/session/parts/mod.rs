@@ -38,6 +38,7 @@ use super::worker::snapshot::Snapshot;
 use crate::auth::{Account, Scramble, Seat};
 use crate::backend::heartbeat::token::Token;
 use crate::backend::hostgroup::Needs;
+use crate::backend::server::BackendId;
 use crate::net::Stream;
 use crate::protocol::capabilities::Capabilities;
 use crate::protocol::status::Status;
@@ -98,6 +99,8 @@ pub struct Session {
     pub(super) left: Left,
     /// When the session last wrote (router's milliseconds), while that matters.
     pub(super) wrote_at: Option<u64>,
+    /// Who took that write.
+    pub(super) wrote_on: Option<BackendId>,
     /// What its client has carried here from another connection.
     pub(super) token: Option<Rc<Token>>,
     /// The write for which a read has waited in vain until it was on a reader: none waits for it again.
@@ -167,6 +170,7 @@ impl Session {
             previous: Previous::default(),
             left: Left::default(),
             wrote_at: None,
+            wrote_on: None,
             token: None,
             vain_wait: None,
             leaves_doubt: false,

@@ -24,6 +24,7 @@ use crate::session::parts::left::{clears_diagnostics, counts_nothing, has_own};
 use crate::session::parts::place::{Place, Why};
 use crate::session::parts::request::Failed;
 use crate::session::statement::place::place;
+use crate::session::statement::settle::MAY_WRITE;
 use crate::session::statement::tally::Decided;
 use crate::session::supply::Tried;
 use crate::session::worker::drain::is_too_late;
@@ -231,6 +232,12 @@ impl Session {
                 if let Some(writing) = writing {
                     writing.end(false);
                 }
+                // It may have been done all the same: what the session reads next is to say so.
+                if failure.sent && planned.request.effects.intersects(MAY_WRITE) && planned.snapshot.heartbeat.is_some()
+                {
+                    self.wrote_at = Some(self.worker.now_ms());
+                    self.wrote_on = Some(hold.link.backend().id);
+                }
                 self.after_failure(hold, (&planned.route, planned.request.effects), failure, tried)?;
                 Ok(Some(planned))
             }
@@ -280,7 +287,10 @@ impl Session {
 #[inline]
 pub(super) fn may_move(hold: &Hold, planned: &Planned) -> bool {
     let Planned { route, snapshot, placed, .. } = planned;
-    let may_follow = || placed.0 == Place::Fresh && !hold.link.writer && hold.from() == From::Pool;
+    let may_follow = || {
+        let link = &hold.link;
+        placed.0 == Place::Fresh && !link.writer && hold.from() == From::Pool && !link.backend().is_silent()
+    };
     route.reader_safe && (has_others(route, snapshot, hold) || may_follow())
 }
 
@@ -289,7 +299,11 @@ pub(super) fn may_move(hold: &Hold, planned: &Planned) -> bool {
 pub(in crate::session) fn has_others(route: &Route, snapshot: &Snapshot, hold: &Hold) -> bool {
     let link = &hold.link;
     let has_siblings = || snapshot.topology.hostgroup(link.hostgroup).is_some_and(|h| h.members.len() > 1);
-    !link.writer && hold.from() == From::Pool && (route.tiers.len() > 1 || has_siblings())
+    // Who takes a link to a silent server has no other.
+    !link.writer
+        && hold.from() == From::Pool
+        && !link.backend().is_silent()
+        && (route.tiers.len() > 1 || has_siblings())
 }
 
 /// [`place`] for a session that holds nothing and has not written: two outcomes, no state to gather.

@@ -57,7 +57,10 @@ impl Session {
             return Follows::Route;
         };
         let needs = Needs::writes_of(writers, after, token.map_or(&[], Token::beats));
-        if readers(route, snapshot).any(|backend| needs.are_met_by(backend)) {
+        let needs = needs.of_write_on(self.wrote_on.filter(|_| self.wrote_at.is_some()));
+        // The writer stands first on the way, and has all of it.
+        let leads_to_writer = || route.tiers.first() == Some(&route.writer) && writers.has_taker();
+        if leads_to_writer() || readers(route, snapshot).any(|backend| needs.are_met_by(backend)) {
             return Follows::Readers(needs);
         }
         let patience = snapshot.settings.read_your_writes_wait;

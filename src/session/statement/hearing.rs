@@ -298,9 +298,12 @@ fn is_unexplained(plan: &Plan, changes: &Changes, is_read: bool) -> bool {
     out_of_sight || !(effects.intersects(IN_SIGHT) || is_around(plan) || has_set_var(plan) || changes.schema.is_some())
 }
 
-/// True for a statement with MySQL's optimizer hint SET_VAR, which sets a variable for the statement alone: the server says that state
+/// True for a read with MySQL's optimizer hint SET_VAR, which sets a variable for the statement alone: the server says that state
 /// changed, and names nothing.
 fn has_set_var(plan: &Plan) -> bool {
+    if !Effects::READER_SAFE.contains(plan.facts.effects) {
+        return false;
+    }
     let has = |text: &[u8]| plan.digest.windows(text.len()).any(|part| part.eq_ignore_ascii_case(text));
     has(b"/*+") && has(b"SET_VAR")
 }

@@ -180,6 +180,16 @@ impl Session {
         result
     }
 
+    /// A connection has broken under what was sent over it. If that was given up at a silent server, that is told to end it, once it hears
+    /// again; whether it is down is for its checks to say.
+    pub(in crate::session) fn note_broken(&self, hold: &Hold, why: &str) {
+        if self.ticket.was_cut() {
+            hold.link.fate.set(Fate::Killed);
+        } else {
+            hold.link.backend().failed(Cause::Connection(why.to_owned()));
+        }
+    }
+
     /// A backend failed during a request. `Ok` means: try the next one.
     pub(in crate::session) fn after_failure(
         &mut self,
@@ -193,7 +203,7 @@ impl Session {
             return Ok(());
         }
         let backend = Arc::clone(hold.link.backend());
-        note_broken(&hold, &failure.why, route.reader_safe);
+        self.note_broken(&hold, &failure.why);
         let from = hold.from();
         let lost = self.lose(hold).told(&failure.why);
         if failure.delivered == Delivered::Part {
@@ -210,17 +220,6 @@ impl Session {
             return Ok(());
         }
         Err(self.tally_unserved(route, lost.into()))
-    }
-}
-
-/// A connection has broken under what was sent over it. If that was `repeatable`, and its server is silent, it was given up there: once the
-/// server hears again, it is told to end it.
-pub(in crate::session) fn note_broken(hold: &Hold, why: &str, repeatable: bool) {
-    let backend = hold.link.backend();
-    if repeatable && backend.is_silent() {
-        hold.link.fate.set(Fate::Killed);
-    } else {
-        backend.failed(Cause::Connection(why.to_owned()));
     }
 }
 

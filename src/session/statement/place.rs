@@ -124,7 +124,8 @@ pub fn place(route: &Route, effects: Effects, standing: &Standing) -> (Place, Wh
         }
     }
     let wrote = standing.wrote_lately;
-    let by_watermark = standing.by_watermark && wrote != Wrote::Nobody && route.tiers.first() != Some(&route.writer);
+    let leads_elsewhere = || route.tiers.iter().any(|tier| *tier != route.writer);
+    let by_watermark = standing.by_watermark && wrote != Wrote::Nobody && leads_elsewhere();
     if !route.reader_safe {
         let begins = effects.contains(Effects::BEGIN_READ_ONLY);
         return match begins && wrote.takes_transaction() {

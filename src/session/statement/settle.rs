@@ -227,6 +227,7 @@ impl Session {
         if self.transaction_wrote && !in_transaction {
             self.transaction_wrote = false;
             self.wrote_at = Some(self.worker.now_ms());
+            self.wrote_on = Some(link.backend().id);
         } else if self.wrote_at.is_some() && !effects.intersects(MAY_WRITE) && outcome.error.is_none() {
             let snapshot = self.worker.snapshot();
             let window = snapshot.settings.read_your_writes.as_millis();

@@ -5,6 +5,7 @@
 //! [`super::follow`]. Other statements that name the variable go to a server, which does not know it.
 
 use crate::backend::Backend;
+use crate::backend::heartbeat::marks::Beat;
 use crate::backend::heartbeat::token::Token;
 use crate::protocol::command::Command;
 use crate::session::error::{SessionEnd, StatementError};
@@ -91,10 +92,10 @@ impl Session {
             return None;
         }
         match read(text, self.subject.mode())? {
-            Asked::Give(column) => Some(match self.token_of_writes().await {
-                Ok(token) => self.send_rows(&[&column], &[vec![Some(token.to_string())]]).await,
-                Err(error) => Err(error.into()),
-            }),
+            Asked::Give(column) => {
+                let token = self.token_of_writes().await.to_string();
+                Some(self.send_rows(&[&column], &[vec![Some(token)]]).await)
+            }
             Asked::Take(text) => Some(match text.parse::<Token>() {
                 Ok(token) => {
                     self.take_token(token);
@@ -108,48 +109,57 @@ impl Session {
     /// From now on the session's reads are to find what this token asks for.
     fn take_token(&mut self, token: Token) {
         let snapshot = self.worker.snapshot();
-        let knows_heartbeats = snapshot.heartbeat.is_some() && snapshot.writers().any(|writer| writer.beats.are_on());
+        let knows_heartbeats = snapshot.heartbeat.is_some() && snapshot.writers().all(|writer| writer.beats.are_on());
         if !token.is_empty() && !knows_heartbeats {
-            // Nobody can say where that is: it counts as a write of this moment.
+            // Of some writer nobody can say where that is: it counts as a write of this moment.
             self.wrote_at = Some(self.worker.now_ms());
         }
         self.token = (!token.is_empty()).then(|| Rc::new(token));
     }
 
     /// What finds all that this session has written, or has been asked to find.
-    async fn token_of_writes(&self) -> Result<Token, StatementError> {
+    async fn token_of_writes(&self) -> Token {
         let taken = self.token.as_deref().cloned().unwrap_or_default();
-        let Some(wrote_at) = self.wrote_at else { return Ok(taken) };
+        let Some(wrote_at) = self.wrote_at else { return taken };
         let snapshot = self.worker.snapshot();
         let until = Instant::now() + PATIENCE;
         let mut beats = Vec::new();
-        for writer in writers(&snapshot) {
-            let _want = writer.beats.wants.want();
-            loop {
-                // From before the look, so that none is missed.
-                let noted = writer.beats.moved.notified();
-                if let Some(beat) = writer.beats.first_after(wrote_at) {
-                    beats.push(beat);
-                    break;
-                }
-                if timeout_at(until, noted).await.is_err() {
-                    return Err(StatementError::NoToken(writer.name.to_string()));
-                }
-            }
+        for writer in self.writers_asked(&snapshot) {
+            beats.push(first_beat_after(writer, wrote_at, until).await.unwrap_or(NOBODYS));
         }
-        Ok(taken.and(&Token::new(beats)))
+        if beats.is_empty() {
+            beats.push(NOBODYS);
+        }
+        taken.and(&Token::new(beats))
+    }
+
+    /// The writers of which a token names a heartbeat: those that take writes, and the one that took this session's.
+    fn writers_asked<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Backend> {
+        let hostgroups =
+            snapshot.topology.hostgroups().filter(|hostgroup| hostgroup.writer && hostgroup.has_heartbeats());
+        let members = hostgroups.flat_map(move |hostgroup| {
+            let members = hostgroup.members.iter().map(|member| &*member.backend);
+            members.filter(move |backend| hostgroup.takes(backend) || self.wrote_on == Some(backend.id))
+        });
+        members.filter(|_| snapshot.heartbeat.is_some())
     }
 }
 
-/// The writers that take writes and have heartbeats.
-fn writers(snapshot: &Snapshot) -> impl Iterator<Item = &Backend> {
-    let hostgroups = snapshot.topology.hostgroups().filter(|hostgroup| hostgroup.writer && hostgroup.has_heartbeats());
-    let members = hostgroups.flat_map(|hostgroup| {
-        let members = hostgroup.members.iter().map(|member| &*member.backend);
-        members.filter(move |backend| hostgroup.takes(backend))
-    });
-    members.filter(|_| snapshot.heartbeat.is_some())
+/// The first heartbeat of a writer that came after a moment; none if none comes in time.
+async fn first_beat_after(writer: &Backend, moment: u64, until: Instant) -> Option<Beat> {
+    let _want = writer.beats.wants.want();
+    loop {
+        // From before the look, so that none is missed.
+        let noted = writer.beats.moved.notified();
+        if let Some(beat) = writer.beats.first_after(moment) {
+            return Some(beat);
+        }
+        timeout_at(until, noted).await.ok()?;
+    }
 }
+
+/// A heartbeat that is nowhere: who asks for it reads on the writer. It stands for a write of which no heartbeat tells.
+const NOBODYS: Beat = Beat { epoch: 0, seq: 0 };
 
 #[cfg(test)]
 mod tests {

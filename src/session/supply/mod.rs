@@ -145,7 +145,7 @@ impl Supply<'_> {
                     () = falls_silent(&backend), if may_give_up => {
                         // It may be tried again, after all others.
                         tried.why = format!("{} is silent", backend.name);
-                        break;
+                        continue;
                     }
                 };
                 match obtained {

@@ -14,7 +14,7 @@
 
 use crate::auth::Credentials;
 use crate::backend::Backend;
-use crate::backend::connect::{self, ConnectOptions};
+use crate::backend::connect::{self, ConnectOptions, Trouble};
 use crate::backend::server::{BackendId, Lease};
 use crate::net::{Stream, frame};
 use crate::protocol::command::Command;
@@ -193,7 +193,11 @@ async fn connect_for(order: &Order) -> Result<Open, String> {
             Ok(connected) => {
                 return Ok(Open { stream: connected.stream, whose: order.credentials.clone(), _lease: lease });
             }
-            Err(error) if error.is_full() => sleep_until(now + PAUSE).await,
+            // A server that is frozen takes the connection, and says nothing. One that was started again meanwhile has refused some: there
+            // the number is another's.
+            Err(error) if error.is_full() || matches!(error.trouble, Trouble::TimedOut) => {
+                sleep_until(now + PAUSE).await
+            }
             Err(error) => return Err(error.to_string()),
         }
     }

@@ -44,6 +44,8 @@ pub struct Card {
     socket: AtomicI32,
     /// What runs is a read that may be given up, and run elsewhere: no byte of its answer has come.
     may_move: AtomicBool,
+    /// It was given up.
+    was_cut: AtomicBool,
     /// The hostgroup and one more; 0 for none yet.
     hostgroup: AtomicU64,
     pins: AtomicU32,
@@ -169,6 +171,11 @@ impl Card {
     #[inline]
     pub fn may_move(&self, may: bool) {
         self.may_move.store(may, Relaxed);
+    }
+
+    /// True if what ran last was given up at a silent server. Asked once.
+    pub fn was_cut(&self) -> bool {
+        self.was_cut.swap(false, Relaxed)
     }
 
     /// Its statement has been answered.
@@ -311,6 +318,7 @@ impl Registry {
         waiting.truncate(most);
         for card in &waiting {
             card.may_move(false);
+            card.was_cut.store(true, Relaxed);
             let _ = shutdown(card.socket.load(Relaxed), Shutdown::Both);
         }
         (waiting.len(), left)

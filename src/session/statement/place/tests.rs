@@ -114,6 +114,9 @@ fn by_watermark_a_read_goes_to_who_has_the_write() {
         let goes_there_anyway = route(&[10], true, Holds::Yes);
         assert_eq!(place(&goes_there_anyway, READ, &wrote).0, Place::Route);
     }
+    // A reader that comes after the writer is asked while that is down.
+    let own = Standing { wrote_lately: Wrote::Itself, by_watermark: true, ..Standing::default() };
+    assert_eq!(place(&route(&[10, 20], true, Holds::Yes), READ, &own).0, Place::Fresh);
     let nobody = Standing { by_watermark: true, ..Standing::default() };
     assert_eq!(place(&read(), READ, &nobody).0, Place::Route);
     // What holds everything holds such a read, too.
