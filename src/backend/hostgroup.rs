@@ -201,7 +201,7 @@ impl Hostgroup {
     /// best.
     ///
     /// `turn` is the worker's own counter, so that workers do not move in step.
-    pub fn pick(&self, tried: &[BackendId], needs: Needs<'_>, turn: &Cell<u32>) -> Option<&Arc<Backend>> {
+    pub fn pick(&self, tried: &[BackendId], needs: &Needs<'_>, turn: &Cell<u32>) -> Option<&Arc<Backend>> {
         let usable = |m: &&Member| {
             self.takes(&m.backend)
                 && !tried.contains(&m.backend.id)

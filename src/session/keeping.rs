@@ -163,7 +163,7 @@ impl Session {
         if self.holdings.for_a_while().is_some_and(|link| self.is_all_in_use(link.backend(), tiers, snapshot)) {
             self.let_go().await;
         }
-        Supply { needs, ..self.supply() }.obtain(state, tiers, snapshot, tried).await
+        Supply { needs: &needs, ..self.supply() }.obtain(state, tiers, snapshot, tried).await
     }
 
     /// True if one of these hostgroups has this backend, which has no room, and no link that is idle.

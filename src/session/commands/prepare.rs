@@ -159,7 +159,7 @@ impl Session {
             let token = self.token.clone();
             let (tiers, needs) = self.where_to_prepare(route, token.as_deref(), &snapshot);
             if tried.backends.is_empty()
-                && let Some(link) = (Supply { needs, ..self.supply() }).ready(&self.state, tiers, &snapshot)
+                && let Some(link) = (Supply { needs: &needs, ..self.supply() }).ready(&self.state, tiers, &snapshot)
             {
                 return Ok(link);
             }

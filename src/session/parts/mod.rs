@@ -196,7 +196,7 @@ impl Session {
             collation: self.collation,
             shape: self.capabilities & Capabilities::SHAPE,
             user: self.serial,
-            needs: Needs::NOTHING,
+            needs: &Needs::NOTHING,
         }
     }
 

@@ -106,7 +106,7 @@ impl Session {
         let token = self.token.clone();
         match self.follows(route, effects, token.as_deref(), snapshot) {
             Follows::Readers(needs) => {
-                Supply { needs, ..self.supply() }.ready(&self.state, &route.tiers, snapshot).map(Hold::pooled)
+                Supply { needs: &needs, ..self.supply() }.ready(&self.state, &route.tiers, snapshot).map(Hold::pooled)
             }
             Follows::Soon(_) => None,
             Follows::Writer if self.is_home_at(route.writer) => None,

@@ -73,7 +73,7 @@ pub(super) struct Supply<'a> {
     /// The number of whoever uses the link.
     pub user: u64,
     /// What a server must have.
-    pub needs: Needs<'a>,
+    pub needs: &'a Needs<'a>,
 }
 
 impl Supply<'_> {
@@ -127,8 +127,8 @@ impl Supply<'_> {
     ) -> Result<Box<Link>, StatementError> {
         let mut timeout = None;
         // Readers that are silent come last.
-        let rounds = [self.needs, self.needs.or_silent()];
-        for (needs, tier) in rounds.into_iter().flat_map(|needs| tiers.iter().map(move |tier| (needs, tier))) {
+        let rounds = [*self.needs, self.needs.or_silent()];
+        for (needs, tier) in rounds.iter().flat_map(|needs| tiers.iter().map(move |tier| (needs, tier))) {
             let Some(hostgroup) = snapshot.topology.hostgroup(*tier) else { continue };
             while let Some(backend) = hostgroup.pick(&tried.backends, needs, &self.worker.turn).cloned() {
                 if let Some(Refusal { code, sqlstate, message, .. }) = state.refused_by(backend.id, self.worker.ticks())
