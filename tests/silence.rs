@@ -162,3 +162,21 @@ async fn lock(server: &MariaDb) -> Conn {
     conn.query_drop("LOCK TABLES s.t WRITE").await.unwrap();
     conn
 }
+
+/// Turned off, it costs nothing: the checks wait for their interval.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn turned_off_it_wakes_nobody() {
+    let estate = Estate::new("silence = \"0s\"\n");
+    let mut conn = estate.connect().await;
+    assert_eq!(value(&mut conn, "SELECT 'x'").await, "x");
+    // How often the control thread, which is the process's first, has gone to sleep.
+    let sleeps = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", estate.router.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+        line.trim().parse::<u64>().unwrap()
+    };
+    let before = sleeps();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let slept = sleeps() - before;
+    assert!(slept < 400, "{slept} times in two seconds");
+}

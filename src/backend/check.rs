@@ -150,10 +150,13 @@ pub async fn check(backend: Arc<Backend>, checks: Checks) {
 /// Between two checks: asks a server that the traffic has connections to whether it still answers, several times a second. Ends when
 /// somebody asks for a check, or when the server is silent.
 async fn listen(backend: &Backend, checks: &Checks, kept: &mut Option<Connected>) {
+    if checks.silence.is_zero() {
+        return backend.is_looked_for().await;
+    }
     let pace = checks.silence / 2;
     loop {
         // A check that signs in for nobody has no connection to ask on.
-        let is_used = !checks.silence.is_zero() && kept.is_some() && backend.open() > 0;
+        let is_used = kept.is_some() && backend.open() > 0;
         match timeout(pace, backend.is_looked_for()).await {
             Ok(()) => return,
             Err(_) if !is_used => continue,

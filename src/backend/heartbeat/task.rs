@@ -120,9 +120,7 @@ impl Task<'_> {
     }
 
     async fn sign_in(&self) -> Result<Pen, String> {
-        let options = ConnectOptions { timeout: self.settings.timeout, ..ConnectOptions::default() };
-        let connected = connect::connect(&self.backend.target(), &self.settings.credentials, &options).await;
-        let mut connected = connected.map_err(|error| error.to_string())?;
+        let mut connected = connect_to(&self.backend.target(), self.settings).await?;
         self.backend.learn(&connected.server);
         // Servers differ in their defaults; a read that sees what is not committed would prove too much.
         for text in [
@@ -251,10 +249,8 @@ impl Task<'_> {
     }
 
     async fn make_table(&self, pen: &mut Pen) -> std::io::Result<Result<bool, String>> {
-        for text in Table::made_by(&self.settings.schema) {
-            if let Done::Refused { text, .. } = execute(&mut pen.connected, &text).await? {
-                return Ok(Err(text));
-            }
+        if let Err(why) = make_on(&mut pen.connected, &self.settings.schema).await? {
+            return Ok(Err(why));
         }
         tracing::info!(backend = &*self.backend.name, schema = &*self.settings.schema, "made the heartbeat's table");
         Ok(Ok(false))
@@ -326,15 +322,26 @@ impl Task<'_> {
 /// The server's own words, or why it cannot be reached.
 pub async fn make(target: &connect::Target, settings: &Settings) -> Result<(), String> {
     let work = async {
-        let options = ConnectOptions { timeout: settings.timeout, ..ConnectOptions::default() };
-        let connected = connect::connect(target, &settings.credentials, &options).await;
-        let mut connected = connected.map_err(|error| error.to_string())?;
-        for text in Table::made_by(&settings.schema) {
-            done(execute(&mut connected, &text).await)?;
-        }
-        Ok(())
+        let mut connected = connect_to(target, settings).await?;
+        make_on(&mut connected, &settings.schema).await.map_err(|error| error.to_string())?
     };
     timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())))
+}
+
+/// Signs in as the heartbeats do.
+async fn connect_to(target: &connect::Target, settings: &Settings) -> Result<Connected, String> {
+    let options = ConnectOptions { timeout: settings.timeout, ..ConnectOptions::default() };
+    connect::connect(target, &settings.credentials, &options).await.map_err(|error| error.to_string())
+}
+
+/// Makes the schema and the table. The inner error: the server refuses, and the connection is well.
+async fn make_on(connected: &mut Connected, schema: &str) -> std::io::Result<Result<(), String>> {
+    for text in Table::made_by(schema) {
+        if let Done::Refused { text, .. } = execute(connected, &text).await? {
+            return Ok(Err(text));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// How long a server may take to make a table.

@@ -249,7 +249,7 @@ impl Session {
         self.previous.ran_nowhere(Keeps::default());
         self.left.began_anew();
         self.holdings = Holdings::default();
-        self.wrote_at = None;
+        (self.wrote_at, self.wrote_on, self.vain_wait) = (None, None, None);
         self.token = None;
         self.transaction_wrote = false;
         self.enter(state);

@@ -16,7 +16,7 @@ use crate::session::parts::left::has_own;
 use crate::session::parts::request::{Delivered, Failed, Request};
 use crate::session::parts::statements::Statement;
 use crate::session::state::pins::Pins;
-use crate::session::statement::flight::has_others;
+use crate::session::statement::flight::may_prepare_elsewhere;
 use crate::session::supply::{Supply, Tried};
 use crate::session::worker::Current;
 use crate::sql::effects::{Effects, Verb};
@@ -86,7 +86,7 @@ impl Session {
                 }
                 None => Hold::pooled(self.link_to_prepare((route, effects), snapshot, &mut tried).await?),
             };
-            let may_move = has_others(route, snapshot, &hold);
+            let may_move = may_prepare_elsewhere(route, snapshot, &hold);
             let link = &mut *hold.link;
             self.make_room(link, number, limit).await;
             self.worker.stats.counters.behind.prepare.inc();

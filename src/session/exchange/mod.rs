@@ -18,6 +18,7 @@ use crate::session::parts::Session;
 use crate::session::parts::inbox::Inbox;
 use crate::session::parts::request::{Delivered, Failed, Failure, Request};
 use crate::session::parts::writing::Writing;
+use crate::session::worker::registry::Card;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
@@ -26,6 +27,8 @@ pub(super) struct Ends<'a> {
     pub inbox: &'a Inbox,
     pub client: &'a mut Stream,
     pub buffers: &'a Buffers,
+    /// What others see of the session: whether the request may be given up.
+    pub card: &'a Card,
 }
 
 impl Ends<'_> {
@@ -45,7 +48,12 @@ impl Ends<'_> {
         if let Some(writing) = writing {
             ready!(writing.poll_answer(cx, stream, self.client));
         }
-        relay.poll_answer(cx, stream, self.client, self.buffers).map_err(Broken::Relay)
+        let answer = relay.poll_answer(cx, stream, self.client, self.buffers).map_err(Broken::Relay);
+        if answer.is_pending() && relay.sent() > 0 {
+            // The client has a part of it, which no other server can go on with.
+            self.card.may_move(false);
+        }
+        answer
     }
 }
 
@@ -72,16 +80,11 @@ impl Session {
         request: &Request,
         writing: &mut Option<Writing>,
     ) -> Poll<Result<(), Failed>> {
-        let ends = Ends { inbox: &self.inbox, client: &mut self.client, buffers: &self.worker.buffers };
-        match ends.poll(cx, link, request, writing) {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.failed(link, error))),
-            Poll::Pending => {
-                if link.relay.sent() > 0 {
-                    self.ticket.may_move(false);
-                }
-                Poll::Pending
-            }
+        let Self { inbox, client, worker, ticket, .. } = self;
+        let ends = Ends { inbox, client, buffers: &worker.buffers, card: ticket };
+        match ready!(ends.poll(cx, link, request, writing)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(self.failed(link, error))),
         }
     }
 

@@ -31,7 +31,7 @@ use crate::session::worker::drain::is_too_late;
 use crate::session::worker::settings::Scope;
 use crate::session::worker::snapshot::Snapshot;
 use crate::sql::effects::{Effects, Verb};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 impl Session {
     /// Takes a command as far as it goes without a wait. True if its answer is all that is to be waited for.
@@ -143,20 +143,14 @@ impl Session {
 
     /// Waits for the answer of the statement that is under way.
     pub(in crate::session) fn poll_flight(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
-        let Self { departure: Departure::Gone(flight), inbox, client, worker, .. } = self else {
+        let Self { departure: Departure::Gone(flight), inbox, client, worker, ticket, .. } = self else {
             return Poll::Ready(Ok(()));
         };
         let Flight { hold, planned, writing } = flight;
-        let ends = Ends { inbox, client, buffers: &worker.buffers };
-        match ends.poll(cx, &mut hold.link, &planned.request, writing) {
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(self.flight_failed(error))),
-            Poll::Pending => {
-                if hold.link.relay.sent() > 0 {
-                    self.ticket.may_move(false);
-                }
-                Poll::Pending
-            }
+        let ends = Ends { inbox, client, buffers: &worker.buffers, card: ticket };
+        match ready!(ends.poll(cx, &mut hold.link, &planned.request, writing)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(self.flight_failed(error))),
         }
     }
 
@@ -283,27 +277,31 @@ impl Session {
     }
 }
 
-/// True for a read that another server of its route could take as well, from a connection that the session holds for nothing.
+/// True for a read that another server could take as well.
 #[inline]
 pub(super) fn may_move(hold: &Hold, planned: &Planned) -> bool {
     let Planned { route, snapshot, placed, .. } = planned;
-    let may_follow = || {
-        let link = &hold.link;
-        placed.0 == Place::Fresh && !link.writer && hold.from() == From::Pool && !link.backend().is_silent()
-    };
-    route.reader_safe && (has_others(route, snapshot, hold) || may_follow())
+    // What follows a write may go on to the writer.
+    let others = || placed.0 == Place::Fresh || has_others(route, snapshot, hold);
+    route.reader_safe && may_leave(hold) && others()
 }
 
-/// True if a connection from the pool leads to a reader, and others can serve its route.
+/// True if what is prepared on this link could be prepared on another server of the route.
+pub(in crate::session) fn may_prepare_elsewhere(route: &Route, snapshot: &Snapshot, hold: &Hold) -> bool {
+    may_leave(hold) && has_others(route, snapshot, hold)
+}
+
+/// True for a connection to a reader that the session holds for nothing. Who was given a link to a silent server has no other.
 #[inline]
-pub(in crate::session) fn has_others(route: &Route, snapshot: &Snapshot, hold: &Hold) -> bool {
-    let link = &hold.link;
-    let has_siblings = || snapshot.topology.hostgroup(link.hostgroup).is_some_and(|h| h.members.len() > 1);
-    // Who takes a link to a silent server has no other.
-    !link.writer
-        && hold.from() == From::Pool
-        && !link.backend().is_silent()
-        && (route.tiers.len() > 1 || has_siblings())
+fn may_leave(hold: &Hold) -> bool {
+    !hold.link.writer && hold.from() == From::Pool && !hold.link.backend().is_silent()
+}
+
+/// True if others than this link's server can serve the route.
+#[inline]
+fn has_others(route: &Route, snapshot: &Snapshot, hold: &Hold) -> bool {
+    let has_siblings = || snapshot.topology.hostgroup(hold.link.hostgroup).is_some_and(|h| h.members.len() > 1);
+    route.tiers.len() > 1 || has_siblings()
 }
 
 /// [`place`] for a session that holds nothing and has not written: two outcomes, no state to gather.
